@@ -1,0 +1,236 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Image messages as arrays: encodings, row steps, compressed images; no ROS needed.
+
+The field meanings are those of ``sensor_msgs/Image`` and ``sensor_msgs/image_encodings.hpp``; the
+``format`` field of a compressed image is read as ``compressed_image_transport`` writes it.
+Encodings that :func:`is_supported` denies are left to cv_bridge, where the node finds one.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+
+from lvs_ros.errors import ImageError
+
+Buffer = Any  # bytes, bytearray, memoryview, array.array('B'), a uint8 array
+
+
+class _Packed(NamedTuple):
+    """How the bytes of one pixel that needs no conversion lie."""
+
+    channels: int
+    bytes_per_channel: int
+    order: str
+
+
+# 8UC3 and 8UC4 say nothing about colours; as for cv_bridge, they are OpenCV's blue-green-red.
+# The signed, 16UC and 32FC ones are depth or disparity far more often than a picture: refused.
+_PACKED = {
+    'rgb8': _Packed(3, 1, 'rgb'),
+    'bgr8': _Packed(3, 1, 'bgr'),
+    'rgba8': _Packed(4, 1, 'rgba'),
+    'bgra8': _Packed(4, 1, 'bgra'),
+    'mono8': _Packed(1, 1, 'mono'),
+    '8UC1': _Packed(1, 1, 'mono'),
+    '8UC3': _Packed(3, 1, 'bgr'),
+    '8UC4': _Packed(4, 1, 'bgra'),
+    'rgb16': _Packed(3, 2, 'rgb'),
+    'bgr16': _Packed(3, 2, 'bgr'),
+    'rgba16': _Packed(4, 2, 'rgba'),
+    'bgra16': _Packed(4, 2, 'bgra'),
+    'mono16': _Packed(1, 2, 'mono'),
+}
+_BAYER = {
+    'rggb': cv2.COLOR_BayerRGGB2RGB,
+    'bggr': cv2.COLOR_BayerBGGR2RGB,
+    'gbrg': cv2.COLOR_BayerGBRG2RGB,
+    'grbg': cv2.COLOR_BayerGRBG2RGB,
+}
+_YUV422 = {
+    'uyvy': cv2.COLOR_YUV2RGB_UYVY,
+    'yuv422': cv2.COLOR_YUV2RGB_UYVY,
+    'yuyv': cv2.COLOR_YUV2RGB_YUYV,
+    'yuv422_yuy2': cv2.COLOR_YUV2RGB_YUYV,
+}
+_YUV420 = {
+    'nv12': cv2.COLOR_YUV2RGB_NV12,
+    'nv21': cv2.COLOR_YUV2RGB_NV21,
+}
+_BAYER_ENCODINGS = {f'bayer_{pattern}{bits}': (pattern, bits // 8)
+                    for pattern in _BAYER for bits in (8, 16)}
+
+SUPPORTED_ENCODINGS = (*_PACKED, *_BAYER_ENCODINGS, *_YUV422, *_YUV420)
+"""The encodings that :func:`image_view` understands."""
+
+# OpenCV fills a smaller mosaic with zeros instead of interpolating it.
+_SMALLEST_MOSAIC = 3
+
+
+def is_supported(encoding: str) -> bool:
+    """Tell whether :func:`image_view` understands an encoding."""
+    return encoding in SUPPORTED_ENCODINGS
+
+
+def image_view(data: Buffer, *, height: int, width: int, encoding: str, step: int,
+               is_bigendian: bool = False) -> tuple[np.ndarray, str]:
+    """See the data of an image message as an array.
+
+    The 8-bit colour and grey encodings come back as a view on ``data``, without a copy, whatever
+    the row step; so do the 16-bit ones (their high bytes). Bayer and YUV images are converted to
+    RGB by OpenCV. ``data`` may be longer than needed, and the last row may lack its padding.
+
+    :param data: the bytes of the image, in any contiguous buffer.
+    :param height: rows, in pixels.
+    :param width: columns, in pixels.
+    :param encoding: an encoding of ``sensor_msgs/image_encodings.hpp``.
+    :param step: bytes from one row to the next.
+    :param is_bigendian: byte order of the 16-bit encodings.
+    :returns: the image, (H, W, C) uint8, or (H, W) where it is grey, and its channel order:
+        'rgb', 'bgr', 'rgba', 'bgra' or 'mono'.
+    :raises ImageError: the data is too short, the size zero or odd where it must be even, the
+        step too small or the encoding unknown.
+    """
+    if height < 1 or width < 1:
+        raise ImageError(f'image of {width}x{height} pixels: width and height must be at least 1; '
+                         'check the camera driver')
+    shape = _Shape(height, width, encoding, step)
+    if encoding in _PACKED:
+        packed = _PACKED[encoding]
+        return _packed_view(data, shape, packed, is_bigendian), packed.order
+    if encoding in _BAYER_ENCODINGS:
+        pattern, sample_bytes = _BAYER_ENCODINGS[encoding]
+        mosaic = _packed_view(data, shape, _Packed(1, sample_bytes, 'mono'), is_bigendian)
+        return _demosaic(mosaic, pattern), 'rgb'
+    if encoding in _YUV422:
+        _require_even(shape, width=width)
+        rows = _rows(data, shape, count=height, row_bytes=2 * width)
+        return _convert(rows.reshape(height, width, 2), _YUV422[encoding]), 'rgb'
+    if encoding in _YUV420:
+        _require_even(shape, width=width, height=height)
+        # The plane of full rows (Y) is followed by half as many rows of interleaved U and V.
+        rows = _rows(data, shape, count=height * 3 // 2, row_bytes=width)
+        return _convert(rows, _YUV420[encoding]), 'rgb'
+    raise ImageError(_unknown_encoding(encoding))
+
+
+def decode_compressed(data: Buffer, format: str) -> tuple[np.ndarray, str]:
+    """Decode a compressed image message (JPEG, PNG or what else OpenCV reads).
+
+    The camera's own orientation is kept: an EXIF rotation is ignored, so that the mask has the
+    geometry of the camera's calibration.
+
+    :param data: the compressed bytes.
+    :param format: as in ``sensor_msgs/CompressedImage``: 'jpeg', 'png', or for example
+        'rgb8; jpeg compressed bgr8', where the first is the encoding before the compression.
+    :returns: the image, (H, W, 3) uint8, and its channel order, 'bgr' or 'rgb'.
+    :raises ImageError: the data is empty, truncated or no image, or holds no picture (depth).
+    """
+    encoding, _, codec = (part.strip() for part in format.partition(';'))
+    if 'compressedDepth' in format:
+        raise ImageError(f'compressed image of format {format!r}: a depth image has no picture '
+                         'to segment; subscribe to the colour camera')
+    payload = _bytes_of(data)
+    if payload.size == 0:
+        raise ImageError(f'compressed image of format {format!r} with 0 bytes of data; '
+                         'check the camera driver')
+    mosaic = _BAYER_ENCODINGS.get(encoding) if not codec.endswith('bgr8') else None
+    flags = cv2.IMREAD_GRAYSCALE if mosaic else cv2.IMREAD_COLOR
+    image = _imdecode(payload, flags | cv2.IMREAD_IGNORE_ORIENTATION)
+    if image is None or _is_truncated_jpeg(payload):
+        raise ImageError(f'compressed image of format {format!r} with {payload.size} bytes '
+                         'cannot be decoded: it is truncated, damaged or no JPEG or PNG')
+    if mosaic:
+        return _demosaic(image, mosaic[0]), 'rgb'
+    # OpenCV decodes to blue-green-red. A publisher that compressed an RGB array as it was says
+    # 'compressed rgb8': what comes out as "blue" is red.
+    return image, 'rgb' if 'compressed rgb' in codec else 'bgr'
+
+
+class _Shape(NamedTuple):
+    """The fields of an image message that say how its data lies."""
+
+    height: int
+    width: int
+    encoding: str
+    step: int
+
+    def __str__(self) -> str:
+        return f'{self.width}x{self.height} {self.encoding} image'
+
+
+def _bytes_of(data: Buffer) -> np.ndarray:
+    try:
+        return np.frombuffer(data, dtype=np.uint8)
+    except (TypeError, ValueError, BufferError) as error:
+        raise ImageError(f'image data of type {type(data).__name__} is no contiguous buffer of '
+                         f'bytes: {error}') from error
+
+
+def _rows(data: Buffer, shape: _Shape, *, count: int, row_bytes: int) -> np.ndarray:
+    """View ``data`` as (count, row_bytes) uint8 without a copy, skipping the rows' padding."""
+    if shape.step < row_bytes:
+        raise ImageError(f'{shape} with step {shape.step}: a row needs at least {row_bytes} '
+                         'bytes; check the camera driver')
+    buffer = _bytes_of(data)
+    needed = (count - 1) * shape.step + row_bytes
+    if buffer.size < needed:
+        raise ImageError(f'{shape} with {buffer.size} bytes of data: {needed} bytes are needed at '
+                         f'step {shape.step}; the message is truncated or its size is wrong')
+    return np.lib.stride_tricks.as_strided(buffer, (count, row_bytes), (shape.step, 1))
+
+
+def _packed_view(data: Buffer, shape: _Shape, packed: _Packed, is_bigendian: bool) -> np.ndarray:
+    """View pixels that need no conversion as (H, W, C), or as (H, W) where C is 1."""
+    pixel_bytes = packed.channels * packed.bytes_per_channel
+    rows = _rows(data, shape, count=shape.height, row_bytes=shape.width * pixel_bytes)
+    view = rows.reshape(shape.height, shape.width, packed.channels, packed.bytes_per_channel)
+    # The high byte is the 8-bit value, off by at most one grey level from a rounded division.
+    high = 0 if is_bigendian or packed.bytes_per_channel == 1 else packed.bytes_per_channel - 1
+    view = view[..., high]
+    return view[..., 0] if packed.channels == 1 else view
+
+
+def _demosaic(mosaic: np.ndarray, pattern: str) -> np.ndarray:
+    """Interpolate a Bayer mosaic, (H, W) uint8, to RGB."""
+    if min(mosaic.shape) < _SMALLEST_MOSAIC:
+        raise ImageError(f'Bayer image of {mosaic.shape[1]}x{mosaic.shape[0]} pixels: at least '
+                         f'{_SMALLEST_MOSAIC}x{_SMALLEST_MOSAIC} are needed to interpolate it')
+    return _convert(np.ascontiguousarray(mosaic), _BAYER[pattern])
+
+
+def _require_even(shape: _Shape, **sizes: int) -> None:
+    for name, size in sizes.items():
+        if size % 2:
+            raise ImageError(f'{shape}: the {name} of this encoding must be even, not {size}')
+
+
+def _convert(array: np.ndarray, code: int) -> np.ndarray:
+    try:
+        return cv2.cvtColor(array, code)
+    except cv2.error as error:
+        raise ImageError(f'OpenCV cannot convert this image: {error}') from error
+
+
+def _imdecode(payload: np.ndarray, flags: int) -> np.ndarray | None:
+    try:
+        return cv2.imdecode(payload, flags)
+    except cv2.error as error:
+        raise ImageError(f'OpenCV cannot decode this compressed image: {error}') from error
+
+
+def _is_truncated_jpeg(payload: np.ndarray) -> bool:
+    """Tell whether a JPEG lacks its end marker: OpenCV 4 then paints the rest grey."""
+    data = payload.tobytes()
+    return data.startswith(b'\xff\xd8') and b'\xff\xd9' not in data
+
+
+def _unknown_encoding(encoding: str) -> str:
+    near = difflib.get_close_matches(encoding.lower(), SUPPORTED_ENCODINGS, n=1)
+    hint = f'did you mean {near[0]}? ' if near else ''
+    return (f'image of unknown encoding {encoding!r}: {hint}'
+            f'expected one of {", ".join(SUPPORTED_ENCODINGS)}')
