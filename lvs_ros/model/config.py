@@ -1,0 +1,152 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""What a network looks like: everything that its weights need to be loaded again."""
+
+import dataclasses
+import json
+from typing import Any
+
+from lvs_ros.errors import ConfigurationError
+
+BLOCKS = {
+    'resnet18': (2, 2, 2, 2),
+    'resnet34': (3, 4, 6, 3),
+    'resnet50': (3, 4, 6, 3),
+    'resnet101': (3, 4, 23, 3),
+}
+"""Residual blocks in each of the four stages."""
+
+BOTTLENECK = ('resnet50', 'resnet101')
+STEMS = ('conv7', 'conv3', 'conv3_wide')
+DILATIONS = ('half_first', 'uniform')
+HEADS = ('psp', 'light')
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """The architecture of a :class:`~lvs_ros.model.network.SegmentationNetwork`.
+
+    :param label_set: name of the label set that the classes come from
+    :param classes: number of classes
+    :param backbone: one of :data:`BLOCKS`
+    :param base_width: channels of the first stage; 64 in the ResNet paper
+    :param stem: 'conv7' (torchvision), 'conv3' (three 3x3 of half width, half width, full width:
+        mmsegmentation's V1c) or 'conv3_wide' (64, 64, 128: hszhao/semseg)
+    :param dilation: 'half_first': the first block of a dilated stage has half of its dilation
+        (torchvision, mmsegmentation); 'uniform': all alike (hszhao/semseg). Weights trained
+        with one load into the other without an error and give wrong labels.
+    :param split: last block of S_l, 'layerN.M'; the paper's is 'layer3.2' (conv4_3)
+    :param head: 'psp' (pyramid pooling) or 'light' (one 3x3 convolution)
+    :param head_channels: channels of F_h, which are propagated
+    :param kernel_size: H_K, side of the predicted kernels, odd
+    :param embed_channels: channels inside the kernel predictor
+    :param adapt_channels: channels inside AdaptNet
+    :param deviation_channels: channels inside the deviation net
+    :param deviation_stride: stride of its first convolution; 1 in the paper
+    :param align_corners: how logits and pooled features are enlarged
+    :param mean: per channel mean (RGB, 0..255) taken off the image
+    :param std: per channel standard deviation (RGB, 0..255) it is divided by
+    """
+
+    label_set: str
+    classes: int
+    backbone: str = 'resnet101'
+    base_width: int = 64
+    stem: str = 'conv7'
+    dilation: str = 'half_first'
+    split: str = 'layer3.2'
+    head: str = 'psp'
+    head_channels: int = 512
+    kernel_size: int = 9
+    embed_channels: int = 256
+    adapt_channels: int = 256
+    deviation_channels: int = 256
+    deviation_stride: int = 1
+    align_corners: bool = False
+    mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
+    std: tuple[float, float, float] = (58.395, 57.12, 57.375)
+
+    def __post_init__(self) -> None:
+        self._expect_one_of('backbone', tuple(BLOCKS))
+        self._expect_one_of('stem', STEMS)
+        self._expect_one_of('dilation', DILATIONS)
+        self._expect_one_of('head', HEADS)
+        for name in ('classes', 'base_width', 'head_channels', 'embed_channels',
+                     'adapt_channels', 'deviation_channels', 'deviation_stride'):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f'model {name} is {getattr(self, name)}: expected 1 or more')
+        if self.classes > 255:
+            raise ConfigurationError(f'model classes is {self.classes}: expected at most 255, '
+                                     'since 255 marks unlabelled pixels')
+        if self.kernel_size < 1 or self.kernel_size % 2 == 0:
+            raise ConfigurationError(
+                f'model kernel_size is {self.kernel_size}: expected an odd number')
+        if min(self.std) <= 0:
+            raise ConfigurationError(f'model std is {self.std}: expected positive numbers')
+        self.split_at()
+
+    def split_at(self) -> tuple[int, int]:
+        """Return (stage 1..4, block from 0) of the last block of S_l."""
+        blocks = BLOCKS[self.backbone]
+        names = [(stage + 1, block) for stage in range(4) for block in range(blocks[stage])]
+        for stage, block in names[:-1]:
+            if self.split == f'layer{stage}.{block}':
+                return stage, block
+        raise ConfigurationError(
+            f'model split is {self.split!r}: expected a block of {self.backbone} before its '
+            f'last, from layer1.0 to layer{names[-2][0]}.{names[-2][1]}')
+
+    def to_json(self) -> str:
+        """Return all fields as a JSON object."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> 'ModelConfig':
+        """Read what :meth:`to_json` wrote.
+
+        :raises ConfigurationError: for text of another kind, unknown or missing fields.
+        """
+        try:
+            fields: dict[str, Any] = json.loads(text)
+            known = {field.name for field in dataclasses.fields(cls)}
+            unknown = sorted(set(fields) - known)
+            if unknown:
+                raise ConfigurationError(
+                    f'model configuration has unknown fields {", ".join(unknown)}: '
+                    'was the file written by a newer version of lvs_ros?')
+            for name in ('mean', 'std'):
+                if name in fields:
+                    red, green, blue = fields[name]
+                    fields[name] = (float(red), float(green), float(blue))
+            return cls(**fields)
+        except (ValueError, TypeError) as error:
+            raise ConfigurationError(f'model configuration cannot be read: {error}') from error
+
+    def _expect_one_of(self, name: str, choices: tuple[str, ...]) -> None:
+        if getattr(self, name) not in choices:
+            raise ConfigurationError(f'model {name} is {getattr(self, name)!r}: expected one of '
+                                     + ', '.join(choices))
+
+
+def paper(label_set: str, classes: int) -> ModelConfig:
+    """Return the network of the paper: ResNet-101, split after conv4_3, 9x9 kernels."""
+    return ModelConfig(label_set=label_set, classes=classes)
+
+
+def lite(label_set: str, classes: int) -> ModelConfig:
+    """Return a network whose fast track two CPU cores run in real time at 480x360."""
+    return ModelConfig(
+        label_set=label_set, classes=classes, backbone='resnet34', base_width=28,
+        split='layer2.0', head_channels=128, kernel_size=9, embed_channels=32,
+        adapt_channels=64, deviation_channels=32, deviation_stride=2)
+
+
+def tiny(label_set: str, classes: int) -> ModelConfig:
+    """Return the smallest network with all parts: for tests, no use on a road."""
+    return ModelConfig(
+        label_set=label_set, classes=classes, backbone='resnet18', base_width=8,
+        split='layer2.0', head='light', head_channels=16, kernel_size=3, embed_channels=8,
+        adapt_channels=8, deviation_channels=8, deviation_stride=2)
+
+
+VARIANTS = {'paper': paper, 'lite': lite, 'tiny': tiny}

@@ -1,0 +1,38 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The second half of S_h: from the backbone's output to the features F_h that are propagated."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from lvs_ros.model.resnet import conv_bn_relu
+
+
+class PyramidPoolingHead(nn.Module):
+    """Pyramid pooling (Zhao et al., "Pyramid scene parsing network", CVPR 2017)."""
+
+    bins = (1, 2, 3, 6)
+
+    def __init__(self, channels_in: int, channels_out: int, *, align_corners: bool) -> None:
+        super().__init__()
+        width = channels_in // len(self.bins)
+        self.align_corners = align_corners
+        self.pools = nn.ModuleList(conv_bn_relu(channels_in, width, 1) for _ in self.bins)
+        self.bottleneck = conv_bn_relu(channels_in + width * len(self.bins), channels_out, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C_in, h, w) → (B, C_h, h, w)."""
+        levels = [x]
+        for size, reduce in zip(self.bins, self.pools):
+            pooled = reduce(functional.adaptive_avg_pool2d(x, size))
+            levels.append(functional.interpolate(
+                pooled, x.shape[-2:], mode='bilinear', align_corners=self.align_corners))
+        return self.bottleneck(torch.cat(levels, 1))
+
+
+class LightHead(nn.Sequential):
+    """One 3x3 convolution, as in FCN (Long et al., CVPR 2015)."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__(*conv_bn_relu(channels_in, channels_out, 3))

@@ -1,0 +1,109 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The whole network of the paper, as separate steps that a pipeline puts in order.
+
+::
+
+    image ── low ── F_l ──┬── high ─────────────── F_h ── classify ── logits     (key frame)
+                          ├── deviation(F_l^k, F_l)                              (every frame)
+                          └── kernels(F_l^k, F_l) ── propagate ── adapt ── classify
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from lvs_ros.model.adapt_net import AdaptNet
+from lvs_ros.model.config import ModelConfig
+from lvs_ros.model.deviation_net import DeviationNet
+from lvs_ros.model.heads import LightHead, PyramidPoolingHead
+from lvs_ros.model.kernel_predictor import KernelPredictor
+from lvs_ros.model.resnet import SplitResNet
+from lvs_ros.model.spatially_variant_convolution import spatially_variant_convolution
+
+
+class SegmentationNetwork(nn.Module):
+    """S_l, S_h, classifier, deviation net, kernel predictor and AdaptNet. Keeps no state."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer('mean', torch.tensor(config.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer('std', torch.tensor(config.std).view(1, 3, 1, 1), persistent=False)
+        self.backbone = SplitResNet(config)
+        low, deep, high = (self.backbone.low_channels, self.backbone.out_channels,
+                           config.head_channels)
+        self.head: nn.Module = (
+            PyramidPoolingHead(deep, high, align_corners=config.align_corners)
+            if config.head == 'psp' else LightHead(deep, high))
+        self.dropout = nn.Dropout2d(0.1)
+        self.classifier = nn.Conv2d(high, config.classes, 1)
+        self.kernel_predictor = KernelPredictor(low, config.embed_channels, config.kernel_size)
+        self.adapt_net = AdaptNet(low, config.adapt_channels, high)
+        self.deviation_net = DeviationNet(
+            low, config.deviation_channels, stride=config.deviation_stride)
+
+    def normalise(self, image: torch.Tensor) -> torch.Tensor:
+        """Take the training set's mean off and divide by its deviation.
+
+        :param image: (B, 3, H, W) float, RGB, 0..255
+        """
+        return (image - self.mean) / self.std
+
+    def low(self, image: torch.Tensor) -> torch.Tensor:
+        """S_l.
+
+        :param image: (B, 3, H, W) float, RGB, 0..255
+        :return: F_l, (B, C_l, ⌈H/8⌉, ⌈W/8⌉)
+        """
+        return self.backbone.low(self.normalise(image))
+
+    def high(self, low: torch.Tensor) -> torch.Tensor:
+        """S_h: F_l → F_h, (B, C_h, ⌈H/8⌉, ⌈W/8⌉)."""
+        return self.head(self.backbone.high(low))
+
+    def classify(self, high: torch.Tensor) -> torch.Tensor:
+        """F_h → logits (B, classes, ⌈H/8⌉, ⌈W/8⌉)."""
+        return self.classifier(self.dropout(high))
+
+    def deviation(self, key_low: torch.Tensor, low: torch.Tensor) -> torch.Tensor:
+        """Predicted fraction of changed labels, (B,) float32 in [0, 1]."""
+        return self.deviation_net(key_low, low)
+
+    def embed(self, low: torch.Tensor) -> torch.Tensor:
+        """The part of the kernel predictor that looks at one frame alone."""
+        return self.kernel_predictor.embed(low)
+
+    def propagate(self, key_embedding: torch.Tensor, embedding: torch.Tensor,
+                  key_high: torch.Tensor) -> torch.Tensor:
+        """Move F_h of the key frame to the present frame.
+
+        :param key_embedding: (B, C_e, h, w), :meth:`embed` of the key frame
+        :param embedding: (B, C_e, h, w), :meth:`embed` of the frame
+        :param key_high: (B, C_h, h, w), F_h of the key frame
+        :return: (B, C_h, h, w)
+        """
+        return spatially_variant_convolution(
+            key_high, self.kernel_predictor(key_embedding, embedding))
+
+    def adapt(self, low: torch.Tensor, propagated: torch.Tensor) -> torch.Tensor:
+        """Fuse propagated features with the frame's own; (B, C_h, h, w)."""
+        return self.adapt_net(low, propagated)
+
+    def enlarge(self, logits: torch.Tensor, height: int, width: int) -> torch.Tensor:
+        """Bilinear upsampling of logits to (B, classes, height, width)."""
+        return functional.interpolate(logits, (height, width), mode='bilinear',
+                                      align_corners=self.config.align_corners)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """The per-frame network: (B, 3, H, W) RGB 0..255 → logits (B, classes, H, W)."""
+        logits = self.classify(self.high(self.low(image)))
+        return self.enlarge(logits, image.shape[-2], image.shape[-1])
+
+    def segmentation_parts(self) -> list[nn.Module]:
+        """S_l, S_h and the classifier: what stays frozen while the rest is trained."""
+        return [self.backbone, self.head, self.classifier]
+
+    def propagation_parts(self) -> list[nn.Module]:
+        """Kernel predictor and AdaptNet, which are trained jointly."""
+        return [self.kernel_predictor, self.adapt_net]

@@ -1,0 +1,139 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""A ResNet of output stride 8, cut into a lower part S_l and a higher part S_h.
+
+He et al., "Deep residual learning", CVPR 2016; dilated as in Yu and Koltun, "Dilated residual
+networks", CVPR 2017. Parameter names are torchvision's, so that its weights fit.
+"""
+
+import torch
+from torch import nn
+
+from lvs_ros.model.config import BLOCKS, BOTTLENECK, ModelConfig
+
+
+def conv_bn_relu(channels_in: int, channels_out: int, size: int, *, stride: int = 1,
+                 dilation: int = 1) -> nn.Sequential:
+    """Return convolution ("same" padding), batch norm, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels_out, size, stride, dilation * (size // 2), dilation,
+                  bias=False),
+        nn.BatchNorm2d(channels_out),
+        nn.ReLU(inplace=True))
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut."""
+
+    expansion = 1
+
+    def __init__(self, channels_in: int, width: int, *, stride: int, dilation: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, width, 3, stride, dilation, dilation, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, dilation, dilation, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _shortcut(channels_in, width * self.expansion, stride)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C_in, H, W) → (B, width, H / stride, W / stride)."""
+        y = self.relu(self.bn1(self.conv1(x)))
+        y = self.bn2(self.conv2(y))
+        return self.relu(y + (x if self.downsample is None else self.downsample(x)))
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3, 1x1 convolutions and a shortcut; the stride is in the 3x3 one."""
+
+    expansion = 4
+
+    def __init__(self, channels_in: int, width: int, *, stride: int, dilation: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, dilation, dilation, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, width * self.expansion, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(width * self.expansion)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _shortcut(channels_in, width * self.expansion, stride)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C_in, H, W) → (B, 4 * width, H / stride, W / stride)."""
+        y = self.relu(self.bn1(self.conv1(x)))
+        y = self.relu(self.bn2(self.conv2(y)))
+        y = self.bn3(self.conv3(y))
+        return self.relu(y + (x if self.downsample is None else self.downsample(x)))
+
+
+class SplitResNet(nn.Module):
+    """The backbone; :meth:`low` and :meth:`high` are its two parts."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        block = Bottleneck if config.backbone in BOTTLENECK else BasicBlock
+        width = config.base_width
+        self.stem, channels = _stem(config)
+        self.low_blocks = 0      # residual blocks in S_l
+        self.low_channels = 0    # channels of F_l
+        split = config.split_at()
+        for stage, count in enumerate(BLOCKS[config.backbone], start=1):
+            blocks = []
+            for index in range(count):
+                blocks.append(block(
+                    channels, width,
+                    stride=2 if stage == 2 and index == 0 else 1,
+                    dilation=_dilation(stage, index, config.dilation)))
+                channels = width * block.expansion
+                if (stage, index) <= split:
+                    self.low_blocks += 1
+                    self.low_channels = channels
+            self.add_module(f'layer{stage}', nn.Sequential(*blocks))
+            width *= 2
+        self.out_channels = channels
+        self.expansion = block.expansion
+
+    def blocks(self) -> list[nn.Module]:
+        """All residual blocks in order."""
+        return [block for stage in range(1, 5) for block in self.get_submodule(f'layer{stage}')]
+
+    def low(self, image: torch.Tensor) -> torch.Tensor:
+        """S_l: (B, 3, H, W) normalised → (B, low_channels, H/8, W/8), or H/4 if cut earlier."""
+        x = self.stem(image)
+        for block in self.blocks()[:self.low_blocks]:
+            x = block(x)
+        return x
+
+    def high(self, low: torch.Tensor) -> torch.Tensor:
+        """First half of S_h: F_l → (B, out_channels, H/8, W/8)."""
+        x = low
+        for block in self.blocks()[self.low_blocks:]:
+            x = block(x)
+        return x
+
+
+def _stem(config: ModelConfig) -> tuple[nn.Sequential, int]:
+    width = config.base_width
+    pool = nn.MaxPool2d(3, stride=2, padding=1)
+    if config.stem == 'conv7':
+        return nn.Sequential(
+            nn.Conv2d(3, width, 7, 2, 3, bias=False), nn.BatchNorm2d(width),
+            nn.ReLU(inplace=True), pool), width
+    widths = (width, width, width * 2) if config.stem == 'conv3_wide' else (
+        width // 2, width // 2, width)
+    return nn.Sequential(
+        *conv_bn_relu(3, widths[0], 3, stride=2), *conv_bn_relu(widths[0], widths[1], 3),
+        *conv_bn_relu(widths[1], widths[2], 3), pool), widths[2]
+
+
+def _dilation(stage: int, index: int, pattern: str) -> int:
+    dilation = {1: 1, 2: 1, 3: 2, 4: 4}[stage]
+    return max(1, dilation // 2) if pattern == 'half_first' and index == 0 else dilation
+
+
+def _shortcut(channels_in: int, channels_out: int, stride: int) -> nn.Module | None:
+    if stride == 1 and channels_in == channels_out:
+        return None
+    return nn.Sequential(nn.Conv2d(channels_in, channels_out, 1, stride, bias=False),
+                         nn.BatchNorm2d(channels_out))

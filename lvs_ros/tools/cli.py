@@ -1,0 +1,52 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The command ``lvs``: one subcommand a tool."""
+
+import argparse
+import importlib
+import sys
+from typing import Optional, Sequence
+
+from lvs_ros import __version__
+from lvs_ros.errors import LvsError
+
+COMMANDS = {
+    'demo': 'watch the node segment a synthetic street for 20 seconds',
+    'play': 'publish a recording over ROS 2 at its own timing',
+    'replay': 'run every frame of a recording through the pipeline and write the results',
+    'record-images': 'turn a folder of images into a recording',
+    'evaluate': 'measure a model on labelled frames',
+    'train': 'train a model',
+    'street': 'publish the synthetic street as a camera',
+    'node': 'run the segmentation node',
+}
+"""Name of each subcommand (its module is the same with underscores) and its one-line help."""
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    """Run ``lvs``; return the exit code (2 for anything the user can mend)."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(
+        prog='lvs', description='Low-latency video semantic segmentation for ROS 2.')
+    parser.add_argument('--version', action='version', version=f'lvs_ros {__version__}')
+    subparsers = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
+    chosen = next((word for word in words if not word.startswith('-')), None)
+    for name, text in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=text, description=text.capitalize() + '.')
+        if name == chosen:
+            # only the tool that runs is imported: 'lvs --help' needs neither torch nor ROS
+            tool = importlib.import_module('lvs_ros.tools.' + name.replace('-', '_'))
+            tool.add_arguments(subparser)
+            subparser.set_defaults(run=tool.run)
+    args = parser.parse_args(words)
+    try:
+        return int(args.run(args))
+    except LvsError as error:
+        print(f'lvs {args.command}: error: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,111 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""``lvs train``: trains a model in three stages: network, propagation, deviation."""
+
+import argparse
+import datetime
+import pathlib
+
+import torch
+
+from lvs_ros.data.camvid import CLASSES
+from lvs_ros.errors import ConfigurationError
+from lvs_ros.model import VARIANTS, SegmentationNetwork, load_network, save_network
+from lvs_ros.training.frames import FramePool, camvid_frames, street_frames
+from lvs_ros.training.loop import LoopOptions
+from lvs_ros.training.losses import class_weights
+from lvs_ros.training.sampling import Sampler
+from lvs_ros.training.stages import train_deviation, train_network, train_propagation
+
+STAGES = ('network', 'propagation', 'deviation')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``lvs train``."""
+    parser.add_argument('--camvid', type=pathlib.Path, required=True, metavar='DIR',
+                        help='folder of the CamVid training split (images/, labels/)')
+    parser.add_argument('--out', type=pathlib.Path, required=True, metavar='DIR',
+                        help='folder for model.safetensors, checkpoints and logs; a training '
+                             'that was interrupted goes on from what is there')
+    parser.add_argument('--variant', choices=sorted(VARIANTS), default='lite',
+                        help='architecture (default: %(default)s)')
+    parser.add_argument('--init', metavar='MODEL',
+                        help='start from this model instead of random weights')
+    parser.add_argument('--stages', nargs='+', choices=STAGES, default=list(STAGES),
+                        help='which stages to run, in this order (default: all)')
+    parser.add_argument('--steps', nargs=3, type=int, default=[12000, 4000, 2000],
+                        metavar=('N', 'P', 'D'), help='steps of the three stages '
+                        '(default: 12000 4000 2000)')
+    parser.add_argument('--minutes', nargs=3, type=float, default=[0, 0, 0],
+                        metavar=('N', 'P', 'D'), help='time limits of the three stages, '
+                        '0 = none (default: none); the learning rate reaches zero in time')
+    parser.add_argument('--batch-size', type=int, default=16)
+    parser.add_argument('--learning-rate', type=float, default=1.5e-3)
+    parser.add_argument('--crop', nargs=2, type=int, default=[360, 480],
+                        metavar=('H', 'W'), help='size of the training crops (default: 360 480)')
+    parser.add_argument('--street-clips', type=int, default=40,
+                        help='clips of the synthetic street, each of another street; 0 = none '
+                             '(default: %(default)s)')
+    parser.add_argument('--street-frames', type=int, default=12,
+                        help='frames of each of these clips, at 15 Hz (default: %(default)s)')
+    parser.add_argument('--street-share', type=float, default=0.2,
+                        help='share of the street in the batches (default: %(default)s)')
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--seed', type=int, default=0)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train and write ``model.safetensors`` after each stage."""
+    torch.manual_seed(args.seed)
+    torch.backends.cudnn.benchmark = True
+    device = _device(args.device)
+    real, street = _frames(args, device)
+    sampler = Sampler(real, street, street_share=args.street_share, crop=tuple(args.crop),
+                      seed=args.seed)
+    weights = class_weights(real.labels, CLASSES)
+    args.out.mkdir(parents=True, exist_ok=True)
+    network = _network(args).to(device, memory_format=torch.channels_last)
+    for stage in args.stages:
+        index = STAGES.index(stage)
+        options = LoopOptions(
+            steps=args.steps[index], minutes=args.minutes[index], batch_size=args.batch_size,
+            learning_rate=args.learning_rate, folder=args.out)
+        if stage == 'network':
+            train_network(network, sampler, weights, options)
+        elif stage == 'propagation':
+            train_propagation(network, sampler, weights, options)
+        else:
+            train_deviation(network, sampler, options)
+        save_network(network, args.out / 'model.safetensors', notes=_notes(args, stage))
+        print(f'{stage}: done, written to {args.out / "model.safetensors"}')
+    return 0
+
+
+def _device(name: str) -> torch.device:
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigurationError(f'device {name!r} cannot be used: {error}') from error
+
+
+def _frames(args: argparse.Namespace, device: torch.device
+            ) -> tuple[FramePool, FramePool | None]:
+    real = camvid_frames(args.camvid, device)
+    if not args.street_clips:
+        return real, None
+    height, width = real.images.shape[1:3]
+    print(f'{len(real)} labelled frames; rendering {args.street_clips} clips of the street')
+    return real, street_frames(device, clips=args.street_clips, frames=args.street_frames,
+                               width=width, height=height, seed=args.seed)
+
+
+def _network(args: argparse.Namespace) -> SegmentationNetwork:
+    if args.init:
+        return load_network(args.init)
+    return SegmentationNetwork(VARIANTS[args.variant]('camvid', CLASSES))
+
+
+def _notes(args: argparse.Namespace, stage: str) -> dict[str, str]:
+    return {'data': 'CamVid train (SegNet split) and synthetic street', 'last_stage': stage,
+            'steps': str(args.steps), 'seed': str(args.seed),
+            'date': datetime.date.today().isoformat()}

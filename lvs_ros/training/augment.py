@@ -1,0 +1,101 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Augmentation of whole batches on the training device.
+
+A *view* is a sampling grid: where in the source frame each pixel of the training crop is read.
+Moving the camera is moving the view, so one labelled frame that stands alone becomes a short
+piece of video by reading it through several views.
+"""
+
+import dataclasses
+import math
+
+import torch
+from torch.nn import functional
+
+from lvs_ros.labels import UNLABELLED
+
+
+@dataclasses.dataclass(frozen=True)
+class CropRange:
+    """How far the geometric augmentation goes."""
+
+    zoom: tuple[float, float] = (0.75, 2.2)
+    rotation_deg: float = 4.0
+
+
+def random_views(count: int, height: int, width: int, device: torch.device,
+                 crop: CropRange) -> torch.Tensor:
+    """Random zoom, rotation, flip and position.
+
+    :return: (count, 2, 3) float32, maps crop coordinates to frame coordinates, both -1..1
+    """
+    uniform = torch.rand(count, 5, device=device)
+    low, high = math.log(crop.zoom[0]), math.log(crop.zoom[1])
+    scale = torch.exp(-(low + (high - low) * uniform[:, 0]))   # of the frame seen in the crop
+    angle = (uniform[:, 1] * 2 - 1) * math.radians(crop.rotation_deg)
+    flip = torch.where(uniform[:, 2] < 0.5, -1.0, 1.0)
+    room = (1 - scale).abs()
+    cos, sin, aspect = angle.cos() * scale, angle.sin() * scale, height / width
+    row_x = torch.stack((cos * flip, -sin * aspect, (uniform[:, 3] * 2 - 1) * room), 1)
+    row_y = torch.stack((sin * flip / aspect, cos, (uniform[:, 4] * 2 - 1) * room), 1)
+    return torch.stack((row_x, row_y), 1)
+
+
+def grid_of(views: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+    """Apply (B, 2, 3) views to points (B, H, W, 2); the result is a sampling grid."""
+    return torch.einsum('bij,bhwj->bhwi', views[:, :, :2], points) + views[:, None, None, :, 2]
+
+
+def pixel_points(count: int, height: int, width: int, device: torch.device) -> torch.Tensor:
+    """The pixel centres of the crop, (count, H, W, 2), x and y in -1..1."""
+    identity = torch.eye(2, 3, device=device).expand(count, 2, 3)
+    return functional.affine_grid(identity, [count, 1, height, width], align_corners=False)
+
+
+def look(images: torch.Tensor, labels: torch.Tensor, grid: torch.Tensor
+         ) -> tuple[torch.Tensor, torch.Tensor]:
+    """Read frames through sampling grids.
+
+    :return: images (B, 3, H, W), grey outside; labels (B, H, W) int64, unlabelled outside
+    """
+    grey = 114.0
+    seen = functional.grid_sample(images - grey, grid, mode='bilinear', align_corners=False) + grey
+    # nearest reads 0 outside the frame: shift the ids so that 0 means unlabelled
+    shifted = ((labels.long() + 1) % (UNLABELLED + 1)).float()[:, None]
+    ids = functional.grid_sample(shifted, grid, mode='nearest', align_corners=False)[:, 0].long()
+    return seen, (ids - 1) % (UNLABELLED + 1)
+
+
+def random_light(count: int, device: torch.device, *, strength: float) -> torch.Tensor:
+    """Random exposure, contrast, tint, gamma and saturation: (count, 7) parameters."""
+    limits = torch.tensor([0.35, 0.35, 0.1, 0.1, 0.1, 0.3, 0.5], device=device) * strength
+    return (torch.rand(count, 7, device=device) * 2 - 1) * limits
+
+
+def relight(images: torch.Tensor, light: torch.Tensor) -> torch.Tensor:
+    """Apply :func:`random_light`; images (B, 3, H, W) stay in 0..255."""
+    light = light[:, :, None, None]
+    x = images / 255
+    grey = x.mean(1, keepdim=True)
+    x = grey + (x - grey) * (1 + light[:, 6:7])
+    x = x * (1 + light[:, 2:5]) * torch.exp(light[:, 0:1])
+    mean = x.mean((1, 2, 3), keepdim=True)
+    x = (mean + (x - mean) * (1 + light[:, 1:2])).clamp(1e-4, 1)
+    return x ** torch.exp(light[:, 5:6]) * 255
+
+
+def random_blur(images: torch.Tensor, *, probability: float) -> torch.Tensor:
+    """Blur some images of the batch (Gaussian, sigma up to 1.5 pixels) and add sensor noise."""
+    count = images.shape[0]
+    sigma = 0.3 + 1.2 * torch.rand(count, device=images.device)
+    offsets = torch.arange(-3, 4, device=images.device).float()
+    line = torch.exp(-0.5 * (offsets / sigma[:, None]) ** 2)
+    line = line / line.sum(1, keepdim=True)
+    kernel = (line[:, :, None] * line[:, None, :]).repeat_interleave(3, 0)[:, None]
+    blurred = functional.conv2d(
+        images.reshape(1, count * 3, *images.shape[2:]), kernel, padding=3, groups=count * 3)
+    chosen = torch.rand(count, 1, 1, 1, device=images.device) < probability
+    images = torch.where(chosen, blurred.reshape(images.shape), images)
+    noise = torch.rand(count, 1, 1, 1, device=images.device) * 6 * torch.randn_like(images)
+    return (images + noise).clamp(0, 255)
