@@ -1,0 +1,98 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The ROS messages of recordings, known to the ``rosbags`` library: no ROS installation needed.
+
+A recording is read with the definitions below, not with those embedded in it: the image messages
+have been the same in every ROS 2 release (ROS 1 has ``seq`` in the header besides, which the
+library skips), and so a foreign topic of an unreadable type does no harm.
+"""
+
+import functools
+from typing import Any, Optional
+
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+
+from lvs_ros.errors import RecordingError
+from lvs_ros.pipeline.frame import StepStatus
+from lvs_ros.resources import config_dir
+
+IMAGE = 'sensor_msgs/msg/Image'
+COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
+FRAME_STATUS = 'lvs_ros/msg/FrameStatus'
+IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE)
+
+NS_PER_S = 1_000_000_000
+_NAN = float('nan')
+
+
+@functools.lru_cache(maxsize=None)
+def typestore() -> Typestore:
+    """Return the definitions of the messages that come with ROS 2."""
+    return get_typestore(Stores.ROS2_HUMBLE)
+
+
+@functools.lru_cache(maxsize=None)
+def status_typestore() -> Typestore:
+    """Return the definitions of ROS 2 and ``lvs_ros/msg/FrameStatus``.
+
+    :raises RecordingError: when FrameStatus.msg is not where the package installs it
+    """
+    path = config_dir().parent / 'msg' / 'FrameStatus.msg'
+    try:
+        text = path.read_text(encoding='utf-8')
+    except OSError as error:
+        raise RecordingError(f'{path}: cannot be read ({error.strerror}); the installation of '
+                             'lvs_ros is incomplete, install it again') from error
+    store = get_typestore(Stores.ROS2_HUMBLE)
+    store.register(get_types_from_msg(text, FRAME_STATUS))
+    return store
+
+
+def time_message(stamp_ns: int) -> Any:
+    """Make a ``builtin_interfaces/Time`` of nanoseconds."""
+    return typestore().types['builtin_interfaces/msg/Time'](
+        sec=stamp_ns // NS_PER_S, nanosec=stamp_ns % NS_PER_S)
+
+
+def header_message(stamp_ns: int, frame_id: str) -> Any:
+    """Make a ``std_msgs/Header``."""
+    return typestore().types['std_msgs/msg/Header'](stamp=time_message(stamp_ns),
+                                                    frame_id=frame_id)
+
+
+def status_message(status: StepStatus, *, stamp_ns: int, frame_id: str, frames_received: int,
+                   frames_dropped: int) -> Any:
+    """Make an ``lvs_ros/FrameStatus`` for a frame that was not published: no latency, not stale.
+
+    :param status: what the pipeline said of the frame
+    :param stamp_ns: the image's stamp
+    :param frame_id: the image's frame
+    :param frames_received: frames so far, this one included
+    :param frames_dropped: malformed ones among them
+    """
+    stages = {f'{stage}_ms': float(status.stage_ms.get(stage, 0.0))
+              for stage in ('input', 'low', 'deviation', 'propagation', 'classify', 'output')}
+    return status_typestore().types[FRAME_STATUS](
+        header=header_message(stamp_ns, frame_id),
+        schedule=status.schedule,
+        key_frame=status.key_frame,
+        key_stamp=time_message(status.key_stamp_ns),
+        key_age_frames=status.key_age_frames,
+        key_provisional=status.key_provisional,
+        deviation=_nan_if_none(status.deviation),
+        threshold=status.threshold,
+        slow_track_busy=status.slow_track_busy,
+        slow_track_ms=_nan_if_none(status.slow_track_ms),
+        slow_track_failures=status.slow_track_failures,
+        **stages,
+        publish_ms=_NAN,
+        latency_ms=_NAN,
+        stale=False,
+        frames_received=frames_received,
+        frames_dropped=frames_dropped,
+    )
+
+
+def _nan_if_none(value: Optional[float]) -> float:
+    return _NAN if value is None else value

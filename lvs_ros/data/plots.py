@@ -1,0 +1,83 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Plots of a run: predicted deviation, threshold and key frames over time (the paper's Fig. 2)."""
+
+import dataclasses
+import pathlib
+from typing import Optional, Sequence
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+
+@dataclasses.dataclass(frozen=True)
+class DeviationSample:
+    """What the plot shows of one frame.
+
+    :param time_s: seconds from the first frame
+    :param deviation: predicted deviation, 0..1; None where none was computed
+    :param threshold: the threshold in force, 0..1
+    :param key_frame: the frame became the key frame
+    """
+
+    time_s: float
+    deviation: Optional[float]
+    threshold: float
+    key_frame: bool
+
+
+def plot_deviation(path: pathlib.Path, samples: Sequence[DeviationSample], *,
+                   title: str = '') -> None:
+    """Draw the predicted deviation over time with the threshold and the key frames.
+
+    :param path: PNG file to be written, under a temporary name until complete
+    :param samples: one a frame, in order
+    :param title: shown above
+    """
+    times = np.array([sample.time_s for sample in samples])
+    deviations = np.array([np.nan if sample.deviation is None else sample.deviation
+                           for sample in samples])
+    thresholds = np.array([sample.threshold for sample in samples])
+    key = np.array([sample.key_frame for sample in samples], bool)
+
+    # Figure without pyplot: no global state, no window system, usable from any thread.
+    figure = Figure(figsize=(10, 4), layout='constrained')
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    top = _top(deviations, thresholds)
+    axes.vlines(times[key], 0, top, color='tab:green', linewidth=0.8, alpha=0.5,
+                label=f'key frame ({key.sum()} of {len(samples)})')
+    if np.isfinite(deviations).any():
+        axes.plot(times, deviations, color='tab:blue', linewidth=1.2, marker='.', markersize=3,
+                  label='predicted deviation from the key frame')
+        axes.plot(times[key], deviations[key], 'o', color='tab:green', markersize=4)
+        axes.step(times, thresholds, where='post', color='tab:red', linestyle='--',
+                  linewidth=1.2, label='threshold')
+    else:
+        axes.text(0.5, 0.5, 'this schedule computes no deviation', ha='center', va='center',
+                  color='0.4', transform=axes.transAxes)
+    axes.set(xlabel='time (s)', ylabel='fraction of pixels whose label differs',
+             ylim=(0, top), title=title)
+    axes.margins(x=0.01)
+    axes.grid(alpha=0.25)
+    axes.legend(loc='upper right', fontsize='small', framealpha=0.9)
+    save_figure(path, figure)
+
+
+def save_figure(path: pathlib.Path, figure: Figure, *, dpi: int = 120) -> None:
+    """Write a figure as PNG, under a temporary name until it is complete."""
+    path = pathlib.Path(path)
+    partial = path.with_name(f'.{path.name}.partial')
+    try:
+        figure.savefig(partial, format='png', dpi=dpi)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _top(deviations: np.ndarray, thresholds: np.ndarray) -> float:
+    """Upper end of the axis: some air above the curves, where the legend goes."""
+    finite = deviations[np.isfinite(deviations)]
+    highest = max([*finite, *(thresholds if finite.size else []), 0.05])
+    return float(min(1.3 * highest, 1.05))
