@@ -60,7 +60,13 @@ class SegmentationNetwork(nn.Module):
 
     def high(self, low: torch.Tensor) -> torch.Tensor:
         """S_h: F_l → F_h, (B, C_h, ⌈H/8⌉, ⌈W/8⌉)."""
-        return self.head(self.backbone.high(low))
+        for piece in self.high_pieces():
+            low = piece(low)
+        return low
+
+    def high_pieces(self) -> list[nn.Module]:
+        """S_h cut into pieces to be called in order, so that a caller can stop in between."""
+        return [*self.backbone.high_blocks(), self.head]
 
     def classify(self, high: torch.Tensor) -> torch.Tensor:
         """F_h → logits (B, classes, ⌈H/8⌉, ⌈W/8⌉)."""

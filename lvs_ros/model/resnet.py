@@ -105,12 +105,10 @@ class SplitResNet(nn.Module):
             x = block(x)
         return x
 
-    def high(self, low: torch.Tensor) -> torch.Tensor:
-        """First half of S_h: F_l → (B, out_channels, H/8, W/8)."""
-        x = low
-        for block in self.blocks()[self.low_blocks:]:
-            x = block(x)
-        return x
+    def high_blocks(self) -> list[nn.Module]:
+        """First half of S_h, to be called one after the other:
+        F_l → (B, out_channels, H/8, W/8)."""
+        return self.blocks()[self.low_blocks:]
 
 
 def _stem(config: ModelConfig) -> tuple[nn.Sequential, int]:

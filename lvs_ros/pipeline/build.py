@@ -1,0 +1,132 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Puts a pipeline together from options."""
+
+import dataclasses
+
+import torch
+
+from lvs_ros.errors import ConfigurationError
+from lvs_ros.model import SegmentationNetwork, load_network
+from lvs_ros.model.folding import fold_batch_norm
+from lvs_ros.pipeline.pipeline import SegmentationPipeline
+from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
+from lvs_ros.pipeline.schedule import ScheduleSettings
+from lvs_ros.pipeline.slow_track import BackgroundSlowTrack, InlineSlowTrack, SlowTrack
+from lvs_ros.pipeline.threads import check_policy, cores
+
+PRECISIONS = {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16}
+SLOW_TRACKS = ('background', 'inline')
+
+
+@dataclasses.dataclass(frozen=True)
+class PipelineOptions:
+    """All settings of a pipeline; the node's parameters of the same names.
+
+    :param model: a name in ``config/models``, or the path of a .safetensors file
+    :param schedule: one of :data:`~lvs_ros.pipeline.schedule.SCHEDULES`
+    :param threshold: deviation above which a frame becomes a key frame, 0..1
+    :param fixed_interval: frames from key frame to key frame of the fixed schedule
+    :param max_key_age_frames: a key frame at the latest after so many frames; 0 = no limit
+    :param device: 'auto' (a GPU if there is one), 'cpu', 'cuda:0', …
+    :param precision: 'auto' (float16 on a GPU, else float32), 'float32', 'float16', 'bfloat16'
+    :param inference_size: (width, height) the network runs at; (0, 0) = the image's own
+    :param output_size: (width, height) of the masks; (0, 0) = the image's own
+    :param fast_threads: CPU threads of the fast track; 0 = all cores
+    :param slow_threads: CPU threads of the slow track; 0 = all cores
+    :param slow_policy: 'idle', 'nice' or 'normal': scheduling of the slow track on a CPU
+    :param slow_track: 'background', or 'inline' (deterministic, its delay simulated)
+    :param slow_delay_s: simulated duration of S_h of the inline slow track, seconds of stamp time
+    """
+
+    model: str = 'lite_camvid'
+    schedule: str = 'low_latency'
+    threshold: float = 0.1
+    fixed_interval: int = 5
+    max_key_age_frames: int = 0
+    device: str = 'auto'
+    precision: str = 'auto'
+    inference_size: tuple[int, int] = (0, 0)
+    output_size: tuple[int, int] = (0, 0)
+    fast_threads: int = 0
+    slow_threads: int = 0
+    slow_policy: str = 'idle'
+    slow_track: str = 'background'
+    slow_delay_s: float = 0.3
+
+
+def build_pipeline(options: PipelineOptions) -> SegmentationPipeline:
+    """Load the model and make a pipeline; to be called in the thread that will run the steps.
+
+    :raises ConfigurationError: for an option that cannot work.
+    :raises ModelFileError: for a missing or broken model file.
+    """
+    settings = ScheduleSettings(
+        name=options.schedule, threshold=options.threshold,
+        fixed_interval=options.fixed_interval, max_key_age_frames=options.max_key_age_frames)
+    settings.build()
+    _check(options)
+    device = choose_device(options.device)
+    network = prepare(load_network(options.model), device=device, precision=options.precision)
+    if device.type == 'cpu':
+        torch.set_num_threads(options.fast_threads or cores())
+    slow_track: SlowTrack
+    if options.slow_track == 'inline':
+        slow_track = InlineSlowTrack(network.high_pieces(), delay_s=options.slow_delay_s)
+    else:
+        slow_track = BackgroundSlowTrack(
+            network.high_pieces(), device=device, policy=options.slow_policy,
+            threads=options.slow_threads)
+    return SegmentationPipeline(
+        network, propagation=SpatiallyVariantPropagation(network), slow_track=slow_track,
+        settings=settings, inference_size=options.inference_size,
+        output_size=options.output_size)
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the torch device; 'auto' prefers a GPU.
+
+    :raises ConfigurationError: when it cannot be used on this machine.
+    """
+    if name == 'auto':
+        name = 'cuda' if torch.cuda.is_available() else 'cpu'
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).split('\n')[0]
+        raise ConfigurationError(f'device {name!r} cannot be used ({reason}): expected "auto", '
+                                 '"cpu", or "cuda:N" with a CUDA build of torch') from error
+
+
+def prepare(network: SegmentationNetwork, *, device: torch.device, precision: str
+            ) -> SegmentationNetwork:
+    """Make a loaded network ready for inference: folded, on its device, channels last.
+
+    :raises ConfigurationError: for an unknown precision.
+    """
+    if precision == 'auto':
+        precision = 'float16' if device.type == 'cuda' else 'float32'
+    if precision not in PRECISIONS:
+        raise ConfigurationError(f'precision is {precision!r}: expected auto, '
+                                 + ', '.join(PRECISIONS))
+    network.eval().requires_grad_(False)
+    fold_batch_norm(network)
+    return network.to(device, PRECISIONS[precision], memory_format=torch.channels_last)
+
+
+def _check(options: PipelineOptions) -> None:
+    check_policy(options.slow_policy)
+    if options.slow_track not in SLOW_TRACKS:
+        raise ConfigurationError(f'slow_track is {options.slow_track!r}: expected one of '
+                                 + ', '.join(SLOW_TRACKS))
+    if not 0 <= options.slow_delay_s < float('inf'):
+        raise ConfigurationError(f'slow_delay_s is {options.slow_delay_s}: expected 0 or more')
+    for name in ('fast_threads', 'slow_threads'):
+        if getattr(options, name) < 0:
+            raise ConfigurationError(f'{name} is {getattr(options, name)}: expected 0 (all cores) '
+                                     'or more')
+    for name in ('inference_size', 'output_size'):
+        size = getattr(options, name)
+        if len(size) != 2 or (tuple(size) != (0, 0) and min(size) < 16):
+            raise ConfigurationError(f'{name} is {list(size)}: expected [width, height] of at '
+                                     "least 16 pixels each, or [0, 0] for the image's own size")

@@ -1,0 +1,317 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The pipeline step: one image in, one mask out, and the state that lies between two steps.
+
+Node, replay and evaluation all call :meth:`SegmentationPipeline.step`; there is no second
+forward path.
+"""
+
+import dataclasses
+from typing import Any, Callable, Optional
+
+import torch
+
+from lvs_ros.errors import ConfigurationError, LvsError
+from lvs_ros.model import SegmentationNetwork
+from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
+from lvs_ros.pipeline.input import to_tensor
+from lvs_ros.pipeline.output import label_map
+from lvs_ros.pipeline.propagation import Propagation
+from lvs_ros.pipeline.schedule import ScheduleSettings
+from lvs_ros.pipeline.slow_track import SlowJob, SlowResult, SlowTrack, run_job
+from lvs_ros.pipeline.stopwatch import Stopwatch
+
+
+class KeyFrameError(LvsError):
+    """S_h failed where there is no key frame yet to propagate from; there is no mask."""
+
+
+@dataclasses.dataclass(frozen=True)
+class KeyFrame:
+    """What deviation is measured against.
+
+    :param number: number of the frame in the stream
+    :param low: (1, C_l, h, w), F_l^k
+    """
+
+    number: int
+    stamp_ns: int
+    low: torch.Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """What is propagated.
+
+    Its frame is the key frame, but for one case: when S_h of an older key frame finishes while
+    that of the newer one is still to come, the newly computed features replace the provisional
+    ones, which had been propagated from still older features. The key frame, and with it the
+    deviation, stays as it is.
+
+    :param description: the propagation's description of the frame
+    :param high: (1, C_h, h, w), its F_h
+    :param provisional: F_h was itself propagated
+    """
+
+    number: int
+    description: Any
+    high: torch.Tensor
+    provisional: bool
+
+
+@dataclasses.dataclass
+class _State:
+    key: KeyFrame
+    source: Source
+
+
+@dataclasses.dataclass(frozen=True)
+class _Features:
+    """A frame on its way through the step."""
+
+    number: int
+    stamp_ns: int
+    low: torch.Tensor
+    description: Any
+
+
+class SegmentationPipeline:
+    """Labels a stream of images. Not thread-safe: one thread calls it.
+
+    :param network: in evaluation mode, on its device
+    :param propagation: how features are moved between frames
+    :param slow_track: runs S_h; closed with the pipeline
+    :param settings: schedule and threshold
+    :param inference_size: (width, height) the network runs at; (0, 0) = the image's own
+    :param output_size: (width, height) of the masks; (0, 0) = the image's own
+    """
+
+    def __init__(self, network: SegmentationNetwork, *, propagation: Propagation,
+                 slow_track: SlowTrack, settings: ScheduleSettings,
+                 inference_size: tuple[int, int] = (0, 0),
+                 output_size: tuple[int, int] = (0, 0)) -> None:
+        parameter = next(network.parameters())
+        self._network = network
+        self._device, self._dtype = parameter.device, parameter.dtype
+        self._propagation = propagation
+        self._slow_track = slow_track
+        self._settings = settings
+        self._policy = settings.build()
+        self._inference_size, self._output_size = inference_size, output_size
+        self._state: Optional[_State] = None
+        self._reset_reason: Optional[str] = None
+        self._count = 0
+        self._last_stamp_ns: Optional[int] = None
+        self._last_size: Optional[tuple[int, int]] = None
+        self._slow_ms: Optional[float] = None
+        self._slow_failures = 0
+        self._slow_error: Optional[str] = None
+
+    @property
+    def label_set_name(self) -> str:
+        """Name of the label set that the model was trained for."""
+        return self._network.config.label_set
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes of the model."""
+        return self._network.config.classes
+
+    @property
+    def device(self) -> str:
+        """Where the network runs, as torch names it."""
+        return str(self._device)
+
+    @property
+    def threshold(self) -> float:
+        """Deviation above which a frame becomes a key frame, 0..1; takes effect at once.
+
+        :raises ConfigurationError: when set to anything else.
+        """
+        return float(self._settings.threshold)
+
+    @threshold.setter
+    def threshold(self, value: float) -> None:
+        self._change(threshold=value)
+
+    @property
+    def schedule(self) -> str:
+        """Name of the schedule; takes effect at once."""
+        return self._settings.name
+
+    @schedule.setter
+    def schedule(self, value: str) -> None:
+        self._change(name=value)
+
+    @property
+    def fixed_interval(self) -> int:
+        """Frames from key frame to key frame of the fixed schedule; takes effect at once."""
+        return self._settings.fixed_interval
+
+    @fixed_interval.setter
+    def fixed_interval(self, value: int) -> None:
+        self._change(fixed_interval=value)
+
+    @property
+    def max_key_age_frames(self) -> int:
+        """A key frame at the latest after so many frames; 0 = no limit. Takes effect at once."""
+        return self._settings.max_key_age_frames
+
+    @max_key_age_frames.setter
+    def max_key_age_frames(self, value: int) -> None:
+        self._change(max_key_age_frames=value)
+
+    def _change(self, **changes: Any) -> None:
+        self._settings = dataclasses.replace(self._settings, **changes)
+        self._policy = self._settings.build()
+
+    def __enter__(self) -> 'SegmentationPipeline':
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop the slow track."""
+        self._slow_track.close()
+
+    def reset(self, reason: str = 'reset requested') -> None:
+        """Forget the key frame; the next frame becomes one."""
+        if self._state is not None:
+            self._reset_reason = reason
+        self._state = None
+        self._slow_track.reset()
+
+    @torch.inference_mode()
+    def step(self, frame: Frame, *, want_confidence: bool = False) -> StepResult:
+        """Label one frame.
+
+        :raises ImageError: for a malformed frame; nothing has changed then.
+        :raises KeyFrameError: when S_h fails before there was any key frame.
+        """
+        frame.check()
+        watch = Stopwatch(self._device)
+        image = to_tensor(frame, size=self._inference_size, device=self._device,
+                          dtype=self._dtype)
+        self._check_continuity(frame)
+        watch.lap('input')
+        low = self._network.low(image)
+        features = _Features(self._count, frame.stamp_ns, low,
+                             self._propagation.describe(image, low))
+        watch.lap('low')
+        self._take_results(frame.stamp_ns)
+        deviation, key_frame = self._decide(features)
+        watch.lap('deviation')
+        high = self._high(features, key_frame)
+        watch.lap('propagation')
+        logits = self._network.classify(high)
+        watch.lap('classify')
+        width, height = frame.size if self._output_size == (0, 0) else self._output_size
+        mask, confidence = label_map(
+            logits, height=height, width=width, enlarge=self._network.enlarge,
+            want_confidence=want_confidence)
+        mask_on_host = mask.cpu().numpy()
+        confidence_on_host = None if confidence is None else confidence.cpu().numpy()
+        watch.lap('output')
+        status = self._status(features, key_frame, deviation, watch)
+        self._count += 1
+        return StepResult(mask=mask_on_host, confidence=confidence_on_host, status=status)
+
+    def warm_up(self, width: int, height: int) -> None:
+        """Run every part once at this image size, so that no frame meets a first-call cost."""
+        blank = torch.zeros(height, width, 3, dtype=torch.uint8).numpy()
+        for number in range(2):
+            self.step(Frame(image=blank, stamp_ns=number))
+            if self._state is not None:
+                # whatever the schedule: the parts that the first frame does not reach
+                low = self._state.key.low
+                self._network.deviation(low, low)
+                description = self._state.source.description
+                self._propagation.move(description, description, self._state.source.high, low)
+        self.reset()
+        self._reset_reason = self._last_stamp_ns = self._last_size = None
+        self._count = 0
+
+    def _check_continuity(self, frame: Frame) -> None:
+        if self._last_stamp_ns is not None and frame.stamp_ns < self._last_stamp_ns:
+            back_s = (self._last_stamp_ns - frame.stamp_ns) / 1e9
+            self.reset(f'time went back by {back_s:.3f} s')
+        if self._last_size is not None and frame.size != self._last_size:
+            self.reset('image size changed from {}x{} to {}x{}'.format(
+                *self._last_size, *frame.size))
+        self._last_stamp_ns, self._last_size = frame.stamp_ns, frame.size
+
+    def _take_results(self, now_ns: int) -> None:
+        for result in self._slow_track.poll(now_ns):
+            self._note(result)
+            state, job = self._state, result.job
+            if result.high is None or state is None:
+                continue
+            # The newest computed features win over older ones and over propagated ones. A late
+            # result replaces no features of its own or a newer frame that were computed.
+            computed = not state.source.provisional
+            if job.number == state.key.number or not (
+                    computed and state.source.number >= job.number):
+                state.source = Source(job.number, job.description, result.high,
+                                      provisional=False)
+
+    def _note(self, result: SlowResult) -> None:
+        self._slow_ms = result.duration_ms
+        self._slow_error = result.error
+        self._slow_failures += result.error is not None
+
+    def _decide(self, features: _Features) -> tuple[Optional[float], bool]:
+        if self._state is None:
+            return None, True
+        key = self._state.key
+        deviation = None
+        if self._policy.needs_deviation:
+            deviation = float(self._network.deviation(key.low, features.low))
+        return deviation, self._policy.is_key_frame(
+            key_age_frames=features.number - key.number, deviation=deviation)
+
+    def _high(self, features: _Features, key_frame: bool) -> torch.Tensor:
+        """F_h of the frame; a key frame replaces the state."""
+        if self._state is None or (key_frame and not self._policy.background):
+            high = self._compute(features)
+            if high is not None:
+                self._remember(features, high, provisional=False)
+                return high
+        assert self._state is not None
+        source = self._state.source
+        high = self._propagation.move(
+            source.description, features.description, source.high, features.low)
+        if key_frame and self._policy.background:
+            self._remember(features, high, provisional=True)
+            self._slow_track.submit(SlowJob(
+                features.number, features.stamp_ns, features.low, features.description))
+        return high
+
+    def _compute(self, features: _Features) -> Optional[torch.Tensor]:
+        """Run S_h at once; None when it failed and there is something to propagate."""
+        job = SlowJob(features.number, features.stamp_ns, features.low, features.description)
+        result = run_job(job, self._network.high_pieces())
+        assert result is not None
+        self._note(result)
+        if result.high is None and self._state is None:
+            raise KeyFrameError(f'the first frame could not be computed: {result.error}')
+        return result.high
+
+    def _remember(self, features: _Features, high: torch.Tensor, *, provisional: bool) -> None:
+        self._state = _State(
+            key=KeyFrame(features.number, features.stamp_ns, features.low),
+            source=Source(features.number, features.description, high, provisional))
+
+    def _status(self, features: _Features, key_frame: bool, deviation: Optional[float],
+                watch: Stopwatch) -> StepStatus:
+        assert self._state is not None
+        key, source = self._state.key, self._state.source
+        reason, self._reset_reason = self._reset_reason, None
+        return StepStatus(
+            schedule=self._settings.name, key_frame=key.number == features.number,
+            key_stamp_ns=key.stamp_ns, key_age_frames=features.number - key.number,
+            key_provisional=source.provisional or source.number != key.number,
+            deviation=deviation, threshold=self.threshold,
+            slow_track_busy=self._slow_track.busy, slow_track_failures=self._slow_failures,
+            slow_track_error=self._slow_error, slow_track_ms=self._slow_ms,
+            stage_ms=watch.stage_ms(), reset_reason=reason)

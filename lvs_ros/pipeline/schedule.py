@@ -1,0 +1,114 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Schedules: which frames become key frames, and whether S_h may keep them waiting.
+
+A schedule is a pure policy: it sees the key frame's age and the predicted deviation, nothing
+else, and keeps no state. The first frame is a key frame under every schedule and is computed in
+full, since there is nothing to propagate yet.
+"""
+
+import dataclasses
+import math
+from typing import ClassVar, Optional
+
+from lvs_ros.errors import ConfigurationError
+
+SCHEDULES = ('low_latency', 'adaptive', 'fixed', 'every_frame')
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """Every frame in full: the per-frame network.
+
+    :cvar background: S_h of a key frame runs in the background, the frame is propagated
+    :cvar needs_deviation: the policy looks at the predicted deviation
+    """
+
+    background: ClassVar[bool] = False
+    needs_deviation: ClassVar[bool] = False
+
+    def is_key_frame(self, *, key_age_frames: int, deviation: Optional[float]) -> bool:
+        """Tell whether the frame becomes a key frame.
+
+        :param key_age_frames: frames since the key frame, 1 for the one after it
+        :param deviation: predicted deviation, where :attr:`needs_deviation`
+        """
+        return True
+
+
+@dataclasses.dataclass(frozen=True)
+class FixedSchedule(Schedule):
+    """Every n-th frame (paper, "fixed schedule"; Clockwork Net, Deep Feature Flow)."""
+
+    interval_frames: int
+
+    def is_key_frame(self, *, key_age_frames: int, deviation: Optional[float]) -> bool:
+        """True on every n-th frame."""
+        return key_age_frames >= self.interval_frames
+
+
+@dataclasses.dataclass(frozen=True)
+class AdaptiveSchedule(Schedule):
+    """Where the predicted deviation exceeds the threshold (paper, section 3.3)."""
+
+    threshold: float
+    max_key_age_frames: int = 0
+    needs_deviation: ClassVar[bool] = True
+
+    def is_key_frame(self, *, key_age_frames: int, deviation: Optional[float]) -> bool:
+        """True for a deviation above the threshold, or a key frame that has grown too old."""
+        assert deviation is not None
+        if self.max_key_age_frames and key_age_frames >= self.max_key_age_frames:
+            return True
+        # A predicted deviation can be 0.0 exactly; threshold 0 still means every frame.
+        return deviation > self.threshold or self.threshold == 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class LowLatencySchedule(AdaptiveSchedule):
+    """The same, but no frame waits for S_h (paper, section 3.3, "low-latency")."""
+
+    background: ClassVar[bool] = True
+
+
+@dataclasses.dataclass(frozen=True)
+class ScheduleSettings:
+    """What a user can set; :meth:`build` makes the policy.
+
+    :param name: one of :data:`SCHEDULES`
+    :param threshold: deviation above which a frame becomes a key frame, 0..1
+    :param fixed_interval: frames from key frame to key frame of the fixed schedule
+    :param max_key_age_frames: adaptive and low-latency: a key frame at the latest after so many
+        frames; 0 = no limit
+    :raises ConfigurationError: for values outside their range.
+    """
+
+    name: str
+    threshold: float
+    fixed_interval: int
+    max_key_age_frames: int
+
+    def __post_init__(self) -> None:
+        if self.name not in SCHEDULES:
+            raise ConfigurationError(f'schedule is {self.name!r}: expected one of '
+                                     + ', '.join(SCHEDULES))
+        threshold = self.threshold
+        if isinstance(threshold, bool) or not isinstance(threshold, (int, float)):
+            raise ConfigurationError(f'threshold is {threshold!r}: expected a number from 0 to 1')
+        if math.isnan(threshold) or not 0 <= threshold <= 1:
+            raise ConfigurationError(f'threshold is {threshold}: expected a number from 0 to 1')
+        if self.fixed_interval < 1:
+            raise ConfigurationError(
+                f'fixed_interval is {self.fixed_interval}: expected 1 or more frames')
+        if self.max_key_age_frames < 0:
+            raise ConfigurationError(f'max_key_age_frames is {self.max_key_age_frames}: '
+                                     'expected 0 (no limit) or more frames')
+
+    def build(self) -> Schedule:
+        """Return the policy."""
+        if self.name == 'every_frame':
+            return Schedule()
+        if self.name == 'fixed':
+            return FixedSchedule(interval_frames=self.fixed_interval)
+        kind = LowLatencySchedule if self.name == 'low_latency' else AdaptiveSchedule
+        return kind(threshold=float(self.threshold), max_key_age_frames=self.max_key_age_frames)

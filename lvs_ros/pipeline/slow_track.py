@@ -1,0 +1,248 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The slow track: S_h beside the frames (paper, section 3.3, low-latency scheduling).
+
+At most one job runs and one waits; a newer job takes the place of the waiting one. A result
+carries its job, so whoever takes it knows which key frame it belongs to.
+"""
+
+import abc
+import dataclasses
+import threading
+import time
+from typing import Any, Callable, Iterable, Optional, Sequence
+
+import torch
+
+from lvs_ros.pipeline.threads import enter_slow_thread
+
+Piece = Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclasses.dataclass(frozen=True)
+class SlowJob:
+    """Compute S_h of a key frame.
+
+    :param number: counts the frames; identifies the key frame
+    :param stamp_ns: stamp of the key frame
+    :param low: (1, C_l, h, w), its F_l
+    :param description: what propagation needs to start from this frame
+    """
+
+    number: int
+    stamp_ns: int
+    low: torch.Tensor
+    description: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class SlowResult:
+    """A finished job: features, or the error that prevented them.
+
+    :param high: (1, C_h, h, w), F_h of the key frame, or None
+    :param error: what went wrong, or None
+    :param duration_ms: how long S_h took
+    """
+
+    job: SlowJob
+    high: Optional[torch.Tensor]
+    error: Optional[str]
+    duration_ms: float
+
+
+class SlowTrack(abc.ABC):
+    """Runs S_h; used from one thread only, that of the pipeline."""
+
+    @abc.abstractmethod
+    def submit(self, job: SlowJob) -> None:
+        """Hand a job over; it replaces a job that is still waiting."""
+
+    @abc.abstractmethod
+    def poll(self, now_ns: int) -> list[SlowResult]:
+        """Take the results that are there at this stamp, oldest first."""
+
+    @property
+    @abc.abstractmethod
+    def busy(self) -> bool:
+        """A job is running or waiting."""
+
+    @abc.abstractmethod
+    def reset(self) -> None:
+        """Forget all jobs; their results never come."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Stop; a running job is abandoned at its next piece."""
+
+
+def run_job(job: SlowJob, pieces: Iterable[Piece],
+            abandoned: Callable[[], bool] = lambda: False) -> Optional[SlowResult]:
+    """Run S_h piece by piece; None when it was abandoned in between."""
+    started = time.perf_counter()
+    try:
+        with torch.inference_mode():
+            features = job.low
+            for piece in pieces:
+                if abandoned():
+                    return None
+                features = piece(features)
+    except Exception as error:  # noqa: B902: whatever it is, the masks must go on
+        return SlowResult(job, None, f'{type(error).__name__}: {error}',
+                          (time.perf_counter() - started) * 1e3)
+    return SlowResult(job, features, None, (time.perf_counter() - started) * 1e3)
+
+
+class InlineSlowTrack(SlowTrack):
+    """The deterministic twin: computes at once and hands the result out after a delay.
+
+    The delay is in stamp time, so a replay gives the same masks on any machine. As in the real
+    one, a job that comes while another is under way waits for it, and the newest wins.
+
+    :param pieces: S_h, to be called in order
+    :param delay_s: how long a job takes, in stamp time
+    """
+
+    def __init__(self, pieces: Sequence[Piece], *, delay_s: float) -> None:
+        self._pieces = pieces
+        self._delay_ns = round(delay_s * 1e9)
+        self._running: Optional[tuple[SlowJob, int]] = None    # with the stamp of its end
+        self._waiting: Optional[SlowJob] = None
+
+    def submit(self, job: SlowJob) -> None:
+        """Start the job, or let it wait for the one under way."""
+        if self._running is None:
+            self._running = (job, job.stamp_ns + self._delay_ns)
+        else:
+            self._waiting = job
+
+    def poll(self, now_ns: int) -> list[SlowResult]:
+        """Compute and return the jobs whose time is up at this stamp."""
+        results = []
+        while self._running is not None and self._running[1] <= now_ns:
+            job, ended_ns = self._running
+            result = run_job(job, self._pieces)
+            assert result is not None
+            results.append(result)
+            self._running = None
+            if self._waiting is not None:
+                self._running = (self._waiting, ended_ns + self._delay_ns)
+                self._waiting = None
+        return results
+
+    @property
+    def busy(self) -> bool:
+        """A job is under way."""
+        return self._running is not None
+
+    def reset(self) -> None:
+        """Forget all jobs."""
+        self._running = self._waiting = None
+
+    def close(self) -> None:
+        """Forget all jobs."""
+        self.reset()
+
+
+class BackgroundSlowTrack(SlowTrack):
+    """One worker thread.
+
+    :param pieces: S_h, to be called in order
+    :param device: where it runs; on a GPU in a stream of its own, of low priority
+    :param policy: scheduling of the thread, see :func:`~lvs_ros.pipeline.threads.enter_slow_thread`
+    :param threads: cores it may use; 0 = all
+    """
+
+    def __init__(self, pieces: Sequence[Piece], *, device: torch.device, policy: str,
+                 threads: int) -> None:
+        self._pieces = pieces
+        self._device = device
+        self._condition = threading.Condition()
+        self._waiting: Optional[SlowJob] = None
+        self._running: Optional[SlowJob] = None
+        self._ready: Any = None               # GPU event: the waiting job's input is complete
+        self._finished: list[SlowResult] = []
+        self._closing = False
+        # A daemon, so that even a piece that never returns cannot keep the process alive.
+        self._thread = threading.Thread(target=self._work, args=(policy, threads),
+                                        name='lvs_slow_track', daemon=True)
+        self._thread.start()
+
+    def submit(self, job: SlowJob) -> None:
+        """Hand the job to the worker; it replaces the one that still waits."""
+        ready = None
+        if self._device.type == 'cuda':
+            ready = torch.cuda.Event()
+            ready.record()
+        with self._condition:
+            self._waiting, self._ready = job, ready
+            self._condition.notify()
+
+    def poll(self, now_ns: int) -> list[SlowResult]:
+        """Take what has finished; the stamp does not matter, real time does."""
+        with self._condition:
+            finished, self._finished = self._finished, []
+        return finished
+
+    @property
+    def busy(self) -> bool:
+        """A job is running or waiting."""
+        with self._condition:
+            return self._running is not None or self._waiting is not None
+
+    def reset(self) -> None:
+        """Forget waiting and finished jobs, and abandon the running one."""
+        with self._condition:
+            self._waiting = self._running = None
+            self._finished.clear()
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Stop the worker; returns at the latest after ``timeout_s``."""
+        self.reset()
+        with self._condition:
+            self._closing = True
+            self._condition.notify()
+        self._thread.join(timeout_s)
+
+    def _work(self, policy: str, threads: int) -> None:
+        enter_slow_thread(policy=policy, threads=threads)
+        stream = torch.cuda.Stream(self._device) if self._device.type == 'cuda' else None
+        while True:
+            with self._condition:
+                self._condition.wait_for(lambda: self._closing or self._waiting is not None)
+                if self._closing:
+                    return
+                job, ready = self._waiting, self._ready
+                self._running, self._waiting = job, None
+            assert job is not None
+
+            def abandoned(current: SlowJob = job) -> bool:
+                return self._running is not current
+
+            if stream is None:
+                result = run_job(job, self._pieces, abandoned)
+            else:
+                result = self._run_on_stream(job, stream, ready, abandoned)
+            with self._condition:
+                if self._running is job:    # else a reset came in between
+                    self._running = None
+                    if result is not None:
+                        self._finished.append(result)
+
+    def _run_on_stream(self, job: SlowJob, stream: Any, ready: Any,
+                       abandoned: Callable[[], bool]) -> Optional[SlowResult]:
+        started = time.perf_counter()
+        with torch.cuda.stream(stream):
+            stream.wait_event(ready)
+            job.low.record_stream(stream)
+            result = run_job(job, self._pieces, abandoned)
+        try:
+            stream.synchronize()    # errors of the device surface here
+        except RuntimeError as error:
+            return SlowResult(job, None, str(error), (time.perf_counter() - started) * 1e3)
+        if result is None:
+            return None
+        if result.high is not None:
+            # It was allocated in this stream, and will be read in the fast track's.
+            result.high.record_stream(torch.cuda.default_stream(self._device))
+        return dataclasses.replace(
+            result, duration_ms=(time.perf_counter() - started) * 1e3)
