@@ -1,0 +1,26 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+.PHONY: help setup demo test lint clean
+
+help:  ## say what there is
+	@sed -n 's/^\([a-z]*\):[a-z ]*## \(.*\)/  make \1\t\2/p' Makefile
+
+setup:  ## make the environment in .venv (ROS 2, PyTorch, the compiled messages)
+	@scripts/setup.sh
+
+demo: setup  ## a synthetic street camera, the node, and what came out of it in demo_output/
+	@. ./env.sh && lvs demo
+
+test: setup  ## run the tests
+	@. ./env.sh && python -m pytest $(ARGS)
+
+lint: setup  ## flake8 and mypy
+	@. ./env.sh && python -m flake8 lvs_ros launch test setup.py scripts/lvs scripts/lvs_node && python -m mypy
+
+clean:  ## remove the environment, the build and what the demo wrote
+	rm -rf .venv .build demo_output .mypy_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,58 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+#
+# Enter the environment that `make setup` made:  . ./env.sh   (bash or zsh, from any folder)
+#
+# On a ROS machine with a colcon workspace, source the workspace's setup file instead of this.
+
+if [ -n "${BASH_VERSION:-}" ]; then
+  _lvs_root=${BASH_SOURCE[0]}
+elif [ -n "${ZSH_VERSION:-}" ]; then
+  eval '_lvs_root=${(%):-%x}'  # quoted: bash cannot parse it
+else
+  _lvs_root=./env.sh
+fi
+_lvs_root=$(CDPATH= cd -- "$(dirname -- "$_lvs_root")" > /dev/null && pwd -P)
+
+if [ ! -f "$_lvs_root/.venv/.ready" ]; then
+  echo "env.sh: the environment is not made yet. Make it with:  make -C $_lvs_root setup" >&2
+  unset _lvs_root
+  return 1 2> /dev/null || exit 1
+fi
+
+_lvs_venv=$_lvs_root/.venv
+_lvs_install=$_lvs_root/.build/install
+case ":${AMENT_PREFIX_PATH:-}:" in
+  :: | *":$_lvs_install:"*) ;;
+  *) echo 'env.sh: leaving the ROS environment of this shell for the one in .venv' >&2 ;;
+esac
+
+. "$_lvs_venv/bin/activate"
+_lvs_site=$("$_lvs_venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+
+# Replaced, not extended: modules and libraries of two ROS installations must not mix.
+export AMENT_PREFIX_PATH="$_lvs_install:$_lvs_venv"
+export CMAKE_PREFIX_PATH="$AMENT_PREFIX_PATH"
+export PYTHONPATH="$_lvs_root:$_lvs_install${_lvs_site#"$_lvs_venv"}"
+unset COLCON_PREFIX_PATH
+export ROS_VERSION=2 ROS_PYTHON_VERSION=3 ROS_DISTRO=kilted
+export RMW_IMPLEMENTATION=rmw_fastrtps_cpp  # the only one that the wheels bring
+
+# The ROS wheels set the library path by starting each Python twice, in an order that changes
+# from run to run. Setting it here, and saying so, saves that and adds the compiled messages.
+if [ -z "${_LVS_ENV_ROOT:-}" ]; then
+  _LVS_OUTER_LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}
+  _LVS_OUTER_PATH=$PATH
+fi
+_LVS_ENV_ROOT=$_lvs_root
+_lvs_libs=$(find "$_lvs_site" -maxdepth 1 -name 'ros_*.libs' | LC_ALL=C sort | tr '\n' ':')
+export LD_LIBRARY_PATH="$_lvs_install/lib:$_lvs_venv/lib:${_lvs_libs%:}${_LVS_OUTER_LD_LIBRARY_PATH:+:$_LVS_OUTER_LD_LIBRARY_PATH}"
+export _ROS_WHEELS_BOOTSTRAP_COMPLETE=1
+
+# The commands lvs and lvs_node
+case ":$PATH:" in
+  *":$_lvs_install/lib/lvs_ros:"*) ;;
+  *) export PATH="$_lvs_install/lib/lvs_ros:$PATH" ;;
+esac
+
+unset _lvs_root _lvs_venv _lvs_install _lvs_site _lvs_libs
