@@ -7,11 +7,11 @@ forward path.
 """
 
 import dataclasses
-from typing import Any, Callable, Optional
+from typing import Any, Optional
 
 import torch
 
-from lvs_ros.errors import ConfigurationError, LvsError
+from lvs_ros.errors import LvsError
 from lvs_ros.model import SegmentationNetwork
 from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
 from lvs_ros.pipeline.input import to_tensor
@@ -217,6 +217,7 @@ class SegmentationPipeline:
         self._count += 1
         return StepResult(mask=mask_on_host, confidence=confidence_on_host, status=status)
 
+    @torch.inference_mode()
     def warm_up(self, width: int, height: int) -> None:
         """Run every part once at this image size, so that no frame meets a first-call cost."""
         blank = torch.zeros(height, width, 3, dtype=torch.uint8).numpy()

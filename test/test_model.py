@@ -1,0 +1,205 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The networks: shapes, the split, folding, and the model file."""
+
+import dataclasses
+import json
+
+import pytest
+import safetensors.torch
+import torch
+
+from lvs_ros.errors import ConfigurationError, ModelFileError
+from lvs_ros.model import (VARIANTS, ModelConfig, SegmentationNetwork, load_network,
+                           read_notes, save_network)
+from lvs_ros.model.config import BLOCKS
+from lvs_ros.model.folding import fold_batch_norm
+
+TINY = VARIANTS['tiny']('camvid', 11)
+
+
+def random_network(config: ModelConfig = TINY) -> SegmentationNetwork:
+    torch.manual_seed(0)
+    network = SegmentationNetwork(config)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):    # not the identity of a new network
+            torch.nn.init.normal_(module.running_mean, std=0.1)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2.0)
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+    torch.nn.init.normal_(network.adapt_net.correction.weight, std=0.1)
+    return network.eval()
+
+
+@pytest.mark.parametrize('backbone', sorted(BLOCKS))
+@pytest.mark.parametrize('head', ['psp', 'light'])
+def test_output_stride_is_8(backbone, head):
+    config = dataclasses.replace(TINY, backbone=backbone, head=head, split='layer2.1')
+    network = random_network(config)
+    with torch.no_grad():
+        low = network.low(torch.rand(1, 3, 45, 64) * 255)
+        high = network.high(low)
+        assert low.shape[2:] == high.shape[2:] == (6, 8)
+        assert high.shape[1] == config.head_channels
+        assert network(torch.rand(2, 3, 45, 64)).shape == (2, 11, 45, 64)
+
+
+def test_paper_variant_splits_after_conv4_3():
+    network = SegmentationNetwork(VARIANTS['paper']('cityscapes', 19))
+    # 3 + 4 blocks of the stages before, and 3 of layer3, whose bottlenecks give 1024 channels
+    assert network.backbone.low_blocks == 10
+    assert network.backbone.low_channels == 1024
+    assert len(network.backbone.high_blocks()) == 33 - 10
+    assert network.kernel_predictor.taps.out_channels == 81
+    assert network.deviation_net.linear.in_features == 256
+    # the published ResNet-101 has 42.5 million weights without its last linear layer
+    backbone = sum(p.numel() for p in network.backbone.parameters())
+    assert backbone == 42_500_160
+
+
+@pytest.mark.parametrize('split', ['layer1.0', 'layer2.3', 'layer3.2', 'layer4.1'])
+def test_where_it_is_split_does_not_change_the_function(split):
+    base = dataclasses.replace(TINY, backbone='resnet34', split='layer2.0')
+    image = torch.rand(1, 3, 32, 48) * 255
+    whole = random_network(base)
+    other = SegmentationNetwork(dataclasses.replace(base, split=split)).eval()
+    other.backbone.load_state_dict(whole.backbone.state_dict())
+    with torch.no_grad():
+        x, y = whole.backbone.low(whole.normalise(image)), other.backbone.low(
+            other.normalise(image))
+        for piece in whole.backbone.high_blocks():
+            x = piece(x)
+        for piece in other.backbone.high_blocks():
+            y = piece(y)
+    assert torch.equal(x, y)
+
+
+def test_dilation_patterns():
+    def dilations(pattern):
+        network = SegmentationNetwork(dataclasses.replace(TINY, dilation=pattern))
+        return [network.backbone.get_submodule(f'layer{stage}.{block}.conv1').dilation[0]
+                for stage in (3, 4) for block in (0, 1)]
+
+    assert dilations('half_first') == [1, 2, 2, 4]
+    assert dilations('uniform') == [2, 2, 4, 4]
+
+
+def test_kernels_are_a_distribution_over_the_taps():
+    network = random_network()
+    low = torch.rand(2, network.backbone.low_channels, 5, 6)
+    kernels = network.kernel_predictor(network.embed(low), network.embed(low.flip(0)))
+    assert kernels.shape == (2, 9, 5, 6)
+    assert (kernels >= 0).all()
+    torch.testing.assert_close(kernels.sum(1), torch.ones(2, 5, 6))
+
+
+def test_a_new_adapt_net_changes_nothing():
+    network = SegmentationNetwork(TINY).eval()
+    low, high = torch.rand(1, network.backbone.low_channels, 5, 6), torch.rand(1, 16, 5, 6)
+    assert torch.equal(network.adapt(low, high), high)
+
+
+def test_deviation_lies_between_0_and_1():
+    network = random_network()
+    key, low = torch.randn(2, 3, network.backbone.low_channels, 8, 8) * 100
+    deviation = network.deviation(key, low)
+    assert deviation.shape == (3,) and deviation.dtype == torch.float32
+    assert ((deviation >= 0) & (deviation <= 1)).all()
+
+
+def test_folding_batch_norm_keeps_the_function():
+    network, folded = random_network(), random_network()
+    fold_batch_norm(folded)
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
+    image = torch.rand(1, 3, 40, 48) * 255
+    with torch.no_grad():
+        low, low_folded = network.low(image), folded.low(image)
+        torch.testing.assert_close(low_folded, low, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(folded.high(low), network.high(low), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(folded.embed(low), network.embed(low), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(folded.deviation(low, low * 0.5),
+                                   network.deviation(low, low * 0.5), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('change, reason', [
+    ({'backbone': 'vgg16'}, 'expected one of resnet18'), ({'split': 'layer9.0'}, 'layer1.0 to'),
+    ({'split': 'layer4.1'}, 'before its last'), ({'kernel_size': 4}, 'an odd number'),
+    ({'classes': 0}, '1 or more'), ({'classes': 256}, 'at most 255'),
+    ({'std': (1.0, 0.0, 1.0)}, 'positive'), ({'head': 'none'}, 'psp, light'),
+])
+def test_configuration_that_cannot_work_is_refused(change, reason):
+    with pytest.raises(ConfigurationError, match=reason):
+        dataclasses.replace(TINY, **change)
+
+
+def test_configuration_survives_json():
+    config = dataclasses.replace(VARIANTS['lite']('camvid', 11), mean=(1.0, 2.0, 3.0))
+    assert ModelConfig.from_json(config.to_json()) == config
+
+
+@pytest.mark.parametrize('text', ['', '[]', '{"label_set": "x"}', '{"label_set": 1, "wings": 2}'])
+def test_foreign_configuration_is_refused(text):
+    with pytest.raises(ConfigurationError, match='model configuration'):
+        ModelConfig.from_json(text)
+
+
+def test_model_file_gives_the_network_back(tmp_path):
+    network = random_network()
+    path = tmp_path / 'folder' / 'model.safetensors'
+    save_network(network, path, half=False, notes={'data': 'none'})
+    loaded = load_network(path)
+    image = torch.rand(1, 3, 32, 32) * 255
+    with torch.no_grad():
+        assert torch.equal(loaded(image), network(image))
+    assert loaded.config == network.config and read_notes(path) == {'data': 'none'}
+    assert [p.name for p in path.parent.iterdir()] == ['model.safetensors']
+    save_network(network, path)     # half precision, over the old file
+    assert path.stat().st_size < 0.6 * sum(4 * p.numel() for p in network.parameters())
+    with torch.no_grad():
+        torch.testing.assert_close(load_network(path)(image), network(image), atol=0.1, rtol=0.1)
+
+
+def tensors_of(network):
+    return {name: value for name, value in network.state_dict().items()
+            if not name.endswith('num_batches_tracked')}
+
+
+def write(path, tensors, config=TINY, format_='lvs_ros 1'):
+    safetensors.torch.save_file(tensors, path, metadata={
+        'format': format_, 'config': config if isinstance(config, str) else config.to_json(),
+        'notes': json.dumps({})})
+
+
+def test_wrong_model_files_are_refused_with_what_is_wrong(tmp_path):
+    path = tmp_path / 'model.safetensors'
+    tensors = tensors_of(random_network())
+    write(path, tensors)
+    whole = path.read_bytes()
+
+    def refused(reason):
+        with pytest.raises(ModelFileError, match=reason) as error:
+            load_network(path)
+        assert str(path) in str(error.value)
+
+    path.write_bytes(whole[:len(whole) // 2])
+    refused('cut short')
+    path.write_bytes(b'not a model at all')
+    refused('not a readable safetensors file')
+    write(path, tensors, format_='another project')
+    refused("format 'another project'")
+    write(path, tensors, config='{"wings": 2}')
+    refused('unknown fields wings')
+    write(path, {k: v for k, v in tensors.items() if k != 'classifier.bias'})
+    refused('classifier.bias is missing')
+    write(path, {**tensors, 'extra.weight': torch.zeros(1)})
+    refused('extra.weight is unknown')
+    write(path, tensors, config=dataclasses.replace(TINY, classes=19))
+    refused(r'classifier.bias has shape \(11,\) instead of \(19,\)')
+    write(path, {**tensors, 'classifier.bias': torch.full((11,), float('nan'))})
+    refused('classifier.bias holds values that are not finite')
+    write(path, tensors)
+    load_network(path)
+
+
+def test_unknown_model_name_lists_the_known_ones():
+    with pytest.raises(ModelFileError, match='no model \'nonsense\''):
+        load_network('nonsense')

@@ -1,0 +1,284 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The pipeline step: state, late results, resets and failures."""
+
+import numpy as np
+import pytest
+import torch
+
+from lvs_ros.errors import ConfigurationError, ImageError, ModelFileError
+from lvs_ros.model import VARIANTS, SegmentationNetwork, save_network
+from lvs_ros.pipeline import (Frame, KeyFrameError, PipelineOptions, ScheduleSettings,
+                              SegmentationPipeline, build_pipeline)
+from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
+from lvs_ros.pipeline.slow_track import SlowJob, SlowResult, SlowTrack, run_job
+
+FRAME_NS = 66_666_667
+
+
+class ManualSlowTrack(SlowTrack):
+    """Keeps the jobs; the test says when which of them is done."""
+
+    def __init__(self, pieces) -> None:
+        self.pieces = pieces
+        self.jobs: list[SlowJob] = []
+        self.done: list[SlowResult] = []
+
+    def submit(self, job: SlowJob) -> None:
+        self.jobs.append(job)
+
+    def finish(self, number: int, error: str | None = None) -> SlowResult:
+        job = next(job for job in self.jobs if job.number == number)
+        result = run_job(job, self.pieces)
+        if error is not None:
+            result = SlowResult(job, None, error, 1.0)
+        self.done.append(result)
+        return result
+
+    def poll(self, now_ns: int) -> list[SlowResult]:
+        done, self.done = self.done, []
+        return done
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.jobs)
+
+    def reset(self) -> None:
+        self.jobs.clear()
+        self.done.clear()
+
+    def close(self) -> None:
+        self.reset()
+
+
+class RecordingPropagation(SpatiallyVariantPropagation):
+    """Notes which features were moved."""
+
+    def __init__(self, network) -> None:
+        super().__init__(network)
+        self.moved: list[torch.Tensor] = []
+
+    def move(self, source, target, high, low):
+        self.moved.append(high)
+        return super().move(source, target, high, low)
+
+
+@pytest.fixture
+def network() -> SegmentationNetwork:
+    torch.manual_seed(0)
+    return SegmentationNetwork(VARIANTS['tiny']('camvid', 11)).eval()
+
+
+def make(network, schedule='low_latency', threshold=0.0, **sizes):
+    track = ManualSlowTrack(network.high_pieces())
+    propagation = RecordingPropagation(network)
+    pipeline = SegmentationPipeline(
+        network, propagation=propagation, slow_track=track,
+        settings=ScheduleSettings(schedule, threshold, 5, 0), **sizes)
+    return pipeline, track, propagation
+
+
+def frame(index: int, size=(48, 32), order='rgb') -> Frame:
+    channels = {'rgb': 3, 'bgr': 3, 'rgba': 4, 'bgra': 4, 'mono': 1}[order]
+    image = np.random.default_rng(index).integers(0, 256, (size[1], size[0], channels), np.uint8)
+    return Frame(image, index * FRAME_NS, order)
+
+
+def test_result_of_the_key_frame_replaces_its_provisional_features(network):
+    pipeline, track, propagation = make(network, threshold=0.0)
+    pipeline.step(frame(0))
+    assert pipeline.step(frame(1)).status.key_provisional
+    computed = track.finish(1).high
+    pipeline.threshold = 1.0
+    assert not pipeline.step(frame(2)).status.key_provisional
+    assert propagation.moved[-1] is computed
+
+
+def test_late_result_of_an_older_key_frame_never_replaces_computed_features(network):
+    pipeline, track, propagation = make(network, threshold=0.0)
+    for index in range(3):
+        pipeline.step(frame(index))
+    newer, _ = track.finish(2).high, track.finish(1)
+    pipeline.threshold = 1.0
+    status = pipeline.step(frame(3)).status
+    assert status.key_stamp_ns == 2 * FRAME_NS and not status.key_provisional
+    assert propagation.moved[-1] is newer
+
+
+def test_result_overtaken_by_a_newer_key_frame_still_renews_what_is_propagated(network):
+    # With a key frame at every step, S_h would otherwise never have any effect.
+    pipeline, track, propagation = make(network, threshold=0.0)
+    for index in range(4):
+        pipeline.step(frame(index))
+    computed = track.finish(1).high
+    pipeline.threshold = 1.0
+    status = pipeline.step(frame(4)).status
+    assert status.key_stamp_ns == 3 * FRAME_NS     # the key frame does not go back …
+    assert status.key_provisional                  # … and its own features are still to come
+    assert propagation.moved[-1] is computed
+
+
+def test_failure_is_reported_and_masks_go_on(network):
+    pipeline, track, _ = make(network, threshold=0.0)
+    pipeline.step(frame(0))
+    pipeline.step(frame(1))
+    track.finish(1, error='RuntimeError: out of memory')
+    status = pipeline.step(frame(2)).status
+    assert status.slow_track_failures == 1
+    assert status.slow_track_error == 'RuntimeError: out of memory'
+    track.finish(2)
+    status = pipeline.step(frame(3)).status
+    assert status.slow_track_failures == 1 and status.slow_track_error is None
+
+
+def broken(self):
+    def piece(low):
+        raise RuntimeError('out of memory')
+    return [piece]
+
+
+def test_failure_of_the_first_frame_is_an_error_and_the_next_frame_tries_again(
+        network, monkeypatch):
+    pipeline, _, _ = make(network)
+    with monkeypatch.context() as patch:
+        patch.setattr(SegmentationNetwork, 'high_pieces', broken)
+        with pytest.raises(KeyFrameError, match='out of memory'):
+            pipeline.step(frame(0))
+    assert pipeline.step(frame(1)).status.key_frame
+
+
+def test_inline_failure_falls_back_to_propagation(network, monkeypatch):
+    pipeline, _, _ = make(network, schedule='every_frame')
+    pipeline.step(frame(0))
+    monkeypatch.setattr(SegmentationNetwork, 'high_pieces', broken)
+    result = pipeline.step(frame(1))
+    assert result.mask.shape == (32, 48)
+    assert not result.status.key_frame and result.status.slow_track_failures == 1
+
+
+def test_time_going_back_resets(network):
+    pipeline, track, _ = make(network)
+    pipeline.step(frame(30))
+    pipeline.step(frame(31))
+    status = pipeline.step(frame(0)).status
+    assert status.key_frame and status.reset_reason == 'time went back by 2.067 s'
+    assert track.jobs == []
+    assert pipeline.step(frame(1)).status.reset_reason is None
+
+
+def test_new_image_size_resets(network):
+    pipeline, _, _ = make(network)
+    pipeline.step(frame(0))
+    result = pipeline.step(frame(1, size=(64, 40)))
+    assert result.mask.shape == (40, 64)
+    assert result.status.key_frame
+    assert result.status.reset_reason == 'image size changed from 48x32 to 64x40'
+
+
+def test_reset_on_request(network):
+    pipeline, _, _ = make(network, threshold=1.0)
+    pipeline.step(frame(0))
+    assert not pipeline.step(frame(1)).status.key_frame
+    pipeline.reset()
+    status = pipeline.step(frame(2)).status
+    assert status.key_frame and status.reset_reason == 'reset requested'
+
+
+@pytest.mark.parametrize('bad', [
+    Frame(np.zeros((0, 48, 3), np.uint8), 0),
+    Frame(np.zeros((32, 48, 3), np.float32), 0),
+    Frame(np.zeros((32, 48, 4), np.uint8), 0, 'rgb'),
+    Frame(np.zeros((32, 48, 3), np.uint8), 0, 'cmyk'),
+    Frame(np.zeros((8, 8, 3), np.uint8), 0),
+])
+def test_malformed_image_changes_nothing(network, bad):
+    pipeline, _, _ = make(network, threshold=1.0)
+    pipeline.step(frame(5))
+    with pytest.raises(ImageError, match='expected'):
+        pipeline.step(bad)
+    status = pipeline.step(frame(6)).status
+    assert not status.key_frame and status.key_age_frames == 1 and status.reset_reason is None
+
+
+def test_all_channel_orders_see_the_same_picture(network):
+    rgb = frame(1).image
+    grey = np.repeat(rgb[:, :, :1], 3, axis=2)
+    alpha = np.full_like(rgb[:, :, :1], 7)
+
+    def mask(image, order):
+        pipeline, _, _ = make(network, schedule='every_frame')
+        return pipeline.step(Frame(image, 0, order)).mask
+
+    expected = mask(rgb, 'rgb')
+    assert (mask(np.ascontiguousarray(rgb[:, :, ::-1]), 'bgr') == expected).all()
+    assert (mask(np.concatenate((rgb, alpha), 2), 'rgba') == expected).all()
+    assert (mask(np.concatenate((rgb[:, :, ::-1], alpha), 2), 'bgra') == expected).all()
+    assert (mask(grey[:, :, :1], 'mono') == mask(grey, 'rgb')).all()
+    assert (mask(grey[:, :, 0], 'mono') == mask(grey, 'rgb')).all()
+
+
+def test_read_only_and_padded_rows(network):
+    rgb = frame(1).image
+    padded = np.zeros((32, 60, 3), np.uint8)
+    padded[:, :48] = rgb
+    padded.setflags(write=False)
+    pipeline, _, _ = make(network, schedule='every_frame')
+    expected = pipeline.step(Frame(rgb, 0)).mask
+    assert (pipeline.step(Frame(padded[:, :48], 1)).mask == expected).all()
+
+
+def test_confidence_is_the_softmax_maximum(network):
+    pipeline, _, _ = make(network, schedule='every_frame')
+    image = torch.from_numpy(frame(0).image).permute(2, 0, 1)[None].float()
+    with torch.no_grad():
+        expected = network(image).softmax(1).amax(1)[0].numpy() * 255
+    assert pipeline.step(frame(0)).confidence is None
+    confidence = pipeline.step(frame(0), want_confidence=True).confidence
+    assert confidence.dtype == np.uint8
+    np.testing.assert_allclose(confidence, expected, atol=0.51)
+
+
+def test_inference_and_output_size(network):
+    seen = []
+    low = network.low
+    network.low = lambda image: (seen.append(tuple(image.shape)), low(image))[1]
+    pipeline, _, _ = make(network, inference_size=(64, 48), output_size=(100, 60))
+    mask = pipeline.step(frame(0, size=(200, 120))).mask
+    assert seen == [(1, 3, 48, 64)] and mask.shape == (60, 100)
+
+
+def test_warm_up_leaves_no_trace(network):
+    pipeline, track, _ = make(network, threshold=1.0)
+    pipeline.warm_up(48, 32)
+    status = pipeline.step(frame(0, size=(64, 40))).status
+    assert status.key_frame and status.reset_reason is None and track.jobs == []
+
+
+@pytest.mark.parametrize('options', [
+    {'device': 'cuda:99'}, {'device': 'teapot'}, {'precision': 'float8'},
+    {'slow_policy': 'loud'}, {'slow_track': 'twice'}, {'fast_threads': -1},
+    {'inference_size': (3, 3)}, {'output_size': (0, 100)}, {'threshold': 2.0},
+    {'schedule': 'never'}, {'fixed_interval': 0}, {'max_key_age_frames': -1},
+    {'slow_delay_s': float('nan')},
+])
+def test_options_that_cannot_work_are_refused(network, tmp_path, options):
+    save_network(network, tmp_path / 'tiny.safetensors')
+    with pytest.raises(ConfigurationError, match='expected'):
+        build_pipeline(PipelineOptions(model=str(tmp_path / 'tiny.safetensors'), **options))
+
+
+def test_missing_model_is_named():
+    with pytest.raises(ModelFileError, match='nowhere.safetensors'):
+        build_pipeline(PipelineOptions(model='nowhere.safetensors'))
+
+
+def test_background_pipeline_end_to_end(network, tmp_path):
+    save_network(network, tmp_path / 'tiny.safetensors', half=False)
+    options = PipelineOptions(model=str(tmp_path / 'tiny.safetensors'), threshold=0.0)
+    with build_pipeline(options) as pipeline:
+        pipeline.warm_up(48, 32)
+        for index in range(200):
+            status = pipeline.step(frame(index)).status
+            if index > 2 and status.slow_track_ms is not None and not status.slow_track_failures:
+                break
+        assert status.slow_track_error is None

@@ -1,0 +1,157 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The slow track: one job running, one waiting, results bound to their key frame."""
+
+import threading
+
+import pytest
+import torch
+
+from lvs_ros.pipeline.slow_track import BackgroundSlowTrack, InlineSlowTrack, SlowJob
+
+
+def job(number: int) -> SlowJob:
+    return SlowJob(number=number, stamp_ns=number * 100, low=torch.tensor([float(number)]),
+                   description=None)
+
+
+class Gate:
+    """A piece of S_h that a test holds up."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Semaphore(0)
+        self.go = threading.Semaphore(0)
+
+    def __call__(self, low: torch.Tensor) -> torch.Tensor:
+        self.entered.release()
+        assert self.go.acquire(timeout=30)
+        return low * 10
+
+
+def background(*pieces) -> BackgroundSlowTrack:
+    return BackgroundSlowTrack(pieces, device=torch.device('cpu'), policy='normal', threads=1)
+
+
+def wait_for_results(track: BackgroundSlowTrack, count: int) -> list:
+    results = []
+    pause = threading.Event()
+    for _ in range(3000):
+        results += track.poll(0)
+        if len(results) >= count:
+            return results
+        pause.wait(0.01)
+    raise AssertionError(f'{len(results)} of {count} results came')
+
+
+def test_one_runs_one_waits_and_the_newest_wins():
+    gate = Gate()
+    track = background(gate)
+    try:
+        track.submit(job(1))
+        assert gate.entered.acquire(timeout=30)
+        for number in (2, 3, 4):
+            track.submit(job(number))
+        assert track.busy
+        gate.go.release()
+        gate.go.release()
+        results = wait_for_results(track, 2)
+        assert [result.job.number for result in results] == [1, 4]
+        assert [float(result.high) for result in results] == [10.0, 40.0]
+        assert not track.busy
+    finally:
+        gate.go.release()
+        track.close()
+
+
+def test_an_exception_is_a_result_and_the_next_job_runs():
+    def piece(low: torch.Tensor) -> torch.Tensor:
+        if float(low) == 1:
+            raise RuntimeError('out of memory')
+        return low
+
+    track = background(piece)
+    try:
+        track.submit(job(1))
+        failed, = wait_for_results(track, 1)
+        assert failed.high is None and failed.error == 'RuntimeError: out of memory'
+        track.submit(job(2))
+        good, = wait_for_results(track, 1)
+        assert good.error is None and float(good.high) == 2
+    finally:
+        track.close()
+
+
+def test_a_reset_forgets_the_running_job():
+    gate = Gate()
+    track = background(gate, lambda low: low)
+    try:
+        track.submit(job(1))
+        assert gate.entered.acquire(timeout=30)
+        track.reset()
+        assert not track.busy
+        track.submit(job(2))
+        gate.go.release()
+        gate.go.release()
+        result, = wait_for_results(track, 1)
+        assert result.job.number == 2
+        assert track.poll(0) == []
+    finally:
+        gate.go.release()
+        track.close()
+
+
+def test_close_abandons_a_job_between_two_pieces():
+    gate = Gate()
+    reached = []
+    track = background(gate, reached.append)
+    track.submit(job(1))
+    assert gate.entered.acquire(timeout=30)
+    closer = threading.Thread(target=track.close)
+    closer.start()
+    gate.go.release()
+    closer.join(30)
+    assert not closer.is_alive()
+    assert reached == []
+    assert 'lvs_slow_track' not in [thread.name for thread in threading.enumerate()]
+
+
+def test_close_returns_although_a_piece_hangs():
+    gate = Gate()
+    track = background(gate)
+    track.submit(job(1))
+    assert gate.entered.acquire(timeout=30)
+    track.close(timeout_s=0.05)
+    assert not track.busy
+    gate.go.release()
+
+
+@pytest.mark.parametrize('policy', ['idle', 'nice', 'normal'])
+def test_every_policy_computes(policy):
+    track = BackgroundSlowTrack([lambda low: low + 1], device=torch.device('cpu'), policy=policy,
+                                threads=0)
+    try:
+        track.submit(job(7))
+        result, = wait_for_results(track, 1)
+        assert float(result.high) == 8
+    finally:
+        track.close()
+
+
+def test_inline_results_come_after_their_delay_in_stamp_time():
+    track = InlineSlowTrack([lambda low: low * 10], delay_s=150e-9)
+    track.submit(job(1))                  # stamp 100, done at 250
+    track.submit(job(2))                  # waits …
+    track.submit(job(3))                  # … and is replaced; runs from 250 to 400
+    assert track.poll(249) == [] and track.busy
+    first, = track.poll(250)
+    assert first.job.number == 1 and float(first.high) == 10 and track.busy
+    assert track.poll(399) == []
+    second, = track.poll(400)
+    assert second.job.number == 3 and not track.busy
+
+
+def test_inline_reset_forgets():
+    track = InlineSlowTrack([lambda low: low], delay_s=0.0)
+    track.submit(job(1))
+    track.reset()
+    assert track.poll(10**9) == [] and not track.busy
