@@ -1,0 +1,102 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""From the canvas to the image: averaging, blur, the textures of surfaces, vignette and grain."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from lvs_ros.data.street import noise
+from lvs_ros.data.street.camera import Camera
+from lvs_ros.data.street.light import Light
+from lvs_ros.data.street.painter import Canvas
+from lvs_ros.data.street.randomness import mix
+from lvs_ros.data.street.surfaces import GROUND_MATERIAL, SLAB_MATERIAL, WALL_MATERIAL
+from lvs_ros.data.street.world import FACADE_X_M
+
+_ONE = 128.0
+"""The gain of 1 in the byte map by which the image is multiplied."""
+
+
+class Finisher:
+    """Makes images of one size; holds nothing but tables.
+
+    :param width: of the image, in pixels (the canvas has twice as many).
+    :param height: of the image, in pixels.
+    """
+
+    def __init__(self, *, width: int, height: int) -> None:
+        self.width, self.height = width, height
+        v = np.linspace(-1.0, 1.0, height, dtype=np.float32)[:, None]
+        u = np.linspace(-1.0, 1.0, width, dtype=np.float32)[None, :]
+        self._vignette = _ONE * (1.06 - 0.08 * (u * u + v * v) ** 1.3)
+        self._columns = np.arange(width, dtype=np.float32)[None, :]
+        self._rows = np.arange(height, dtype=np.float32)[:, None]
+
+    def finish(self, canvas: Canvas, camera: Camera, light: Light, *, seed: int,
+               time_s: float) -> np.ndarray:
+        """Return the image, (H, W, 3) uint8 RGB.
+
+        :param camera: of the canvas.
+        """
+        small = cv2.resize(canvas.pixels, (self.width, self.height),
+                           interpolation=cv2.INTER_AREA)
+        image = cv2.GaussianBlur(cv2.cvtColor(small, cv2.COLOR_RGBA2RGB), (3, 3), 0.55)
+        material = canvas.pixels[::2, ::2, 3] >> 4
+        gain = self._vignette + self._grain(light, seed, time_s)
+        self._add_ground(gain, material, camera)
+        self._add_walls(gain, material, camera)
+        factors = np.clip(gain, 0.0, 255.0).astype(np.uint8)
+        return cv2.multiply(image, cv2.merge((factors, factors, factors)), scale=1.0 / _ONE)
+
+    def _grain(self, light: Light, seed: int, time_s: float) -> np.ndarray:
+        code = mix(seed, int(round(time_s * 1e6)), 77)
+        tile = noise.grain()
+        rows = (np.arange(self.height) + (code & 511)) % noise.TILE
+        columns = (np.arange(self.width) + (code >> 9 & 511)) % noise.TILE
+        amount = 2.0 / max(light.exposure, 0.3) ** 0.5
+        return tile.take(rows, axis=0).take(columns, axis=1) * amount
+
+    def _add_ground(self, gain: np.ndarray, material: np.ndarray, camera: Camera) -> None:
+        # The camera is that of the canvas, so rows and columns are converted to its pixels.
+        top = min(max(int(camera.horizon / 2.0) + 3, 0), self.height)
+        if top >= self.height:
+            return
+        z = camera.ground_rows(2.0 * self._rows[top:] + 0.5)
+        x = (2.0 * self._columns + 0.5 - camera.centre_u) * (z / camera.focal) \
+            + camera.pose.x - camera.bend(z)
+        map_x = (x * noise.TILE_SCALE % noise.TILE).astype(np.float32)
+        map_y = np.broadcast_to((z + camera.pose.s) * noise.TILE_SCALE % noise.TILE, x.shape)
+        fade = np.minimum(1.0, (9.0 / z) ** 0.8).astype(np.float32)
+        part = material[top:]
+        for code, tile, amount in ((GROUND_MATERIAL, noise.asphalt(), 9.0),
+                                   (SLAB_MATERIAL, noise.slabs(), 10.0)):
+            values = cv2.remap(tile, map_x, map_y.astype(np.float32), cv2.INTER_LINEAR,
+                               borderMode=cv2.BORDER_WRAP)
+            gain[top:] += values * (amount * fade) * (part == code)
+
+    def _add_walls(self, gain: np.ndarray, material: np.ndarray, camera: Camera) -> None:
+        bottom = min(self.height, int(camera.horizon / 2.0
+                                      + 0.2 * camera.focal * camera.pose.height / FACADE_X_M) + 1)
+        if bottom <= 0:
+            return
+        samples = np.geomspace(200.0, 1.0, 160)
+        middle = min(max(int(camera.project(0.0, 0.0, camera.pose.s + 120.0)[0] / 2.0), 0),
+                     self.width)
+        for side, columns in ((-1, slice(0, middle)), (1, slice(middle, self.width))):
+            u = camera.project(side * FACADE_X_M, 0.0, camera.pose.s + samples)[:, 0] * side
+            wanted = (2.0 * self._columns[0, columns] + 0.5) * side
+            if not len(wanted):
+                continue
+            z = np.interp(wanted, np.maximum.accumulate(u), samples).astype(np.float32)[None, :]
+            y = camera.pose.height - (2.0 * self._rows[:bottom] + 0.5 - camera.horizon) \
+                * (z / camera.focal)
+            map_x = np.broadcast_to((z + camera.pose.s) * noise.TILE_SCALE % noise.TILE, y.shape)
+            map_y = y * noise.TILE_SCALE % noise.TILE
+            values = cv2.remap(noise.bricks(), map_x.astype(np.float32),
+                               map_y.astype(np.float32), cv2.INTER_LINEAR,
+                               borderMode=cv2.BORDER_WRAP)
+            fade = np.minimum(1.0, (18.0 / z) ** 0.7)
+            gain[:bottom, columns] += values * (10.0 * fade) \
+                * (material[:bottom, columns] == WALL_MATERIAL)
