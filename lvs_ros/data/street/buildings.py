@@ -12,7 +12,7 @@ import numpy as np
 
 from lvs_ros.data.street.camera import NEAR_M, Camera
 from lvs_ros.data.street.light import Light
-from lvs_ros.data.street.painter import Canvas
+from lvs_ros.data.street.painter import Canvas, fixed_point
 from lvs_ros.data.street.surfaces import BUILDING, WALL_SURFACE
 
 Layer = tuple[tuple[float, float, float], np.ndarray]
@@ -40,7 +40,12 @@ class House:
     roof_rise: float
     chimney: float | None
     layers: tuple[Layer, ...]
-    details: tuple[Layer, ...]
+    """Painted in this order."""
+    far_layers: int
+    """How many of the layers are worth painting far away."""
+    along: np.ndarray
+    up: np.ndarray
+    """Corners of all rectangles of all layers, (N, 4)."""
 
 
 def _shade(colour: tuple[int, int, int], draw: random.Random) -> tuple[float, float, float]:
@@ -81,12 +86,14 @@ def make_house(seed: int, length: float) -> House:
     overlays += [(tuple(0.75 * part for part in wall), band)] + shop_details
     pipe_at = draw.uniform(0.1, 0.4)
     overlays += [((44, 42, 42), np.array([[pipe_at, pipe_at + 0.12, 0.0, height - 0.2]]))]
+    painted = (*details, *layers, *overlays)
+    along, up = _corners(np.concatenate([rectangles for _, rectangles in painted]))
     return House(
         length=length, height=height, setback=draw.choice((0.0, 0.0, 0.25, 0.5)), wall=wall,
         roof=_shade(draw.choice(_ROOFS), draw),
         roof_rise=draw.choice((0.0, draw.uniform(2.0, 3.6))),
         chimney=draw.uniform(1.0, length - 2.0) if draw.random() < 0.5 else None,
-        layers=tuple(details + layers), details=tuple(overlays))
+        layers=painted, far_layers=len(details) + len(layers), along=along, up=up)
 
 
 def _windows(draw: random.Random, storeys: int, storey_m: float, ground_m: float,
@@ -187,12 +194,14 @@ def draw_house(canvas: Canvas, camera: Camera, light: Light, *, side: int, s0: f
     wall_front = camera.project(front, np.array([0.0, 0.0, house.height, house.height]),
                                 np.array([s0, s1, s1, s0]))
     canvas.convex(wall_front, light.tone(house.wall, distance, brightness=bright), WALL_SURFACE)
-    layers = house.layers + house.details if distance < DETAIL_M else house.layers
+    layers = house.layers if distance < DETAIL_M else house.layers[:house.far_layers]
+    # One projection for all: what lies behind the camera collapses outside the picture.
+    corners = fixed_point(camera.project(front, house.up, s0 + house.along))
+    first = 0
     for colour, rectangles in layers:
-        ends = rectangles[s0 + rectangles[:, 1] > camera.pose.s + NEAR_M]
-        along, up = _corners(ends)
-        canvas.polygons(camera.project(front, up, s0 + along),
-                        light.tone(colour, distance, brightness=bright), WALL_SURFACE)
+        canvas.fixed_polygons(corners[first:first + len(rectangles)],
+                              light.tone(colour, distance, brightness=bright), WALL_SURFACE)
+        first += len(rectangles)
 
 
 def _draw_roof(canvas: Canvas, camera: Camera, light: Light, house: House, front: float,

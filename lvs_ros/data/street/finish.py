@@ -63,16 +63,20 @@ class Finisher:
         top = min(max(int(camera.horizon / 2.0) + 3, 0), self.height)
         if top >= self.height:
             return
-        z = camera.ground_rows(2.0 * self._rows[top:] + 0.5)
-        x = (2.0 * self._columns + 0.5 - camera.centre_u) * (z / camera.focal) \
-            + camera.pose.x - camera.bend(z)
-        map_x = (x * noise.TILE_SCALE % noise.TILE).astype(np.float32)
-        map_y = np.broadcast_to((z + camera.pose.s) * noise.TILE_SCALE % noise.TILE, x.shape)
-        fade = np.minimum(1.0, (9.0 / z) ** 0.8).astype(np.float32)
+        rows = camera.ground_rows(2.0 * self._rows[top:] + 0.5)
+        # The modulus before the cast: far along the road float32 is too coarse.
+        along = ((rows + camera.pose.s) * noise.TILE_SCALE % noise.TILE).astype(np.float32)
+        z = rows.astype(np.float32)
+        shift = (camera.pose.x - camera.bend(rows)).astype(np.float32)
+        x = (2.0 * self._columns + np.float32(0.5 - camera.centre_u)) \
+            * (z / np.float32(camera.focal)) + shift
+        map_x = x * np.float32(noise.TILE_SCALE)
+        map_y = np.broadcast_to(along, x.shape)
+        fade = np.minimum(1.0, (9.0 / z) ** 0.8)
         part = material[top:]
         for code, tile, amount in ((GROUND_MATERIAL, noise.asphalt(), 9.0),
                                    (SLAB_MATERIAL, noise.slabs(), 10.0)):
-            values = cv2.remap(tile, map_x, map_y.astype(np.float32), cv2.INTER_LINEAR,
+            values = cv2.remap(tile, map_x, map_y, cv2.INTER_LINEAR,
                                borderMode=cv2.BORDER_WRAP)
             gain[top:] += values * (amount * fade) * (part == code)
 
@@ -89,13 +93,15 @@ class Finisher:
             wanted = (2.0 * self._columns[0, columns] + 0.5) * side
             if not len(wanted):
                 continue
-            z = np.interp(wanted, np.maximum.accumulate(u), samples).astype(np.float32)[None, :]
-            y = camera.pose.height - (2.0 * self._rows[:bottom] + 0.5 - camera.horizon) \
-                * (z / camera.focal)
-            map_x = np.broadcast_to((z + camera.pose.s) * noise.TILE_SCALE % noise.TILE, y.shape)
-            map_y = y * noise.TILE_SCALE % noise.TILE
-            values = cv2.remap(noise.bricks(), map_x.astype(np.float32),
-                               map_y.astype(np.float32), cv2.INTER_LINEAR,
+            distance = np.interp(wanted, np.maximum.accumulate(u), samples)[None, :]
+            z = distance.astype(np.float32)
+            y = np.float32(camera.pose.height) \
+                - (2.0 * self._rows[:bottom] + np.float32(0.5 - camera.horizon)) \
+                * (z / np.float32(camera.focal))
+            along = (distance + camera.pose.s) * noise.TILE_SCALE % noise.TILE
+            map_x = np.broadcast_to(along.astype(np.float32), y.shape)
+            map_y = y * np.float32(noise.TILE_SCALE)
+            values = cv2.remap(noise.bricks(), map_x, map_y, cv2.INTER_LINEAR,
                                borderMode=cv2.BORDER_WRAP)
             fade = np.minimum(1.0, (18.0 / z) ** 0.7)
             gain[:bottom, columns] += values * (10.0 * fade) \

@@ -20,7 +20,7 @@ _GRASS = (92, 104, 52)
 _PAINT = (206, 206, 200)
 _YELLOW = (178, 150, 70)
 
-_STATIONS = np.concatenate([np.geomspace(NEAR_M, 60.0, 22), np.linspace(70.0, 2.0 * FAR_M, 16)])
+_STATIONS = np.concatenate([np.geomspace(NEAR_M, 60.0, 13), np.linspace(80.0, 1.5 * FAR_M, 8)])
 
 
 class GroundPainter:
@@ -42,8 +42,8 @@ class GroundPainter:
         second = self._camera.project(x1, y if y1 is None else y1, s)
         quads = np.stack([first[:-1], first[1:], second[1:], second[:-1]], axis=1)
         for at in np.flatnonzero(np.diff(s) > 1e-6):
-            self._canvas.convex(quads[at], self._tone(colour, 0.5 * (s[at] + s[at + 1]), brightness),
-                                surface)
+            tone = self._tone(colour, 0.5 * float(s[at] + s[at + 1]), brightness)
+            self._canvas.convex(quads[at], tone, surface)
 
     def paint_base(self) -> None:
         """Paint land, road, kerbs and pavements."""
@@ -101,12 +101,12 @@ class GroundPainter:
         for place, dash in zip(at, dashes):
             self._canvas.convex(dash, self._tone(_PAINT, place), ROAD_SURFACE)
         for side in (-1, 1):
-            for x in (5.0, 5.2):
+            for x in (4.55, 4.75):
                 self._strip(side * x, side * (x + 0.07), _YELLOW, ROAD_SURFACE, end=here + 60.0)
         for cycle in motion.stop_cycles(here - 10.0, here + 90.0):
             self._paint_crossing(motion.stop_line_s(cycle))
 
     def _paint_crossing(self, stop_s: float) -> None:
         self._quad(-ROAD_HALF_M + 0.5, 0.0, stop_s + 3.4, stop_s + 3.7, _PAINT, ROAD_SURFACE)
-        for x in np.arange(-4.8, 4.8, 1.2):
+        for x in np.arange(-4.5, 4.4, 1.2):
             self._quad(float(x), float(x) + 0.6, stop_s + 5.0, stop_s + 7.8, _PAINT, ROAD_SURFACE)

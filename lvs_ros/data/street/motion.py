@@ -9,7 +9,7 @@ import math
 
 from lvs_ros.data.street.randomness import cell_random
 
-LANE_X_M = -1.75
+LANE_X_M = -1.55
 """Lateral position of the camera; traffic keeps to the left, as in CamVid's Cambridge."""
 
 _MOTION_STREAM = 1

@@ -37,7 +37,7 @@ class Canvas:
 
         :param points: (N, 2) columns and rows in pixels; any simple polygon.
         """
-        cv2.fillPoly(self.pixels, [_fixed_point(points)], (*colour, surface),
+        cv2.fillPoly(self.pixels, [fixed_point(points)], (*colour, surface),
                      shift=_FRACTION_BITS)
 
     def convex(self, points: np.ndarray, colour: Colour, surface: int) -> None:
@@ -45,7 +45,7 @@ class Canvas:
 
         :param points: (N, 2) columns and rows in pixels.
         """
-        cv2.fillConvexPoly(self.pixels, _fixed_point(points), (*colour, surface),
+        cv2.fillConvexPoly(self.pixels, fixed_point(points), (*colour, surface),
                            shift=_FRACTION_BITS)
 
     def polygons(self, points: np.ndarray, colour: Colour, surface: int) -> None:
@@ -53,9 +53,15 @@ class Canvas:
 
         :param points: (M, N, 2) columns and rows in pixels.
         """
+        self.fixed_polygons(fixed_point(points), colour, surface)
+
+    def fixed_polygons(self, points: np.ndarray, colour: Colour, surface: int) -> None:
+        """Fill polygons that :func:`fixed_point` has converted.
+
+        :param points: (M, N, 2) int32.
+        """
         if len(points):
-            cv2.fillPoly(self.pixels, list(_fixed_point(points)), (*colour, surface),
-                         shift=_FRACTION_BITS)
+            cv2.fillPoly(self.pixels, list(points), (*colour, surface), shift=_FRACTION_BITS)
 
     def disc(self, centre: Sequence[float], radius_u: float, radius_v: float, colour: Colour,
              surface: int, *, corners: int = 12) -> None:
@@ -114,7 +120,8 @@ def packed_colours(colours: np.ndarray, surface: int) -> np.ndarray:
     return packed.view(np.uint32)[:, 0]
 
 
-def _fixed_point(points: np.ndarray) -> np.ndarray:
+def fixed_point(points: np.ndarray) -> np.ndarray:
+    """Convert pixels to the sixteenths of a pixel that OpenCV fills by, (..., 2) int32."""
     # Not np.clip and np.rint: this runs a thousand times a frame.
     scaled = np.asarray(points) * (1 << _FRACTION_BITS)
     return np.minimum(np.maximum(scaled, -_LIMIT), _LIMIT).astype(np.int32)

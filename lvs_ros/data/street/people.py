@@ -49,6 +49,10 @@ def make_person(seed: int) -> Person:
                   phase=draw.uniform(0.0, 2.0 * math.pi), bag=draw.random() < 0.3)
 
 
+_SIMPLE_M = 36.0
+"""Farther pedestrians are three shapes."""
+
+
 class _Figure:
     """Draws in metres on an upright plane at one place."""
 
@@ -70,11 +74,11 @@ class _Figure:
 
     def limb(self, start: tuple[float, float], end: tuple[float, float], width: float, colour,
              brightness: float = 1.0) -> None:
-        along = np.subtract(end, start)
-        normal = np.array([-along[1], along[0]]) * (0.5 * width / (np.hypot(*along) + 1e-9))
-        self.shape([tuple(np.add(start, normal)), tuple(np.add(end, normal)),
-                    tuple(np.subtract(end, normal)), tuple(np.subtract(start, normal))],
-                   colour, brightness)
+        (x0, y0), (x1, y1) = start, end
+        half = 0.5 * width / (math.hypot(x1 - x0, y1 - y0) + 1e-9)
+        nx, ny = (y0 - y1) * half, (x1 - x0) * half
+        self.shape([(x0 + nx, y0 + ny), (x1 + nx, y1 + ny), (x1 - nx, y1 - ny),
+                    (x0 - nx, y0 - ny)], colour, brightness)
 
     def disc(self, centre: tuple[float, float], radius_x: float, radius_y: float, colour,
              brightness: float = 1.0) -> None:
@@ -98,6 +102,14 @@ def draw_pedestrian(canvas: Canvas, camera: Camera, light: Light, *, person: Per
         return
     size = person.height / 1.75
     wide = person.build * size
+    if figure.distance > _SIMPLE_M:
+        figure.shape([(-0.13 * wide, 0.0), (0.13 * wide, 0.0), (0.2 * wide, 0.85 * size),
+                      (-0.2 * wide, 0.85 * size)], person.trousers)
+        figure.shape([(-0.26 * wide, 0.8 * size), (0.26 * wide, 0.8 * size),
+                      (0.22 * wide, 1.46 * size), (-0.22 * wide, 1.46 * size)], person.coat)
+        figure.shape([(-0.09, 1.44 * size), (0.09, 1.44 * size), (0.09, 1.75 * size),
+                      (-0.09, 1.75 * size)], person.hair if direction > 0 else person.skin)
+        return
     swing = math.sin(4.2 * walked_m / size + person.phase)
     stride = 0.30 * swing * size if sideways else 0.0
     lift = 0.10 * swing if not sideways else 0.0

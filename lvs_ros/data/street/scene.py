@@ -118,10 +118,10 @@ class StreetScene:
             trees.draw_tree(canvas, camera, self.light, seed=seed, x=plot.side * x, s=s,
                             height=tall, brightness=draw.uniform(0.75, 1.15))
         if shrub:
-            for s in np.arange(plot.s1 - 0.5, plot.s0, -1.6):
+            for s in np.arange(plot.s1 - 0.5, plot.s0, -2.6):
                 trees.draw_tree(canvas, camera, self.light, seed=plot.seed + int(10 * s),
                                 x=plot.side * (world.FACADE_X_M + 1.3), s=float(s),
-                                height=2.0 if plot.kind == 'hedge' else 1.5, hedge_width=2.8)
+                                height=2.0 if plot.kind == 'hedge' else 1.5, hedge_width=4.2)
         if plot.kind == 'park':
             furniture.draw_railing(canvas, camera, self.light, x=plot.side * world.FACADE_X_M,
                                    s0=plot.s0, s1=plot.s1, tall=draw.choice((1.2, 1.5, 1.9)),

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import cv2
 import numpy as np
 
@@ -65,16 +67,13 @@ class Sky:
         reach = 0.75 * canvas.width / camera.focal
         heading = camera.heading
         for index in range(int((heading - reach) // step), int((heading + reach) // step) + 1):
-            draw = cell_random(self._seed, _SKYLINE_STREAM, index + 1000)
-            is_tree = draw.random() < 0.6
-            tall = draw.uniform(0.012, 0.04) if is_tree else draw.uniform(0.02, 0.05)
+            is_tree, tall, rough = _far_thing(self._seed, index)
             middle = (index + 0.5) * step - heading
             colour = self._light.tone((66, 70, 56) if is_tree else (104, 92, 84), _FAR_AWAY_M)
             u = camera.centre_u + camera.focal * (middle + camera.pose.yaw)
             half = camera.focal * step * 0.56
             if is_tree:
-                angle = np.linspace(np.pi, 2.0 * np.pi, 14)
-                rough = np.array([draw.uniform(0.75, 1.0) for _ in angle])
+                angle = np.linspace(np.pi, 2.0 * np.pi, len(rough))
                 points = np.stack([u + half * np.cos(angle),
                                    camera.horizon + 2 + camera.focal * tall * rough
                                    * np.sin(angle) * 1.1 - 0.35 * camera.focal * tall], axis=-1)
@@ -86,3 +85,12 @@ class Sky:
                 canvas.convex(np.array([[u - half, top], [u + half, top],
                                         [u + half, camera.horizon + 2],
                                         [u - half, camera.horizon + 2]]), colour, BUILDING)
+
+
+@functools.lru_cache(maxsize=512)
+def _far_thing(seed: int, index: int) -> tuple[bool, float, np.ndarray]:
+    """Return whether a piece of the skyline is a tree, its height (radians) and its outline."""
+    draw = cell_random(seed, _SKYLINE_STREAM, index + 1000)
+    is_tree = draw.random() < 0.6
+    tall = draw.uniform(0.012, 0.04) if is_tree else draw.uniform(0.02, 0.05)
+    return is_tree, tall, np.array([draw.uniform(0.75, 1.0) for _ in range(14)])

@@ -55,8 +55,8 @@ STREAMS = (
     Stream(43, 'pedestrian', _NEAR_WALL, 0.5, -1.3, 12.0, 0.5),
     Stream(44, 'pedestrian', -_NEAR_WALL, 0.6, 0.0, 21.0, 0.5),
     Stream(45, 'pedestrian', _NEAR_WALL, 0.6, 0.0, 21.0, 0.5),
-    Stream(46, 'bicyclist', -3.1, 0.1, 4.6, 26.0, 0.5),
-    Stream(47, 'bicyclist', 3.1, 0.1, -4.9, 40.0, 0.5),
+    Stream(46, 'bicyclist', -2.8, 0.1, 4.6, 26.0, 0.5),
+    Stream(47, 'bicyclist', 2.85, 0.1, -4.9, 40.0, 0.5),
     Stream(48, 'car', -LANE_X_M, 0.15, -9.5, 19.0, 0.5),
 )
 

@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import random
 
+import cv2
 import numpy as np
 
 from lvs_ros.data.street.camera import NEAR_M, Camera
@@ -29,6 +30,9 @@ _HATCH = ((0.0, .28, .66, .66, .92), (.03, .2, .78, .78, .93), (.24, .2, .96, .9
           (1.0, .3, .9, .9, .92))
 _VAN = ((0.0, .32, .8, .8, .92), (.03, .22, .95, .95, .93), (.16, .22, 1.1, 1.1, .93),
         (.30, .22, 1.15, 2.05, .86), (.98, .22, 1.15, 2.1, .88), (1.0, .3, 1.1, 1.95, .88))
+_SIMPLE_M = 42.0
+"""Farther vehicles are drawn with fewer polygons."""
+
 _BUS = ((0.0, .35, 1.3, 2.8, .96), (.01, .3, 1.3, 3.0, .97), (.99, .3, 1.3, 3.0, .97),
         (1.0, .4, 1.3, 2.9, .96))
 
@@ -84,19 +88,22 @@ def draw_vehicle(canvas: Canvas, camera: Camera, light: Light, *, vehicle: Vehic
     if direction > 0:
         stations, part = stations[::-1], part[::-1]
     along = s + part * vehicle.length
-    box = camera.project(x + np.array([-half, half, -half, half]),
-                         np.array([0.0, 0.0, 3.0, 3.0]),
-                         np.array([s, s, s, s + vehicle.length])[[0, 1, 2, 3]])
-    far_box = camera.project(x + np.array([-half, half]), 0.0, s + vehicle.length)
-    if not canvas.visible(np.concatenate([box, far_box])):
+    box = camera.project(x + np.array([-half, half, -half, half]), np.array([0.0, 3.0, 0.0, 3.0]),
+                         s + np.array([0.0, 0.0, vehicle.length, vehicle.length]))
+    if not canvas.visible(box):
         return
     _draw_shadow(canvas, camera, light, x, half, s, vehicle.length)
     # Rows: stations from near to far; columns: lower, waist, upper edge; left and right.
-    rows = np.stack([camera.project(x + sign * half * factor, stations[:, column], along)
-                     for sign in (-1.0, 1.0)
-                     for column, factor in ((1, 0.97), (2, 1.0), (3, stations[:, 4]))], axis=1)
+    across = np.ones((len(stations), 6))
+    across[:, [0, 3]] = 0.97
+    across[:, [2, 5]] = stations[:, 4:5]
+    across[:, :3] *= -1.0
+    rows = camera.project(x + half * across, stations[:, [1, 2, 3, 1, 2, 3]], along[:, None])
+    if distance > _SIMPLE_M:
+        _draw_far(canvas, light, vehicle, rows, distance, direction)
+        return
     _draw_body(canvas, light, vehicle, rows, stations, distance,
-               right_visible=camera.pose.x > x + float(camera.bend(0)) + half,
+               right_visible=camera.pose.x > x + half,
                left_visible=camera.pose.x < x - half)
     _draw_wheels(canvas, camera, light, vehicle, x, half, s, distance)
     if distance > NEAR_M:
@@ -107,8 +114,26 @@ def _draw_shadow(canvas: Canvas, camera: Camera, light: Light, x: float, half: f
                  length: float) -> None:
     along = s + np.array([-0.25, -0.25, length + 0.3, length + 0.3])
     across = x + np.array([-half - 0.1, half + 0.1, half + 0.1, -half - 0.1])
-    canvas.convex(camera.project(np.clip(across, -5.38, 5.38), 0.0, along),
+    canvas.convex(camera.project(np.clip(across, -4.93, 4.93), 0.0, along),
                   light.tone((20, 20, 22), s - camera.pose.s), ROAD_SURFACE)
+
+
+def _draw_far(canvas: Canvas, light: Light, vehicle: Vehicle, rows: np.ndarray, distance: float,
+              direction: int) -> None:
+    """Draw the outline, the end and its window of a vehicle that is a few pixels wide."""
+    outline = cv2.convexHull(rows.reshape(-1, 2).astype(np.float32))[:, 0]
+    canvas.convex(outline, light.tone(vehicle.paint, distance, brightness=0.9), CAR)
+    tallest = rows[int(np.argmin(rows[:, 2, 1]))]
+    window = tallest[[1, 2, 5, 4]]
+    middle = window.mean(axis=0)
+    canvas.convex(middle + 0.8 * (window - middle), light.tone((46, 52, 58), distance), CAR)
+    end = rows[0]
+    lamp = (140, 22, 20) if direction > 0 else (236, 236, 226)
+    for near, far in ((end[1], end[4]), (end[4], end[1])):
+        inner = near + 0.16 * (far - near)
+        drop = np.array([0.0, 0.05 * abs(far[0] - near[0])])
+        canvas.convex(np.stack([near, inner, inner + drop, near + drop]),
+                      light.tone(lamp, distance), CAR)
 
 
 def _draw_body(canvas: Canvas, light: Light, vehicle: Vehicle, rows: np.ndarray,
@@ -154,7 +179,7 @@ def _draw_wheels(canvas: Canvas, camera: Camera, light: Light, vehicle: Vehicle,
         if (camera.pose.x - x) * sign < half:
             # Seen from behind, only the tyre's tread shows below the body.
             if distance > NEAR_M:
-                tread = camera.project(x + sign * np.array([half - 0.02, half - 0.2] * 2)[[0, 1, 3, 2]],
+                tread = camera.project(x + sign * (half - np.array([0.02, 0.2, 0.2, 0.02])),
                                        np.array([0.0, 0.0, 0.34, 0.34]), s + 0.5)
                 canvas.convex(tread, light.tone((16, 16, 18), distance), CAR)
             continue

@@ -13,12 +13,12 @@ import random
 
 from lvs_ros.data.street.randomness import cell_random
 
-ROAD_HALF_M = 5.4
+ROAD_HALF_M = 4.95
 KERB_M = 0.12
-FACADE_X_M = 8.9
+FACADE_X_M = 8.4
 """Lateral distance of the house fronts from the centre line."""
 
-PARKED_X_M = 4.35
+PARKED_X_M = 3.98
 
 CELL_M = 11.0
 DISTRICT_CELLS = 9
