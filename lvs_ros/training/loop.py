@@ -52,7 +52,8 @@ def fit(stage: str, trained: nn.Module, compute_losses: Callable[[], Losses],
     """
     device = next(trained.parameters()).device
     optimiser = torch.optim.AdamW(trained.parameters(), lr=options.learning_rate,
-                                  weight_decay=options.weight_decay)
+                                  weight_decay=options.weight_decay,
+                                  fused=device.type == 'cuda')
     average = AveragedModel(trained, multi_avg_fn=get_ema_multi_avg_fn(0.998), use_buffers=True)
     state = _Checkpoint(stage, options, trained, average, optimiser)
     started, elapsed_s = time.monotonic(), state.load(device)

@@ -43,6 +43,21 @@ class Sampler:
 
     def frames(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Frames that stand alone: images (B, 3, H, W), labels (B, H, W) int64."""
+        with self._exact():
+            return self._frames(count)
+
+    def clip(self, count: int, *, longest_s: float = 0.8) -> Clip:
+        """Clips of three frames: synthetic camera motion on CamVid, or real time on the street."""
+        with self._exact():
+            if self._street is not None and self._random.random() < self._street_share:
+                return self._street_clip(self._street, count, longest_s)
+            return self._moved_clip(count)
+
+    def _exact(self) -> torch.autocast:
+        # In mixed precision, sampling coordinates would be rounded to about two pixels.
+        return torch.autocast(self.device.type, enabled=False)
+
+    def _frames(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         from_street = int(self._random.binomial(count, self._street_share))
         images, labels = self._mixed(count - from_street, from_street)
         height, width = self._crop
@@ -51,12 +66,6 @@ class Sampler:
             count, height, width, self.device)))
         seen = relight(seen, random_light(count, self.device, strength=1.0))
         return random_blur(seen, probability=0.3), ids
-
-    def clip(self, count: int, *, longest_s: float = 0.8) -> Clip:
-        """Clips of three frames: synthetic camera motion on CamVid, or real time on the street."""
-        if self._street is not None and self._random.random() < self._street_share:
-            return self._street_clip(self._street, count, longest_s)
-        return self._moved_clip(count)
 
     def _mixed(self, real: int, street: int) -> tuple[torch.Tensor, torch.Tensor]:
         parts = [self._real.batch(self._random.integers(len(self._real), size=real))]
