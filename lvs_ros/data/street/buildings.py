@@ -1,12 +1,13 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""House fronts with storeys of windows, shops, roofs, chimneys and the ends that face the camera."""
+"""House fronts with windows and shops, roofs, chimneys, and the ends that face the camera."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import random
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,8 +16,8 @@ from lvs_ros.data.street.light import Light
 from lvs_ros.data.street.painter import Canvas, fixed_point
 from lvs_ros.data.street.surfaces import BUILDING, WALL_SURFACE
 
-Layer = tuple[tuple[float, float, float], np.ndarray]
-"""A colour and (N, 4) rectangles on the front: s0, s1 (from the house's start), y0, y1 in metres."""
+Layer = tuple[Sequence[float], np.ndarray]
+"""A colour and (N, 4) rectangles on the front: s0, s1 (from where it begins), y0, y1 in metres."""
 
 _WALLS = ((150, 118, 92), (122, 84, 66), (168, 150, 120), (186, 178, 164), (140, 126, 108),
           (108, 74, 60), (200, 196, 188), (158, 152, 146), (130, 104, 74), (176, 160, 138))
@@ -123,7 +124,7 @@ def _shop(draw: random.Random, ground_m: float, length: float
     for column in range(int(round(length / pitch))):
         panes.append((column * pitch + 0.12, (column + 1) * pitch - 0.12, 0.5, ground_m - 1.0))
     goods = [(s0 + 0.2, s1 - 0.3, y0, y0 + draw.uniform(0.4, 1.3)) for s0, s1, y0, _ in panes]
-    letters = []
+    letters: list[tuple[float, float, float, float]] = []
     at = draw.uniform(0.8, 2.0)
     while at < length - 1.2 and len(letters) < 9:
         letters.append((at, at + draw.uniform(0.25, 0.5), ground_m - 0.68, ground_m - 0.3))

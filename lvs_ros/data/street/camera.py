@@ -48,7 +48,7 @@ class Camera:
 
     def bend(self, z: np.ndarray | float) -> np.ndarray:
         """Return how far (m) the road has turned to the right at distances ``z`` (m)."""
-        return np.interp(z, self._table_z, self._table_x)
+        return np.asarray(np.interp(z, self._table_z, self._table_x))
 
     def project(self, x: np.ndarray | float, y: np.ndarray | float,
                 s: np.ndarray | float) -> np.ndarray:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -28,17 +29,17 @@ class _Placed:
     def points(self, points: list[tuple[float, float]]) -> np.ndarray:
         return self._foot + self._scale * np.array(points) * (1.0, -1.0)
 
-    def shape(self, points: list[tuple[float, float]], colour, surface: int,
-              brightness: float = 1.0) -> None:
+    def shape(self, points: list[tuple[float, float]], colour: Sequence[float],
+              surface: int, brightness: float = 1.0) -> None:
         self.canvas.polygon(self.points(points),
                             self._light.tone(colour, self.distance, brightness=brightness),
                             surface)
 
-    def box(self, x0: float, x1: float, y0: float, y1: float, colour, surface: int,
-            brightness: float = 1.0) -> None:
+    def box(self, x0: float, x1: float, y0: float, y1: float, colour: Sequence[float],
+            surface: int, brightness: float = 1.0) -> None:
         self.shape([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], colour, surface, brightness)
 
-    def disc(self, x: float, y: float, radius: float, colour, surface: int,
+    def disc(self, x: float, y: float, radius: float, colour: Sequence[float], surface: int,
              brightness: float = 1.0) -> None:
         tone = self._light.tone(colour, self.distance, brightness=brightness)
         self.canvas.disc(self.points([(x, y)])[0], self._scale * radius, self._scale * radius,
@@ -133,7 +134,8 @@ def draw_traffic_light(canvas: Canvas, camera: Camera, light: Light, *, x: float
         return
     place.box(-0.06, 0.06, 0.0, 2.4, (58, 60, 60), POLE)
     place.box(-0.24, 0.24, 2.2, 3.35, (18, 18, 20), SIGN)
-    lamps = ((3.12, (255, 50, 40), red), (2.78, (90, 60, 20), False), (2.44, (40, 235, 130), not red))
+    lamps = ((3.12, (255, 50, 40), red), (2.78, (90, 60, 20), False),
+             (2.44, (40, 235, 130), not red))
     for y, colour, is_lit in lamps:
         shown = colour if is_lit else tuple(0.25 * part for part in colour)
         place.disc(0.0, y, 0.13, shown, SIGN, 1.3 if is_lit else 1.0)

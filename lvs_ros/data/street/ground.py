@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from lvs_ros.data.street.camera import FAR_M, NEAR_M, Camera
@@ -29,11 +31,11 @@ class GroundPainter:
     def __init__(self, canvas: Canvas, camera: Camera, light: Light) -> None:
         self._canvas, self._camera, self._light = canvas, camera, light
 
-    def _tone(self, colour, s: float, brightness: float = 1.0) -> Colour:
+    def _tone(self, colour: Sequence[float], s: float, brightness: float = 1.0) -> Colour:
         return self._light.tone(colour, s - self._camera.pose.s, brightness=brightness)
 
-    def _strip(self, x0: float, x1: float, colour, surface: int, *, y: float = 0.0,
-               y1: float | None = None, start: float = 0.0, end: float = np.inf,
+    def _strip(self, x0: float, x1: float, colour: Sequence[float], surface: int, *,
+               y: float = 0.0, y1: float | None = None, start: float = 0.0, end: float = np.inf,
                brightness: float = 1.0) -> None:
         """Fill a strip along the road, in pieces that fade with distance."""
         s = self._camera.pose.s + _STATIONS
@@ -79,8 +81,9 @@ class GroundPainter:
                 self._quad(side * ROAD_HALF_M, -side * reach, plot.s0, plot.s1, _ASPHALT,
                            ROAD_SURFACE, brightness=self._light.shadow)
 
-    def _quad(self, x0: float, x1: float, s0: float, s1: float, colour, surface: int, *,
-              y: float = 0.0, brightness: float = 1.0) -> None:
+    def _quad(self, x0: float, x1: float, s0: float, s1: float,
+              colour: Sequence[float], surface: int, *, y: float = 0.0,
+              brightness: float = 1.0) -> None:
         start = max(s0, self._camera.pose.s + NEAR_M)
         if s1 <= start:
             return

@@ -20,7 +20,7 @@ class Light:
     """The light of a scene; colours are RGB in 0..255, before exposure for those of objects."""
 
     sun_side: int
-    """-1: the sun stands behind the left houses (they are dark), 1: the right ones, 0: overcast."""
+    """-1: the sun is behind the left houses (they are dark), 1: the right ones, 0: overcast."""
     exposure: float
     tint: tuple[float, float, float]
     haze: tuple[float, float, float]

@@ -63,8 +63,8 @@ class Canvas:
         if len(points):
             cv2.fillPoly(self.pixels, list(points), (*colour, surface), shift=_FRACTION_BITS)
 
-    def disc(self, centre: Sequence[float], radius_u: float, radius_v: float, colour: Colour,
-             surface: int, *, corners: int = 12) -> None:
+    def disc(self, centre: Sequence[float] | np.ndarray, radius_u: float, radius_v: float,
+             colour: Colour, surface: int, *, corners: int = 12) -> None:
         """Fill an ellipse with upright axes.
 
         :param centre: column and row in pixels.

@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import math
 import random
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -67,21 +68,22 @@ class _Figure:
         corners = self.origin + self.scale * np.array([[-width, 0.0], [width, -height]])
         return self.distance > 1.0 and self._canvas.visible(corners)
 
-    def shape(self, points: list[tuple[float, float]], colour, brightness: float = 1.0) -> None:
+    def shape(self, points: list[tuple[float, float]], colour: Sequence[float],
+              brightness: float = 1.0) -> None:
         place = self.origin + self.scale * np.array(points) * (1.0, -1.0)
         self._canvas.polygon(place, self._light.tone(colour, self.distance,
                                                      brightness=brightness), self._surface)
 
-    def limb(self, start: tuple[float, float], end: tuple[float, float], width: float, colour,
-             brightness: float = 1.0) -> None:
+    def limb(self, start: tuple[float, float], end: tuple[float, float], width: float,
+             colour: Sequence[float], brightness: float = 1.0) -> None:
         (x0, y0), (x1, y1) = start, end
         half = 0.5 * width / (math.hypot(x1 - x0, y1 - y0) + 1e-9)
         nx, ny = (y0 - y1) * half, (x1 - x0) * half
         self.shape([(x0 + nx, y0 + ny), (x1 + nx, y1 + ny), (x1 - nx, y1 - ny),
                     (x0 - nx, y0 - ny)], colour, brightness)
 
-    def disc(self, centre: tuple[float, float], radius_x: float, radius_y: float, colour,
-             brightness: float = 1.0) -> None:
+    def disc(self, centre: tuple[float, float], radius_x: float, radius_y: float,
+             colour: Sequence[float], brightness: float = 1.0) -> None:
         place = self.origin + self.scale * np.array(centre) * (1.0, -1.0)
         self._canvas.disc(place, self.scale * radius_x, self.scale * radius_y,
                           self._light.tone(colour, self.distance, brightness=brightness),

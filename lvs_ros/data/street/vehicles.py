@@ -7,13 +7,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 import random
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 from lvs_ros.data.street.camera import NEAR_M, Camera
 from lvs_ros.data.street.light import Light
-from lvs_ros.data.street.painter import Canvas
+from lvs_ros.data.street.painter import Canvas, Colour
 from lvs_ros.data.street.surfaces import CAR, ROAD_SURFACE
 
 _PAINTS = ((28, 28, 32), (60, 62, 66), (150, 152, 156), (186, 188, 190), (96, 18, 22),
@@ -139,7 +140,7 @@ def _draw_far(canvas: Canvas, light: Light, vehicle: Vehicle, rows: np.ndarray, 
 def _draw_body(canvas: Canvas, light: Light, vehicle: Vehicle, rows: np.ndarray,
                stations: np.ndarray, distance: float, *, right_visible: bool,
                left_visible: bool) -> None:
-    def tone(colour, brightness):
+    def tone(colour: Sequence[float], brightness: float) -> Colour:
         return light.tone(colour, distance, brightness=brightness)
 
     paint = vehicle.paint
@@ -204,7 +205,8 @@ def _draw_end(canvas: Canvas, camera: Camera, light: Light, vehicle: Vehicle, ro
     if distance > 90.0:
         return
 
-    def box(x0: float, x1: float, y0: float, y1: float, colour, brightness=1.0) -> None:
+    def box(x0: float, x1: float, y0: float, y1: float, colour: Sequence[float],
+            brightness: float = 1.0) -> None:
         corners = camera.project(x + np.array([x0, x1, x1, x0]), np.array([y0, y0, y1, y1]), s)
         canvas.convex(corners, light.tone(colour, distance, brightness=brightness), CAR)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import random
+from collections.abc import Callable
 
 from lvs_ros.data.street.randomness import cell_random
 
@@ -122,7 +123,8 @@ def items(seed: int, side: int, index: int) -> tuple[Item, ...]:
     return tuple(found)
 
 
-def _park_cars(put, draw: random.Random, start: float) -> None:
+def _park_cars(put: Callable[[str, float, float], None], draw: random.Random,
+               start: float) -> None:
     for slot in range(2):
         if draw.random() < 0.62:
             put('parked', PARKED_X_M + draw.uniform(-0.1, 0.12),
