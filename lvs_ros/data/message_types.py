@@ -4,7 +4,7 @@
 
 A recording is read with the definitions below, not with those embedded in it: the image messages
 have been the same in every ROS 2 release (ROS 1 has ``seq`` in the header besides, which the
-library skips), and so a foreign topic of an unreadable type does no harm.
+library leaves out on conversion), and so a foreign topic of an unreadable type does no harm.
 """
 
 import functools

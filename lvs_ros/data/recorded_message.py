@@ -69,10 +69,9 @@ class RecordedMessage:
 
         :raises ImageError: when the message is malformed
         """
-        store = typestore()
-        deserialize = store.deserialize_ros1 if self.ros1 else store.deserialize_cdr
+        cdr = self.cdr()
         try:
-            return deserialize(self.data, self.msgtype)
+            return typestore().deserialize_cdr(cdr, self.msgtype)
         except (SerdeError, ValueError, IndexError) as error:
             raise self._malformed(error) from error
 

@@ -6,7 +6,6 @@ import argparse
 import fractions
 import pathlib
 import re
-import sys
 
 from tqdm import tqdm
 
@@ -58,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
                                  'which is what an unset stamp reads')
     files = image_files(args.folder)
     with RecordingWriter(args.bag, storage=args.storage, force=args.force) as writer:
-        for index, path in enumerate(tqdm(files, unit='image', file=sys.stderr)):
+        for index, path in enumerate(tqdm(files, unit='image', disable=None)):
             stamp_ns = round((args.start_stamp + index / args.rate) * NS_PER_S)
             _write(writer, path, stamp_ns, args)
     seconds = float(len(files) / args.rate)

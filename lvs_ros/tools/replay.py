@@ -1,0 +1,167 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""``lvs replay``: run every frame of a recording through the pipeline and write the results.
+
+S_h runs inline, its duration simulated in the recording's time: the same recording gives the same
+masks, however fast the machine is.
+"""
+
+import argparse
+import contextlib
+import pathlib
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from lvs_ros.data.as_rgb import as_rgb
+from lvs_ros.data.output_folder import output_folder
+from lvs_ros.data.plots import plot_deviation
+from lvs_ros.data.recorded_message import RecordedImage, RecordedMessage
+from lvs_ros.data.recording import RecordedTopic, Recording
+from lvs_ros.data.recording_writer import STORAGES, RecordingWriter
+from lvs_ros.data.replay_summary import ReplaySummary
+from lvs_ros.data.video import VideoWriter
+from lvs_ros.errors import ImageError, RecordingError
+from lvs_ros.labels import LabelSet, load_label_set
+from lvs_ros.pipeline import SCHEDULES, PipelineOptions, build_pipeline
+from lvs_ros.pipeline.frame import StepResult
+
+RECORDING, VIDEO, PLOT, SUMMARY = 'recording', 'overlay.mp4', 'deviation.png', 'summary.json'
+"""What stands in the output folder."""
+
+MASK_TOPIC, STATUS_TOPIC = '/lvs/mask', '/lvs/status'
+"""Where the node publishes the same, under its own name."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``lvs replay``."""
+    defaults = PipelineOptions()
+    parser.add_argument('bag', metavar='BAG', type=pathlib.Path,
+                        help='rosbag2 folder, or .mcap, .db3 or ROS 1 .bag file')
+    parser.add_argument('--out', metavar='DIR', type=pathlib.Path, required=True,
+                        help=f'folder to be written: {RECORDING}/ with masks and status, {VIDEO}, '
+                             f'{PLOT}, {SUMMARY}')
+    parser.add_argument('--force', action='store_true', help='replace an earlier replay')
+    parser.add_argument('--topic', metavar='T',
+                        help='image topic of the recording; needed where it has several')
+    parser.add_argument('--model', default=defaults.model,
+                        help='name of a model that comes with lvs_ros, or path of a .safetensors '
+                             'file (default: %(default)s)')
+    parser.add_argument('--labels', metavar='NAME',
+                        help="label set for the overlay's colours: camvid, cityscapes, or the "
+                             'path of a .yaml file (default: that of the model)')
+    parser.add_argument('--schedule', choices=SCHEDULES, default=defaults.schedule,
+                        help='default: %(default)s')
+    parser.add_argument('--threshold', type=float, default=defaults.threshold,
+                        help='predicted deviation, 0..1, above which a frame becomes a key frame '
+                             '(default: %(default)s)')
+    parser.add_argument('--fixed-interval', metavar='FRAMES', type=int,
+                        default=defaults.fixed_interval,
+                        help='distance of the key frames of the fixed schedule (default: '
+                             '%(default)s)')
+    parser.add_argument('--max-key-age-frames', metavar='FRAMES', type=int,
+                        default=defaults.max_key_age_frames,
+                        help='a key frame at the latest after so many frames; 0: no limit '
+                             '(default: %(default)s)')
+    parser.add_argument('--slow-delay-s', metavar='S', type=float, default=defaults.slow_delay_s,
+                        help='how long S_h is taken to run, in seconds of the recording (default: '
+                             '%(default)s)')
+    parser.add_argument('--device', default=defaults.device,
+                        help='auto, cpu, cuda:0, … (default: %(default)s)')
+    parser.add_argument('--precision', default=defaults.precision,
+                        help='auto, float32, float16 or bfloat16 (default: %(default)s)')
+    parser.add_argument('--inference-size', metavar='WxH', type=_size, default=(0, 0),
+                        help="size the network runs at (default: the images' own)")
+    parser.add_argument('--storage', choices=sorted(STORAGES), default='mcap',
+                        help='file format of the recording (default: %(default)s)')
+    parser.add_argument('--copy-images', action='store_true',
+                        help='write the images, as they were, into the recording too')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run ``lvs replay``."""
+    options = PipelineOptions(
+        model=args.model, schedule=args.schedule, threshold=args.threshold,
+        fixed_interval=args.fixed_interval, max_key_age_frames=args.max_key_age_frames,
+        device=args.device, precision=args.precision, inference_size=args.inference_size,
+        slow_track='inline', slow_delay_s=args.slow_delay_s)
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(output_folder(args.out, marker=SUMMARY, force=args.force))
+        folder.mkdir()
+        recording = stack.enter_context(Recording(args.bag))
+        topic = recording.image_topic(args.topic)
+        summary = ReplaySummary(recording=args.bag.resolve().name, topic=topic.name,
+                                options=options)
+        _replay(recording, topic, options, summary, folder, args)
+        if not summary.samples:
+            raise RecordingError(f'{args.bag}: none of the {topic.count} images of {topic.name} '
+                                 f'could be decoded; the first: {summary.dropped[0].reason}')
+        plot_deviation(folder / PLOT, summary.samples, title=summary.title)
+        summary.write(folder / SUMMARY)
+    print(f'{args.out}: {summary.text}')
+    return 0
+
+
+def _replay(recording: Recording, topic: RecordedTopic, options: PipelineOptions,
+            summary: ReplaySummary, folder: pathlib.Path, args: argparse.Namespace) -> None:
+    """Run the frames through a pipeline; write recording and video, and fill the summary."""
+    with contextlib.ExitStack() as stack:
+        pipeline = stack.enter_context(build_pipeline(options))
+        outputs = _Outputs(
+            stack.enter_context(RecordingWriter(folder / RECORDING, storage=args.storage)),
+            stack.enter_context(VideoWriter(folder / VIDEO)),
+            load_label_set(args.labels or pipeline.label_set_name),
+            copy_images=args.copy_images)
+        summary.device = pipeline.device
+        messages = tqdm(recording.messages(topic), total=topic.count, unit='frame', disable=None)
+        for index, message in enumerate(messages):
+            try:
+                image = message.decode()
+                result = pipeline.step(image.frame)
+            except ImageError as error:
+                summary.drop(index, str(error))
+                continue
+            summary.add(index, image.frame.stamp_ns, result.status)
+            outputs.write(message, image, result, summary)
+
+
+class _Outputs:
+    """Writes what belongs to one frame into recording and video."""
+
+    def __init__(self, writer: RecordingWriter, video: VideoWriter, label_set: LabelSet, *,
+                 copy_images: bool) -> None:
+        self._writer = writer
+        self._video = video
+        self._label_set = label_set
+        self._copy_images = copy_images
+
+    def write(self, message: RecordedMessage, image: RecordedImage, result: StepResult,
+              summary: ReplaySummary) -> None:
+        frame, log_time_ns = image.frame, image.log_time_ns
+        if self._copy_images:
+            self._writer.write_serialized(message.topic, message.msgtype, message.cdr(),
+                                          log_time_ns=log_time_ns)
+        self._writer.write_image(
+            MASK_TOPIC, result.mask, encoding='mono8', stamp_ns=frame.stamp_ns,
+            frame_id=image.frame_id, log_time_ns=log_time_ns)
+        self._writer.write_status(
+            STATUS_TOPIC, result.status, stamp_ns=frame.stamp_ns, frame_id=image.frame_id,
+            frames_received=summary.frames, frames_dropped=len(summary.dropped),
+            log_time_ns=log_time_ns)
+        rgb = as_rgb(frame)
+        mask = _at_size(result.mask, rgb.shape[1], rgb.shape[0])
+        self._video.write(self._label_set.overlay(rgb, mask), frame.stamp_ns)
+
+
+def _at_size(mask: np.ndarray, width: int, height: int) -> np.ndarray:
+    if mask.shape == (height, width):
+        return mask
+    return cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST)
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, separator, height = text.partition('x')
+    if not (separator and width.isdigit() and height.isdigit()):
+        raise argparse.ArgumentTypeError(f'{text!r}: expected WIDTHxHEIGHT, 480x360 for example')
+    return int(width), int(height)
