@@ -49,6 +49,11 @@ _lvs_libs=$(find "$_lvs_site" -maxdepth 1 -name 'ros_*.libs' | LC_ALL=C sort | t
 export LD_LIBRARY_PATH="$_lvs_install/lib:$_lvs_venv/lib:${_lvs_libs%:}${_LVS_OUTER_LD_LIBRARY_PATH:+:$_LVS_OUTER_LD_LIBRARY_PATH}"
 export _ROS_WHEELS_BOOTSTRAP_COMPLETE=1
 
+# Large images need it in the process that publishes them: `lvs play`, the demo's camera, the node.
+if [ -z "${FASTDDS_DEFAULT_PROFILES_FILE:-}${FASTRTPS_DEFAULT_PROFILES_FILE:-}${FASTDDS_BUILTIN_TRANSPORTS:-}" ]; then
+  export FASTDDS_DEFAULT_PROFILES_FILE="$_lvs_root/config/fastdds_large_images.xml"
+fi
+
 # The commands lvs and lvs_node
 case ":$PATH:" in
   *":$_lvs_install/lib/lvs_ros:"*) ;;
