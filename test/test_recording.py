@@ -22,7 +22,7 @@ STAMPS = [1_600_000_000 * bags.S + i * 66_666_667 for i in range(5)]
 PICTURES = bags.pictures(len(STAMPS))
 
 
-def entries(*, topic: str = '/camera/image_raw', **options: object) -> list[bags.Entry]:
+def entries(*, topic: str = '/camera/image_raw', **options: Any) -> list[bags.Entry]:
     return [bags.raw_entry(topic, image, stamp_ns, log_time_ns=stamp_ns + 1000, **options)
             for image, stamp_ns in zip(PICTURES, STAMPS)]
 
@@ -212,15 +212,15 @@ def test_a_malformed_image_does_not_hide_the_next(tmp_path: pathlib.Path) -> Non
         list(read_images(path))
 
 
-def status(**changes: object) -> StepStatus:
-    values = {
+def status(**changes: Any) -> StepStatus:
+    values: dict[str, Any] = {
         'schedule': 'low_latency', 'key_frame': False, 'key_stamp_ns': STAMPS[0],
         'key_age_frames': 3, 'key_provisional': True, 'deviation': 0.25, 'threshold': 0.5,
         'slow_track_busy': True, 'slow_track_failures': 2, 'slow_track_error': 'no memory',
         'slow_track_ms': None, 'stage_ms': {'input': 1.0, 'low': 2.0, 'deviation': 3.0,
                                             'propagation': 4.0, 'classify': 5.0, 'output': 6.0},
         'reset_reason': None}
-    return StepStatus(**{**values, **changes})  # type: ignore[arg-type]
+    return StepStatus(**{**values, **changes})
 
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
