@@ -1,0 +1,270 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""``lvs play``, over DDS."""
+
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import threading
+from typing import Any, Iterator
+
+import bags
+import cv2
+import numpy as np
+import pytest
+
+rclpy = pytest.importorskip('rclpy', reason='rclpy is not installed')
+
+from rclpy.context import Context  # noqa: E402
+from rclpy.executors import SingleThreadedExecutor  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
+from rosgraph_msgs.msg import Clock  # noqa: E402
+from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
+
+from lvs_ros.data.transport import with_stamp  # noqa: E402
+from lvs_ros.tools.cli import main  # noqa: E402
+
+TIMEOUT_S = 60
+COUNT = 8
+PICTURES = bags.pictures(COUNT)
+STAMPS = [1_600_000_000 * bags.S + i * 66_666_667 for i in range(COUNT)]
+LOG_TIMES = [stamp_ns + 3_000_000 for stamp_ns in STAMPS]
+
+
+class Listener:
+    """Subscribes to topics in a thread of its own, and collects what comes."""
+
+    def __init__(self) -> None:
+        self._context = Context()
+        rclpy.init(context=self._context)
+        self._node = Node('listener', context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self._node)
+        self._changed = threading.Condition()
+        self.received: dict[str, list[Any]] = {}
+        self._thread = threading.Thread(target=self._executor.spin)
+        self._thread.start()
+
+    def subscribe(self, kind: Any, topic: str, *, reliable: bool = True) -> None:
+        reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+        self.received[topic] = []
+        self._node.create_subscription(
+            kind, topic, lambda message: self._take(topic, message),
+            QoSProfile(depth=1000, reliability=reliability))
+
+    def now_ns(self) -> int:
+        return self._node.get_clock().now().nanoseconds
+
+    def wait_for(self, topic: str, count: int) -> list[Any]:
+        """Return the messages of a topic, once there are so many."""
+        with self._changed:
+            assert self._changed.wait_for(
+                lambda: len(self.received[topic]) >= count, timeout=TIMEOUT_S), (
+                f'{len(self.received[topic])} of {count} messages came on {topic}')
+            return list(self.received[topic])
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        self._thread.join()
+        self._node.destroy_node()
+        self._context.shutdown()
+
+    def _take(self, topic: str, message: Any) -> None:
+        with self._changed:
+            self.received[topic].append(message)
+            self._changed.notify_all()
+
+
+@pytest.fixture
+def listener(ros_domain: int) -> Iterator[Listener]:
+    listener = Listener()
+    yield listener
+    listener.close()
+
+
+@pytest.fixture
+def raw_bag(tmp_path: pathlib.Path) -> pathlib.Path:
+    return bags.write_rosbag2(tmp_path / 'raw', [
+        bags.raw_entry('/camera/image_raw', image, stamp_ns, padding=5, log_time_ns=log_time_ns)
+        for image, stamp_ns, log_time_ns in zip(PICTURES, STAMPS, LOG_TIMES)])
+
+
+@pytest.fixture
+def compressed_bag(tmp_path: pathlib.Path) -> pathlib.Path:
+    return bags.write_rosbag2(tmp_path / 'compressed', [
+        bags.compressed_entry('/camera/image_raw/compressed', bags.png(image), stamp_ns)
+        for image, stamp_ns in zip(PICTURES, STAMPS)], storage='sqlite3')
+
+
+def stamp_of(message: Any) -> int:
+    return message.header.stamp.sec * bags.S + message.header.stamp.nanosec
+
+
+def play(bag: pathlib.Path, *options: str) -> int:
+    return main(['play', str(bag), '--rate', '5', '--wait-timeout', str(TIMEOUT_S), *options])
+
+
+@pytest.mark.parametrize('reliability', ['reliable', 'best_effort'])
+def test_every_image_arrives_as_it_was_recorded(
+        reliability: str, listener: Listener, raw_bag: pathlib.Path,
+        capsys: pytest.CaptureFixture) -> None:
+    listener.subscribe(Image, '/camera/image_raw', reliable=reliability == 'reliable')
+
+    assert play(raw_bag, '--reliability', reliability) == 0
+
+    messages = listener.wait_for('/camera/image_raw', COUNT)
+    assert [stamp_of(message) for message in messages] == STAMPS
+    assert {message.header.frame_id for message in messages} == {'front'}
+    for message, picture in zip(messages, PICTURES):
+        assert (message.encoding, message.step) == ('rgb8', 3 * 65 + 5)
+        rows = np.frombuffer(message.data, np.uint8).reshape(49, message.step)
+        np.testing.assert_array_equal(rows[:, :3 * 65].reshape(49, 65, 3), picture)
+    assert f'published {COUNT} images' in capsys.readouterr().out
+
+
+def test_compressed_images_arrive_byte_for_byte(listener: Listener,
+                                                compressed_bag: pathlib.Path) -> None:
+    listener.subscribe(CompressedImage, '/camera/image_raw/compressed')
+
+    assert play(compressed_bag) == 0
+
+    messages = listener.wait_for('/camera/image_raw/compressed', COUNT)
+    assert [stamp_of(message) for message in messages] == STAMPS
+    assert [bytes(message.data) for message in messages] == [bags.png(p) for p in PICTURES]
+    assert {message.format for message in messages} == {'png'}
+
+
+def test_a_compressed_recording_can_be_played_raw(listener: Listener,
+                                                  compressed_bag: pathlib.Path) -> None:
+    listener.subscribe(Image, '/camera/image_raw')
+
+    assert play(compressed_bag, '--transport', 'raw') == 0
+
+    messages = listener.wait_for('/camera/image_raw', COUNT)
+    assert [stamp_of(message) for message in messages] == STAMPS
+    for message, picture in zip(messages, PICTURES):
+        assert (message.encoding, message.header.frame_id) == ('bgr8', 'front')
+        pixels = np.frombuffer(message.data, np.uint8).reshape(49, 65, 3)
+        np.testing.assert_array_equal(pixels, picture[..., ::-1])
+
+
+def test_a_raw_recording_can_be_played_compressed_elsewhere(listener: Listener,
+                                                            raw_bag: pathlib.Path) -> None:
+    listener.subscribe(CompressedImage, '/rear/compressed')
+
+    assert play(raw_bag, '--transport', 'compressed', '--to', '/rear/compressed') == 0
+
+    messages = listener.wait_for('/rear/compressed', COUNT)
+    assert [stamp_of(message) for message in messages] == STAMPS
+    for message, picture in zip(messages, PICTURES):
+        decoded = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR)
+        assert decoded is not None
+        difference = decoded[..., ::-1].astype(float) - picture
+        assert np.abs(difference).mean() < 8  # JPEG; swapped channels would differ far more
+        assert np.abs(decoded.astype(float) - picture).mean() > 20
+
+
+def test_a_ros1_bag_can_be_played(listener: Listener, tmp_path: pathlib.Path) -> None:
+    bag = bags.write_rosbag1(tmp_path / 'drive.bag', [
+        bags.raw_entry('/image', image, stamp_ns) for image, stamp_ns in zip(PICTURES, STAMPS)])
+    listener.subscribe(Image, '/image')
+
+    assert play(bag) == 0
+
+    messages = listener.wait_for('/image', COUNT)
+    assert [stamp_of(message) for message in messages] == STAMPS
+    assert [bytes(message.data) for message in messages] == [p.tobytes() for p in PICTURES]
+
+
+def test_stamps_can_be_those_of_publishing(listener: Listener, raw_bag: pathlib.Path) -> None:
+    listener.subscribe(Image, '/camera/image_raw')
+    before_ns = listener.now_ns()
+
+    assert play(raw_bag, '--stamp', 'now') == 0
+
+    messages = listener.wait_for('/camera/image_raw', COUNT)
+    after_ns = listener.now_ns()
+    stamps = [stamp_of(message) for message in messages]
+    assert stamps == sorted(stamps)
+    assert before_ns < stamps[0] and stamps[-1] < after_ns
+    assert {message.header.frame_id for message in messages} == {'front'}
+
+
+def test_a_stamp_is_set_in_either_byte_order() -> None:
+    little = with_stamp(b'\0\1\0\0' + bytes(8) + b'rest', 3 * bags.S + 4)
+    big = with_stamp(b'\0\0\0\0' + bytes(8) + b'rest', 3 * bags.S + 4)
+
+    assert little == b'\0\1\0\0\3\0\0\0\4\0\0\0rest'
+    assert big == b'\0\0\0\0\0\0\0\3\0\0\0\4rest'
+
+
+def test_the_time_of_the_recording_is_published_as_clock(listener: Listener,
+                                                         raw_bag: pathlib.Path) -> None:
+    listener.subscribe(Image, '/camera/image_raw')
+    listener.subscribe(Clock, '/clock')
+
+    assert play(raw_bag, '--clock') == 0
+
+    listener.wait_for('/camera/image_raw', COUNT)
+    messages = listener.wait_for('/clock', COUNT)
+    times = [message.clock.sec * bags.S + message.clock.nanosec for message in messages]
+    assert times == sorted(times)
+    assert LOG_TIMES[0] <= times[0] and times[-1] <= LOG_TIMES[-1]
+
+
+def test_malformed_images_are_left_out_where_they_must_be_converted(
+        listener: Listener, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture) -> None:
+    entries = [bags.compressed_entry('/image/compressed', bags.png(image), stamp_ns)
+               for image, stamp_ns in zip(PICTURES, STAMPS)]
+    entries[2] = bags.compressed_entry('/image/compressed', b'no image', STAMPS[2])
+    bag = bags.write_rosbag2(tmp_path / 'bag', entries)
+    listener.subscribe(Image, '/image')
+
+    assert play(bag, '--transport', 'raw') == 0
+
+    messages = listener.wait_for('/image', COUNT - 1)
+    assert [stamp_of(message) for message in messages] == STAMPS[:2] + STAMPS[3:]
+    assert '1 images could not be converted' in capsys.readouterr().out
+
+
+def test_it_says_that_nobody_listens(ros_domain: int, raw_bag: pathlib.Path,
+                                     capsys: pytest.CaptureFixture) -> None:
+    assert main(['play', str(raw_bag), '--wait-timeout', '0.1']) == 2
+
+    captured = capsys.readouterr()
+    assert 'waiting for a subscriber' in captured.out
+    assert 'no subscriber on /camera/image_raw within 0.1 s' in captured.err
+
+
+@pytest.mark.parametrize('options', [['--rate', '0'], ['--rate', 'nan'], ['--clock', '-1'],
+                                     ['--stamp', 'now', '--clock']])
+def test_impossible_options_are_refused(options: list[str], raw_bag: pathlib.Path,
+                                        capsys: pytest.CaptureFixture) -> None:
+    assert main(['play', str(raw_bag), *options]) == 2
+    assert options[-1].lstrip('-') in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_loop_ends_cleanly_when_asked(number: signal.Signals, listener: Listener,
+                                        raw_bag: pathlib.Path) -> None:
+    listener.subscribe(Image, '/camera/image_raw')
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'lvs_ros.tools.cli', 'play', str(raw_bag), '--loop', '--rate', '5'],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        messages = listener.wait_for('/camera/image_raw', 2 * COUNT + 1)
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=TIMEOUT_S)
+    finally:
+        process.kill()
+        process.wait()
+
+    assert [stamp_of(message) for message in messages[:2 * COUNT + 1]] == [
+        *STAMPS, *STAMPS, STAMPS[0]]
+    assert process.returncode == 128 + signal.SIGINT
+    assert errors == ''
+    published = re.search(r'published (\d+) images', output)
+    assert published and int(published[1]) >= 2 * COUNT + 1
