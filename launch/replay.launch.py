@@ -1,0 +1,80 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Play a recording through the segmentation node: ros2 launch lvs_ros replay.launch.py bag:=...
+
+All arguments of lvs.launch.py can be given too; image_topic is that of the recording.
+"""
+
+import os
+
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+from launch.actions import (DeclareLaunchArgument, ExecuteProcess, IncludeLaunchDescription,
+                            OpaqueFunction, RegisterEventHandler, Shutdown, TimerAction)
+from launch.event_handlers import OnProcessExit
+from launch.launch_context import LaunchContext
+from launch.launch_description import LaunchDescription
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.substitutions import ExecutableInPackage, FindPackageShare
+
+from lvs_ros.dds_profile import large_image_environment
+
+BOOLEANS = ['true', 'false']
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Declare the arguments; start the node, and the player beside it."""
+    return LaunchDescription([
+        DeclareLaunchArgument(
+            'bag', description='The recording: a rosbag2 folder or file; without ros2 bag also a '
+                               'ROS 1 .bag file'),
+        DeclareLaunchArgument(
+            'rate', default_value='1.0', description='Speed: 2 plays twice as fast'),
+        DeclareLaunchArgument(
+            'loop', default_value='false', choices=BOOLEANS,
+            description='Begin again at the end, until Ctrl-C'),
+        DeclareLaunchArgument(
+            'delay', default_value='5.0',
+            description='Seconds for the node to load its model before ros2 bag play starts '
+                        '(lvs play waits for the node by itself)'),
+        DeclareLaunchArgument(
+            'use_sim_time', default_value='true', choices=BOOLEANS,
+            description="Run the node on the recording's time, which the player publishes"),
+        IncludeLaunchDescription(
+            PathJoinSubstitution([FindPackageShare('lvs_ros'), 'launch', 'lvs.launch.py']),
+            launch_arguments={'use_sim_time': LaunchConfiguration('use_sim_time')}.items()),
+        OpaqueFunction(function=start_player),
+    ])
+
+
+def start_player(context: LaunchContext) -> list[ExecuteProcess | RegisterEventHandler]:
+    """Return the player's action, and what ends the launch once the player is done."""
+    def value(name: str) -> str:
+        return LaunchConfiguration(name).perform(context)
+
+    if has_ros2_bag():
+        command = ['ros2', 'bag', 'play', value('bag'), '--delay', value('delay')]
+    else:
+        command = [ExecutableInPackage(package='lvs_ros', executable='lvs'), 'play', value('bag')]
+        if value('image_topic') != 'image_raw':  # else the only image topic of the recording
+            suffix = '/compressed' if value('input_transport') == 'compressed' else ''
+            command += ['--topic', value('image_topic') + suffix]
+    command += ['--rate', value('rate')]
+    if value('loop') == 'true':
+        command.append('--loop')
+    if value('use_sim_time') == 'true':
+        command += ['--clock', '100']
+    player = ExecuteProcess(
+        cmd=command, output='screen', emulate_tty=True,
+        additional_env=large_image_environment({**os.environ, **context.environment}))
+    # The node gets a moment to finish the last images.
+    end = TimerAction(period=2.0, actions=[Shutdown(reason='the recording has been played')])
+    return [player, RegisterEventHandler(OnProcessExit(target_action=player, on_exit=[end]))]
+
+
+def has_ros2_bag() -> bool:
+    """Say whether ``ros2 bag`` is installed."""
+    try:
+        get_package_prefix('ros2bag')
+    except PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,134 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The launch files: their arguments, and the processes that they would start."""
+
+import importlib.util
+import pathlib
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from lvs_ros.dds_profile import large_image_environment
+
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+PROFILE = REPOSITORY / 'config' / 'fastdds_large_images.xml'
+
+
+@pytest.fixture(autouse=True)
+def no_profile_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE',
+                 'FASTDDS_BUILTIN_TRANSPORTS'):
+        monkeypatch.delenv(name, raising=False)
+
+
+def load(name: str) -> ModuleType:
+    """Import a launch file, or skip where launch_ros is not installed (it is not on PyPI)."""
+    pytest.importorskip('launch_ros', reason='launch_ros is not installed; it comes with ROS 2')
+    spec = importlib.util.spec_from_file_location(name.replace('.', '_'),
+                                                  REPOSITORY / 'launch' / name)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def context_with(arguments: dict[str, str]) -> Any:
+    """Return a launch context in which lvs.launch.py's arguments are the defaults or these."""
+    description = load('lvs.launch.py').generate_launch_description()
+    from launch.launch_context import LaunchContext
+    context = LaunchContext()
+    for argument in description.get_launch_arguments():
+        if argument.name != 'params_file':  # its default needs the installed package
+            argument.execute(context)
+    context.launch_configurations['params_file'] = '/some/params.yaml'
+    context.launch_configurations.update(arguments)
+    return context
+
+
+def text(context: Any, substitutions: Any) -> str:
+    from launch.utilities import normalize_to_list_of_substitutions, perform_substitutions
+    return perform_substitutions(context, normalize_to_list_of_substitutions(substitutions))
+
+
+def command_of(context: Any, process: Any) -> list[str]:
+    """Return the command without what launch_ros adds while it starts the process."""
+    from launch.substitutions import LocalSubstitution
+    return [text(context, part) for part in process.cmd
+            if not isinstance(part[0], LocalSubstitution)]
+
+
+def test_the_node_declares_its_arguments() -> None:
+    description = load('lvs.launch.py').generate_launch_description()
+    assert {argument.name for argument in description.get_launch_arguments()} == {
+        'image_topic', 'input_transport', 'model', 'threshold', 'device', 'params_file',
+        'namespace', 'use_sim_time', 'log_level', 'respawn'}
+
+
+def test_the_node_gets_what_the_arguments_say() -> None:
+    context = context_with({
+        'image_topic': '/front/image', 'namespace': 'front', 'model': 'some_model',
+        'threshold': '1', 'log_level': 'warn', 'use_sim_time': 'true', 'respawn': 'false'})
+    node, = load('lvs.launch.py').start_node(context)
+    node._perform_substitutions(context)
+    assert node.node_package == 'lvs_ros'
+    assert node.node_executable == 'lvs_node'
+    assert node.node_name == '/front/lvs'
+    assert dict(node.expanded_remapping_rules) == {
+        'image_raw': '/front/image', 'image_raw/compressed': '/front/image/compressed'}
+    assert '--ros-args --log-level warn' in ' '.join(command_of(context, node)[1:])
+
+
+def test_empty_arguments_leave_the_parameters_to_the_file() -> None:
+    context = context_with({})
+    module = load('lvs.launch.py')
+    assert module.parameter_overrides(context) == {'use_sim_time': False}
+    context = context_with({'threshold': '1', 'device': 'cpu'})
+    overrides = module.parameter_overrides(context)
+    assert overrides == {'use_sim_time': False, 'threshold': 1.0, 'device': 'cpu'}
+    # An integer would be refused by a parameter that is a float.
+    assert isinstance(overrides['threshold'], float)
+
+
+def test_the_node_gets_the_profile_for_large_images() -> None:
+    context = context_with({})
+    node, = load('lvs.launch.py').start_node(context)
+    environment = {text(context, name): text(context, value)
+                   for name, value in node.additional_env}
+    assert list(environment.values()) == [str(PROFILE)]
+
+
+@pytest.mark.parametrize(('distribution', 'name'), [
+    ('jazzy', 'FASTRTPS_DEFAULT_PROFILES_FILE'),
+    ('kilted', 'FASTDDS_DEFAULT_PROFILES_FILE'),
+    ('rolling', 'FASTDDS_DEFAULT_PROFILES_FILE'),
+])
+def test_the_variable_is_the_one_the_distribution_reads(distribution: str, name: str) -> None:
+    assert large_image_environment({'ROS_DISTRO': distribution}) == {name: str(PROFILE)}
+
+
+@pytest.mark.parametrize('variable', [
+    'FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE',
+    'FASTDDS_BUILTIN_TRANSPORTS'])
+def test_a_choice_of_the_user_is_kept(variable: str) -> None:
+    assert large_image_environment({variable: 'something'}) == {}
+
+
+@pytest.mark.parametrize('ros2_bag', [True, False])
+def test_the_player_plays_the_recording(monkeypatch: pytest.MonkeyPatch, ros2_bag: bool) -> None:
+    module = load('replay.launch.py')
+    monkeypatch.setattr(module, 'has_ros2_bag', lambda: ros2_bag)
+    monkeypatch.setattr(module, 'ExecutableInPackage', lambda package, executable: executable)
+    context = context_with({'bag': 'drive.mcap', 'rate': '0.5', 'loop': 'true', 'delay': '4.0',
+                            'use_sim_time': 'true', 'image_topic': '/front/image',
+                            'input_transport': 'compressed'})
+    player, _ = module.start_player(context)
+    assert command_of(context, player) == (
+        ['ros2', 'bag', 'play', 'drive.mcap', '--delay', '4.0'] if ros2_bag else
+        ['lvs', 'play', 'drive.mcap', '--topic', '/front/image/compressed']
+    ) + ['--rate', '0.5', '--loop', '--clock', '100']
+
+
+def test_the_replay_needs_a_bag() -> None:
+    arguments = load('replay.launch.py').generate_launch_description().get_launch_arguments()
+    assert [argument.name for argument in arguments if argument.default_value is None] == ['bag']
