@@ -8,10 +8,9 @@ import argparse
 import contextlib
 import functools
 import math
+import os
 import pathlib
-import signal
-from types import FrameType
-from typing import Iterator
+from typing import TYPE_CHECKING
 
 from lvs_ros.data.message_types import COMPRESSED_IMAGE
 from lvs_ros.data.playback import (
@@ -24,8 +23,12 @@ from lvs_ros.data.playback import (
 from lvs_ros.data.read_ahead import ReadAhead
 from lvs_ros.data.recording import Recording
 from lvs_ros.data.transport import TRANSPORTS, sent_topic, sent_type, serialize, with_stamp
+from lvs_ros.dds_profile import large_image_environment
 from lvs_ros.errors import ConfigurationError, ImageError
-from lvs_ros.node.image_publisher import RELIABILITIES, ImagePublisher
+from lvs_ros.tools.interruption import ended_like_interrupted
+
+if TYPE_CHECKING:
+    from lvs_ros.node.image_publisher import ImagePublisher
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='header stamps: those of the recording, or the time of publishing, '
                              'by which a latency from stamp to mask can be told (default: '
                              '%(default)s)')
-    parser.add_argument('--reliability', choices=sorted(RELIABILITIES), default='reliable',
+    parser.add_argument('--reliability', choices=('reliable', 'best_effort'), default='reliable',
                         help='reliable, the default here as in image_transport and ros2 bag play, '
                              'reaches reliable and best effort subscribers; best_effort is what '
                              'drivers with the sensor data profile offer, and reaches the latter '
@@ -65,8 +68,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run ``lvs play``."""
     _check(args)
+    try:
+        from lvs_ros.node.image_publisher import ImagePublisher
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f'playing needs ROS 2, and {error.name} is not there: source '
+                                 'the setup file of a ROS installation, or env.sh') from error
+    os.environ.update(large_image_environment(os.environ))
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_terminated_like_interrupted())
+        stack.enter_context(ended_like_interrupted())
         recording = stack.enter_context(Recording(args.bag))
         topic = recording.image_topic(args.topic)
         publisher = stack.enter_context(ImagePublisher(
@@ -87,6 +96,9 @@ def run(args: argparse.Namespace) -> int:
         report = PlaybackReport()
         try:
             _play(frames, publisher, report, args)
+        except KeyboardInterrupt:
+            if not args.loop:  # which has no other end
+                raise
         finally:
             _tell(report, malformed)
     return 0
@@ -127,16 +139,3 @@ def _tell(report: PlaybackReport, malformed: list[tuple[int, ImageError]]) -> No
 
 def _say(text: str) -> None:
     print(text, flush=True)
-
-
-@contextlib.contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Make SIGTERM end the playback the way Ctrl-C does: with its report, and the node gone."""
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

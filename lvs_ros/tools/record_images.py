@@ -13,6 +13,7 @@ from lvs_ros.data.message_types import NS_PER_S
 from lvs_ros.data.recording_writer import STORAGES, RecordingWriter
 from lvs_ros.errors import ConfigurationError, DatasetError, ImageError
 from lvs_ros.pipeline.encodings import decode_compressed
+from lvs_ros.tools.interruption import ended_like_interrupted
 
 FORMATS = {'.jpg': 'jpeg', '.jpeg': 'jpeg', '.png': 'png'}
 """File name endings that are taken, with the format that a CompressedImage calls them."""
@@ -56,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigurationError(f'--start-stamp {args.start_stamp}: expected more than 0 s, '
                                  'which is what an unset stamp reads')
     files = image_files(args.folder)
-    with RecordingWriter(args.bag, storage=args.storage, force=args.force) as writer:
+    with ended_like_interrupted(), RecordingWriter(
+            args.bag, storage=args.storage, force=args.force) as writer:
         for index, path in enumerate(tqdm(files, unit='image', disable=None)):
             stamp_ns = round((args.start_stamp + index / args.rate) * NS_PER_S)
             _write(writer, path, stamp_ns, args)

@@ -26,6 +26,8 @@ from lvs_ros.errors import ImageError, RecordingError
 from lvs_ros.labels import LabelSet, load_label_set
 from lvs_ros.pipeline import SCHEDULES, PipelineOptions, build_pipeline
 from lvs_ros.pipeline.frame import StepResult
+from lvs_ros.tools.image_size import image_size
+from lvs_ros.tools.interruption import ended_like_interrupted
 
 RECORDING, VIDEO, PLOT, SUMMARY = 'recording', 'overlay.mp4', 'deviation.png', 'summary.json'
 """What stands in the output folder."""
@@ -71,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='auto, cpu, cuda:0, … (default: %(default)s)')
     parser.add_argument('--precision', default=defaults.precision,
                         help='auto, float32, float16 or bfloat16 (default: %(default)s)')
-    parser.add_argument('--inference-size', metavar='WxH', type=_size, default=(0, 0),
+    parser.add_argument('--inference-size', metavar='WxH', type=image_size, default=(0, 0),
                         help="size the network runs at (default: the images' own)")
     parser.add_argument('--storage', choices=sorted(STORAGES), default='mcap',
                         help='file format of the recording (default: %(default)s)')
@@ -87,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
         device=args.device, precision=args.precision, inference_size=args.inference_size,
         slow_track='inline', slow_delay_s=args.slow_delay_s)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(ended_like_interrupted())  # or the partial folder would be left
         folder = stack.enter_context(output_folder(args.out, marker=SUMMARY, force=args.force))
         folder.mkdir()
         recording = stack.enter_context(Recording(args.bag))
@@ -158,10 +161,3 @@ def _at_size(mask: np.ndarray, width: int, height: int) -> np.ndarray:
     if mask.shape == (height, width):
         return mask
     return cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST)
-
-
-def _size(text: str) -> tuple[int, int]:
-    width, separator, height = text.partition('x')
-    if not (separator and width.isdigit() and height.isdigit()):
-        raise argparse.ArgumentTypeError(f'{text!r}: expected WIDTHxHEIGHT, 480x360 for example')
-    return int(width), int(height)
