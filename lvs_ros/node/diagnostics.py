@@ -1,0 +1,252 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""How the node is doing: a window of the last seconds, and the judgement on it.
+
+Nothing here knows ROS: times are plain numbers, levels are those of diagnostic_msgs.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import enum
+import math
+from typing import Iterable, Sequence
+
+_DROP_WARN_FRACTION = 0.1
+
+
+class Level(enum.IntEnum):
+    """The levels of diagnostic_msgs/DiagnosticStatus."""
+
+    OK = 0
+    WARN = 1
+    ERROR = 2
+    STALE = 3
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FrameRecord:
+    """What became of one received frame.
+
+    :param time_s: when it was done with, on a clock that never jumps.
+    :param processing_ms: from the start of the callback to the published mask.
+    :param latency_ms: from the stamp to the published mask; None where that cannot be told.
+    :param lost: frames lost just before this one.
+    :param published: a mask was published.
+    :param malformed: the image could not be read.
+    :param failed: an unexpected error.
+    :param key_frame: the frame became the key frame.
+    :param stale: it was older than allowed.
+    """
+
+    time_s: float
+    processing_ms: float = 0.0
+    latency_ms: float | None = None
+    lost: int = 0
+    published: bool = False
+    malformed: bool = False
+    failed: bool = False
+    key_frame: bool = False
+    stale: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Spread:
+    """Percentiles of a quantity, in its unit; NaN where there is no sample."""
+
+    p50: float
+    p95: float
+    p99: float
+    maximum: float
+
+    @classmethod
+    def of(cls, samples: Iterable[float]) -> Spread:
+        """Take the percentiles by nearest rank: each is a sample that occurred."""
+        ordered = sorted(samples)
+        return cls(*(percentile(ordered, rank) for rank in (50, 95, 99, 100)))
+
+
+def percentile(ordered: Sequence[float], rank: float) -> float:
+    """Return the nearest-rank percentile of samples in ascending order; NaN if there are none."""
+    if not ordered:
+        return math.nan
+    return ordered[max(0, math.ceil(rank / 100 * len(ordered)) - 1)]
+
+
+@dataclasses.dataclass
+class Totals:
+    """Counts since the node became active."""
+
+    received: int = 0
+    published: int = 0
+    lost: int = 0
+    malformed: int = 0
+    failed: int = 0
+
+    @property
+    def dropped(self) -> int:
+        """Frames that were sent and got no mask."""
+        return self.lost + self.malformed + self.failed
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """The window in figures; the counts are of the window."""
+
+    received: int
+    published: int
+    lost: int
+    malformed: int
+    failed: int
+    stale: int
+    key_frames: int
+    rate_in_hz: float
+    rate_out_hz: float
+    latency_ms: Spread
+    processing_ms: Spread
+
+    @property
+    def dropped_fraction(self) -> float:
+        """Part of the frames sent that got no mask, 0..1."""
+        sent = self.received + self.lost
+        return (sent - self.published) / sent if sent else 0.0
+
+
+class FrameWindow:
+    """The frames of the last seconds, and the totals since the window was made.
+
+    :param length_s: how far back the window reaches.
+    """
+
+    def __init__(self, *, length_s: float = 10.0) -> None:
+        self.length_s = length_s
+        self.totals = Totals()
+        self._records: collections.deque[FrameRecord] = collections.deque()
+        self._start_s: float | None = None
+
+    @property
+    def last_time_s(self) -> float | None:
+        """When the last frame came; None before the first."""
+        return self._records[-1].time_s if self._records else None
+
+    def add(self, record: FrameRecord) -> None:
+        """Take note of a received frame."""
+        totals = self.totals
+        totals.received += 1
+        totals.published += record.published
+        totals.lost += record.lost
+        totals.malformed += record.malformed
+        totals.failed += record.failed
+        if self._start_s is None:
+            self._start_s = record.time_s
+        self._records.append(record)
+        # The newest record always stays: it tells when the last frame came.
+        while self._records[0].time_s < record.time_s - self.length_s:
+            self._records.popleft()
+
+    def summary(self, now_s: float) -> Summary:
+        """Sum up the window that ends now.
+
+        :param now_s: on the clock of the records.
+        """
+        records = [record for record in self._records if record.time_s >= now_s - self.length_s]
+        published = [record for record in records if record.published]
+        span_s = self._span_s(now_s)
+        return Summary(
+            received=len(records),
+            published=len(published),
+            lost=sum(record.lost for record in records),
+            malformed=sum(record.malformed for record in records),
+            failed=sum(record.failed for record in records),
+            stale=sum(record.stale for record in records),
+            key_frames=sum(record.key_frame for record in records),
+            rate_in_hz=len(records) / span_s,
+            rate_out_hz=len(published) / span_s,
+            latency_ms=Spread.of(record.latency_ms for record in published
+                                 if record.latency_ms is not None),
+            processing_ms=Spread.of(record.processing_ms for record in published))
+
+    def _span_s(self, now_s: float) -> float:
+        # After the first frame the window grows to its length; less than a second tells no rate.
+        age_s = now_s - self._start_s if self._start_s is not None else self.length_s
+        return min(self.length_s, max(age_s, 1.0))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Condition:
+    """What the judgement needs besides the window.
+
+    :param active: the node is in the lifecycle state active.
+    :param topic: the image topic.
+    :param publishers: how many publishers it has.
+    :param silent_s: seconds since the last image; None: none came since activation.
+    :param slow_track_failures: failures of the accurate network so far.
+    :param slow_track_error: text of the last failure; None since it works (again).
+    :param clock_problem: why latencies cannot be told; None where they can.
+    :param last_error: text of the last dropped frame's error.
+    :param silence_limit_s: silence after which the stream counts as gone.
+    """
+
+    active: bool
+    topic: str = ''
+    publishers: int = 0
+    silent_s: float | None = None
+    slow_track_failures: int = 0
+    slow_track_error: str | None = None
+    clock_problem: str | None = None
+    last_error: str | None = None
+    silence_limit_s: float = 2.0
+
+
+def judge(summary: Summary, condition: Condition) -> tuple[Level, str]:
+    """Return the diagnostic level and a message that gives every reason, the worst first."""
+    if not condition.active:
+        return Level.OK, 'inactive'
+    findings = [*_errors(summary, condition), *_silence(condition),
+                *_warnings(summary, condition)]
+    if not findings:
+        return Level.OK, 'publishing masks'
+    # ERROR before STALE before WARN: a broken node explains its silence.
+    severity = (Level.ERROR, Level.STALE, Level.WARN)
+    findings.sort(key=lambda finding: severity.index(finding[0]))
+    return findings[0][0], '; '.join(text for _, text in findings)
+
+
+def _errors(summary: Summary, condition: Condition) -> list[tuple[Level, str]]:
+    findings = []
+    if condition.slow_track_error is not None:
+        findings.append((Level.ERROR, f'the accurate network (S_h) has failed '
+                         f'{condition.slow_track_failures} times: {condition.slow_track_error}'))
+    if summary.failed:
+        findings.append((Level.ERROR, f'{summary.failed} frames dropped on an unexpected error: '
+                         f'{condition.last_error}'))
+    if summary.malformed:
+        level = Level.WARN if summary.published else Level.ERROR
+        findings.append((level, f'{summary.malformed} malformed images dropped: '
+                         f'{condition.last_error}'))
+    return findings
+
+
+def _silence(condition: Condition) -> list[tuple[Level, str]]:
+    if condition.silent_s is not None and condition.silent_s <= condition.silence_limit_s:
+        return []
+    since = ('since activation' if condition.silent_s is None
+             else f'for {condition.silent_s:.1f} s')
+    hint = {0: 'it has no publisher'}.get(
+        condition.publishers, f'it has {condition.publishers} publisher(s): compare their QoS '
+        f'(ros2 topic info -v {condition.topic})')
+    return [(Level.STALE, f'no image on {condition.topic} {since}; {hint}')]
+
+
+def _warnings(summary: Summary, condition: Condition) -> list[tuple[Level, str]]:
+    findings = []
+    if condition.clock_problem is not None:
+        findings.append((Level.WARN, condition.clock_problem))
+    if summary.stale:
+        findings.append((Level.WARN, f'{summary.stale} of {summary.published} masks were stale'))
+    if summary.dropped_fraction > _DROP_WARN_FRACTION and summary.lost:
+        findings.append((Level.WARN, f'{summary.dropped_fraction:.0%} of the frames sent got no '
+                         'mask: the node is slower than the camera, or images get lost on the '
+                         'way'))
+    return findings

@@ -1,0 +1,63 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Counting the frames that a publisher sent and this node never saw."""
+
+from __future__ import annotations
+
+from typing import Any, Hashable, Mapping
+
+# Nobody loses this many frames in one go; a larger step means another numbering.
+_LARGEST_GAP = 1_000_000
+
+
+class DropCounter:
+    """Count lost messages from the gaps in the publishers' sequence numbers.
+
+    The middleware numbers the messages of each publisher one by one. With a queue of one message,
+    those that arrive while a frame is being processed are replaced by the newest, and those that
+    get lost on the way never arrive: both show as a gap. What was sent before the first message
+    that arrived is not counted, nor what was lost after the last one.
+
+    A publisher that starts again numbers from one again: a number that does not grow begins a new
+    count. Where the middleware gives no numbers nothing can be counted, and :attr:`exact` says so.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[Hashable, int] = {}
+        self.lost = 0
+        self.exact = True
+
+    def update(self, sequence_number: int | None, publisher: Hashable = None) -> int:
+        """Take note of a message that arrived.
+
+        :param sequence_number: the publisher's number of the message; None if not known.
+        :param publisher: what tells the publishers of the topic apart; None if not known.
+        :returns: how many messages of this publisher were lost just before this one.
+        """
+        if sequence_number is None:
+            self.exact = False
+            return 0
+        last = self._last.get(publisher)
+        self._last[publisher] = sequence_number
+        if last is None or not last < sequence_number <= last + _LARGEST_GAP:
+            return 0
+        lost = sequence_number - last - 1
+        self.lost += lost
+        return lost
+
+    def update_from_info(self, info: Mapping[str, Any]) -> int:
+        """Do what :meth:`update` does, with rclpy's message info.
+
+        The publisher's identity is not part of it in every ROS distribution. Without it, two
+        publishers on one topic look like one that starts again and again.
+        """
+        return self.update(info.get('publication_sequence_number'),
+                           _identity(info.get('publisher_gid')))
+
+
+def _identity(gid: Any) -> Hashable:
+    """Make rclpy's publisher_gid, a dictionary, fit to be a key."""
+    if isinstance(gid, Mapping):
+        return tuple((key, bytes(value) if isinstance(value, (list, bytes)) else str(value))
+                     for key, value in sorted(gid.items()))
+    return None if gid is None else str(gid)

@@ -1,0 +1,97 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Image messages to arrays and back, without copies that are not needed."""
+
+from __future__ import annotations
+
+import array
+import functools
+from typing import Any
+
+from builtin_interfaces.msg import Time
+import numpy as np
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from lvs_ros.errors import ImageError
+from lvs_ros.pipeline.encodings import decode_compressed, image_view, is_supported
+from lvs_ros.pipeline.frame import Frame
+
+_NANOSECONDS = 1_000_000_000
+
+
+def stamp_to_ns(stamp: Time) -> int:
+    """Return a stamp as nanoseconds."""
+    return stamp.sec * _NANOSECONDS + stamp.nanosec
+
+
+def ns_to_stamp(stamp_ns: int) -> Time:
+    """Return nanoseconds as a stamp."""
+    sec, nanosec = divmod(stamp_ns, _NANOSECONDS)
+    return Time(sec=sec, nanosec=nanosec)
+
+
+def decode_image(message: Image | CompressedImage) -> Frame:
+    """Turn an image message into a frame, without a copy where its encoding allows that.
+
+    :raises ImageError: the message is malformed, or its encoding is known neither to this package
+        nor to cv_bridge.
+    """
+    if isinstance(message, CompressedImage):
+        image, order = decode_compressed(message.data, message.format)
+    elif is_supported(message.encoding) or _cv_bridge() is None:
+        image, order = image_view(
+            message.data, height=message.height, width=message.width, encoding=message.encoding,
+            step=message.step, is_bigendian=bool(message.is_bigendian))
+    else:
+        image, order = _through_cv_bridge(message), 'bgr'
+    return Frame(image, stamp_to_ns(message.header.stamp), order)
+
+
+def encode_image(image: np.ndarray, header: Header) -> Image:
+    """Make an image message of an array.
+
+    :param image: (H, W) uint8 for mono8, or (H, W, 3) uint8 for rgb8.
+    :param header: becomes the message's header, unchanged.
+    """
+    height, width, *channels = image.shape
+    message = Image(header=header, height=height, width=width)
+    message.encoding = 'rgb8' if channels else 'mono8'
+    message.step = width * (channels[0] if channels else 1)
+    # The one type that the message takes without checking or converting every element.
+    data = array.array('B')
+    data.frombytes(np.ascontiguousarray(image).data.cast('B'))
+    message.data = data
+    return message
+
+
+def _through_cv_bridge(message: Image) -> np.ndarray:
+    try:
+        image = _cv_bridge().imgmsg_to_cv2(message, 'bgr8')
+    except Exception as error:  # it raises CvBridgeError, RuntimeError, TypeError and KeyError
+        raise ImageError(f'{message.width}x{message.height} {message.encoding} image: cv_bridge '
+                         f'cannot convert it: {error}') from error
+    if image.shape != (message.height, message.width, 3) or image.dtype != np.uint8:
+        raise ImageError(f'{message.width}x{message.height} {message.encoding} image: cv_bridge '
+                         f'made it {image.shape} {image.dtype}')
+    return image
+
+
+@functools.cache
+def _cv_bridge() -> Any:
+    """Return a cv_bridge that works, or None.
+
+    It is built against one version of NumPy and fails to load beside another; and a port of the
+    ROS 1 one goes about under the same name that takes the rows' padding for pixels. So it is
+    tried on an image whose rows are padded.
+    """
+    try:
+        from cv_bridge import CvBridge
+        bridge = CvBridge()
+        probe = Image(height=2, width=1, encoding='mono8', step=2)
+        probe.data = array.array('B', [10, 0, 20, 0])
+        grey = bridge.imgmsg_to_cv2(probe, 'bgr8')
+        works = grey.shape == (2, 1, 3) and grey[..., 0].tolist() == [[10], [20]]
+        return bridge if works else None
+    except Exception:  # whatever a foreign binary raises on loading
+        return None

@@ -1,0 +1,77 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The executable ``lvs_node``: one segmentation node, from start to a clean end."""
+
+from __future__ import annotations
+
+import sys
+from typing import Sequence
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.utilities import remove_ros_args
+
+from lvs_ros.errors import LvsError
+from lvs_ros.node.segmentation_node import SegmentationNode
+
+USAGE = """usage: lvs_node [--ros-args ...]
+
+Publishes a label map for every camera image (topics ~/mask, ~/status, ...).
+  --ros-args --params-file lvs.yaml     parameters from a file; config/lvs.yaml documents them
+  --ros-args -p threshold:=0.2          one parameter
+  --ros-args -r image_raw:=/camera/image_raw
+  --ros-args -r __node:=lvs_front -r __ns:=/front --log-level debug"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the node until it is told to stop.
+
+    :param arguments: the command line without the name of the program; None = that of the process.
+    :returns: exit code: 0 after SIGINT or SIGTERM, 1 when the node could not start, 2 for wrong
+        arguments or parameters.
+    """
+    words = ['lvs_node', *(sys.argv[1:] if arguments is None else arguments)]
+    try:
+        own = remove_ros_args(words)[1:]
+        if own:
+            return _explain(own)
+        rclpy.init(args=words)
+    except Exception as error:  # rclpy raises several kinds for arguments that it cannot read
+        print(f'lvs_node: error: {error}', file=sys.stderr)
+        return 2
+    try:
+        return _run()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        return 0
+    except LvsError as error:
+        print(f'lvs_node: error: {error}', file=sys.stderr)
+        return 2
+    finally:
+        rclpy.try_shutdown()
+
+
+def _run() -> int:
+    node = SegmentationNode()
+    # rclpy.experimental's EventsExecutor is a little quicker, but was seen to spin for ever after
+    # SIGINT; the multi-threaded one burns CPU time that the networks need.
+    executor = SingleThreadedExecutor()
+    try:
+        if node.parameters.node.autostart and not node.autostart():
+            return 1 if rclpy.ok() else 0
+        executor.add_node(node)
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+    return 0
+
+
+def _explain(words: Sequence[str]) -> int:
+    """Answer words that are no ROS arguments."""
+    if '-h' in words or '--help' in words:
+        print(USAGE)
+        return 0
+    print(f'lvs_node: error: unknown arguments: {" ".join(words)}\n{USAGE}', file=sys.stderr)
+    return 2

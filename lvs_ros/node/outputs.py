@@ -1,0 +1,142 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""What the node publishes about each frame."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from lvs_ros.labels import LabelSet
+from lvs_ros.msg import FrameStatus
+from lvs_ros.node import qos
+from lvs_ros.node.image_messages import encode_image, ns_to_stamp
+from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
+
+_TO_RGB = {'bgr': cv2.COLOR_BGR2RGB, 'rgba': cv2.COLOR_RGBA2RGB, 'bgra': cv2.COLOR_BGRA2RGB,
+           'mono': cv2.COLOR_GRAY2RGB}
+
+
+class Outputs:
+    """The publishers of mask, confidence, overlay, status and label info.
+
+    They publish only while the node is active. Made on configuring, destroyed on cleaning up.
+
+    :param node: publishes on its private topics.
+    :param label_set: names and colours of the classes.
+    """
+
+    def __init__(self, node: LifecycleNode, label_set: LabelSet) -> None:
+        self._node = node
+        self._label_set = label_set
+        self._publishers: list[Any] = []
+        self._mask = self._publisher(Image, '~/mask', qos.image_output())
+        self._confidence = self._publisher(Image, '~/confidence', qos.image_output())
+        self._overlay = self._publisher(Image, '~/overlay', qos.image_output())
+        self._status = self._publisher(FrameStatus, '~/status', qos.status_output())
+        self._label_info = self._label_info_publisher()
+
+    def _publisher(self, message_type: Any, topic: str, profile: Any) -> Any:
+        publisher = self._node.create_lifecycle_publisher(
+            message_type, topic, profile, qos_overriding_options=qos.overridable())
+        self._publishers.append(publisher)
+        return publisher
+
+    def _label_info_publisher(self) -> Any:
+        try:
+            from vision_msgs.msg import LabelInfo
+        except ImportError:
+            self._node.get_logger().info(
+                'vision_msgs is not installed: ~/label_info is not published; everything else is')
+            return None
+        return self._publisher(LabelInfo, '~/label_info', qos.label_info())
+
+    @property
+    def wants_confidence(self) -> bool:
+        """Whether anyone listens to ~/confidence."""
+        return self._confidence.get_subscription_count() > 0
+
+    def publish_label_info(self) -> None:
+        """Tell the classes' names, once: the topic keeps the message for late joiners."""
+        if self._label_info is None:
+            return
+        from vision_msgs.msg import LabelInfo, VisionClass
+        message = LabelInfo(class_map=[VisionClass(class_id=class_id, class_name=name)
+                                       for class_id, name in enumerate(self._label_set.names)])
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        self._label_info.publish(message)
+
+    def publish_mask(self, header: Header, mask: np.ndarray) -> None:
+        """Publish the mask.
+
+        :param header: of the image.
+        :param mask: (H, W) uint8 class ids.
+        """
+        self._mask.publish(encode_image(mask, header))
+
+    def publish_rest(self, header: Header, frame: Frame, result: StepResult,
+                     status: FrameStatus) -> None:
+        """Publish the status, and those of confidence and overlay that someone listens to."""
+        self._status.publish(status)
+        if result.confidence is not None:
+            self._confidence.publish(encode_image(result.confidence, header))
+        if self._overlay.get_subscription_count() > 0:
+            self._overlay.publish(encode_image(self._blend(frame, result.mask), header))
+
+    def _blend(self, frame: Frame, mask: np.ndarray) -> np.ndarray:
+        """Lay the colours of a mask over its image, at the mask's size."""
+        image = _as_rgb(frame)
+        if image.shape[:2] != mask.shape:
+            image = cv2.resize(image, mask.shape[::-1], interpolation=cv2.INTER_AREA)
+        return self._label_set.overlay(image, mask)
+
+    def destroy(self) -> None:
+        """Take the publishers off the node."""
+        for publisher in self._publishers:
+            self._node.destroy_lifecycle_publisher(publisher)
+        self._publishers.clear()
+
+
+def status_message(header: Header, status: StepStatus, *, latency_ms: float | None, stale: bool,
+                   publish_ms: float, frames_received: int, frames_dropped: int) -> FrameStatus:
+    """Describe how the mask of a frame came about.
+
+    :param header: of the image.
+    :param latency_ms: stamp to publishing, in milliseconds; None where it cannot be told.
+    :param publish_ms: making and sending the mask's message, in milliseconds.
+    """
+    stage_ms = {f'{stage}_ms': float(ms) for stage, ms in status.stage_ms.items()}
+    return FrameStatus(
+        header=header,
+        schedule=status.schedule,
+        key_frame=status.key_frame,
+        key_stamp=ns_to_stamp(status.key_stamp_ns),
+        key_age_frames=status.key_age_frames,
+        key_provisional=status.key_provisional,
+        deviation=_or_nan(status.deviation),
+        threshold=status.threshold,
+        slow_track_busy=status.slow_track_busy,
+        slow_track_ms=_or_nan(status.slow_track_ms),
+        slow_track_failures=status.slow_track_failures,
+        **stage_ms,
+        publish_ms=publish_ms,
+        latency_ms=_or_nan(latency_ms),
+        stale=stale,
+        frames_received=frames_received,
+        frames_dropped=frames_dropped)
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _as_rgb(frame: Frame) -> np.ndarray:
+    if frame.order == 'rgb':
+        return frame.image
+    return cv2.cvtColor(np.ascontiguousarray(frame.image), _TO_RGB[frame.order])

@@ -1,0 +1,50 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The quality of service of each topic, as defaults that a parameter file can override.
+
+Each function makes a new profile: rclpy writes the overrides into the object it is given.
+"""
+
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+
+
+def image_input() -> QoSProfile:
+    """Best effort matches every camera; a queue of one makes the newest frame win."""
+    return QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST,
+                      reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+def image_output() -> QoSProfile:
+    """Reliable matches every subscriber; an old mask is of no use to anyone."""
+    return QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST,
+                      reliability=ReliabilityPolicy.RELIABLE)
+
+
+def status_output() -> QoSProfile:
+    """Small messages: a few may wait for a slow listener."""
+    return QoSProfile(depth=10, history=HistoryPolicy.KEEP_LAST,
+                      reliability=ReliabilityPolicy.RELIABLE)
+
+
+def label_info() -> QoSProfile:
+    """Sent once; late joiners get it too."""
+    return QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST,
+                      reliability=ReliabilityPolicy.RELIABLE,
+                      durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def overridable() -> QoSOverridingOptions:
+    """Let ``qos_overrides.<topic>.<subscription or publisher>.<policy>`` change a profile.
+
+    Depth, history and reliability can be set so.
+    """
+    return QoSOverridingOptions.with_default_policies(callback=_check)
+
+
+def _check(profile: QoSProfile) -> SetParametersResult:
+    if profile.history == HistoryPolicy.KEEP_LAST and profile.depth < 1:
+        return SetParametersResult(successful=False,
+                                   reason=f'depth {profile.depth}: at least 1 is needed')
+    return SetParametersResult(successful=True)
