@@ -3,7 +3,7 @@
 """Listens to topics, as another node of the system would."""
 
 import threading
-from typing import Any
+from typing import Any, Callable
 
 import rclpy
 from rclpy.context import Context
@@ -46,6 +46,13 @@ class Listener:
                 lambda: len(self.received[topic]) >= count, timeout=TIMEOUT_S), (
                 f'{len(self.received[topic])} of {count} messages came on {topic}')
             return list(self.received[topic])
+
+    def wait_until(self, topic: str, matches: Callable[[Any], bool]) -> None:
+        """Return once a message of a topic has come that matches."""
+        with self._changed:
+            assert self._changed.wait_for(
+                lambda: any(map(matches, self.received[topic])), timeout=TIMEOUT_S), (
+                f'{len(self.received[topic])} messages came on {topic}, not the one waited for')
 
     def close(self) -> None:
         self._executor.shutdown()
