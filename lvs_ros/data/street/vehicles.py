@@ -148,13 +148,19 @@ def _draw_body(canvas: Canvas, light: Light, vehicle: Vehicle, rows: np.ndarray,
     upper = stations[:, 3]
     slopes = np.diff(upper)
     sides = [(0, 0.72)] * left_visible + [(3, 0.72)] * right_visible
+    has_cabin = stations[:, 3] - stations[:, 2] > 0.05
     for at in range(len(rows) - 2, -1, -1):
         near, far = rows[at], rows[at + 1]
+        is_cabin = bool(has_cabin[at] or has_cabin[at + 1])
+        if not is_cabin:
+            # The shoulders, from the waist in to the edge of bonnet or boot.
+            for offset in (1, 4):
+                canvas.polygon(np.stack([near[offset], far[offset], far[offset + 1],
+                                         near[offset + 1]]), tone(paint, 0.95), CAR)
         for offset, brightness in sides:
             lower = np.stack([near[offset], far[offset], far[offset + 1], near[offset + 1]])
             canvas.polygon(lower, tone(paint, brightness), CAR)
-            if max(stations[at, 3] - stations[at, 2], stations[at + 1, 3] - stations[at + 1, 2]) \
-                    > 0.05:
+            if is_cabin:
                 cabin = np.stack([near[offset + 1], far[offset + 1], far[offset + 2],
                                   near[offset + 2]])
                 closed = vehicle.is_cab and min(upper[at], upper[at + 1]) > 1.9

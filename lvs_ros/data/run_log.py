@@ -1,0 +1,85 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""What was seen of the node while it ran: images, masks and statuses, paired by their stamps."""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class StatusSample:
+    """What the node said of one frame; None where it computed nothing.
+
+    :param stamp_ns: of the image, nanoseconds
+    :param deviation: predicted deviation from the key frame, 0..1
+    :param threshold: in force on this frame, 0..1
+    :param slow_track_ms: duration of the last finished job of the slow track, milliseconds
+    """
+
+    stamp_ns: int
+    schedule: str
+    key_frame: bool
+    key_age_frames: int
+    deviation: float | None
+    threshold: float
+    slow_track_ms: float | None
+    slow_track_failures: int
+
+
+class _StoredMask:
+    """A mask, compressed: 20 s of large masks would fill the memory."""
+
+    def __init__(self, mask: np.ndarray) -> None:
+        self._shape = mask.shape
+        self._bytes = zlib.compress(np.ascontiguousarray(mask).tobytes(), 1)
+
+    def array(self) -> np.ndarray:
+        return np.frombuffer(zlib.decompress(self._bytes), np.uint8).reshape(self._shape)
+
+
+class RunLog:
+    """Collects what arrives; every time is in nanoseconds of the system's clock."""
+
+    def __init__(self) -> None:
+        self.images: dict[int, int] = {}
+        """Stamp of each image to the time of its arrival."""
+        self.arrivals: dict[int, int] = {}
+        """Stamp of each mask to the time of its arrival."""
+        self.statuses: dict[int, StatusSample] = {}
+        self._masks: dict[int, _StoredMask] = {}
+
+    def add_image(self, stamp_ns: int, received_ns: int) -> None:
+        """Note an image of the camera."""
+        self.images[stamp_ns] = received_ns
+
+    def add_mask(self, stamp_ns: int, received_ns: int, mask: np.ndarray) -> None:
+        """Note a mask of the node.
+
+        :param mask: (H, W) uint8
+        """
+        self.arrivals[stamp_ns] = received_ns
+        self._masks[stamp_ns] = _StoredMask(mask)
+
+    def add_status(self, sample: StatusSample) -> None:
+        """Note a status of the node."""
+        self.statuses[sample.stamp_ns] = sample
+
+    def mask(self, stamp_ns: int) -> np.ndarray:
+        """Return a mask, (H, W) uint8.
+
+        :raises KeyError: when none has that stamp.
+        """
+        return self._masks[stamp_ns].array()
+
+    def latency_ms(self, stamp_ns: int) -> float:
+        """Return the time from the stamp of an image to the arrival of its mask, milliseconds."""
+        return (self.arrivals[stamp_ns] - stamp_ns) / 1e6
+
+    @property
+    def first_mask_ns(self) -> int | None:
+        """Stamp of the first mask."""
+        return min(self.arrivals) if self.arrivals else None

@@ -1,0 +1,74 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""``lvs street``: publish the synthetic street as a camera."""
+
+from __future__ import annotations
+
+import argparse
+import math
+
+import cv2
+
+from lvs_ros.data.street import StreetScene
+from lvs_ros.errors import ConfigurationError
+from lvs_ros.tools.image_size import image_size
+from lvs_ros.tools.interruption import ended_like_interrupted
+
+ORIGIN_TEXT = 'the drive begins at stamp (ns): '
+"""What the tool prints before the stamp from which an image can be drawn again."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``lvs street``."""
+    parser.add_argument('--rate', metavar='HZ', type=float, default=15.0,
+                        help='images a second (default: %(default)s)')
+    parser.add_argument('--size', metavar='WxH', type=image_size, default=(480, 360),
+                        help='64x48 to 2048x1024 pixels (default: 480x360)')
+    parser.add_argument('--seed', metavar='N', type=int, default=0,
+                        help='another street, another weather (default: %(default)s)')
+    parser.add_argument('--duration', metavar='S', type=float,
+                        help='stop after this many seconds (default: on Ctrl-C)')
+    parser.add_argument('--topic', metavar='T', default='image_raw',
+                        help='topic to publish on (default: %(default)s)')
+    parser.add_argument('--prepare', metavar='S', type=float, default=0.0,
+                        help='draw so many seconds of the drive before it begins: then drawing '
+                             'takes no processor time from the node (default: %(default)s)')
+    parser.add_argument('--wait-for', metavar='N', type=int, default=0,
+                        help='begin when there are so many subscribers (default: at once)')
+    parser.add_argument('--origin-ns', metavar='NS', type=int,
+                        help='stamp, in nanoseconds, at which the drive begins (default: the time '
+                             'of the start, which is printed). With it and the seed an image can '
+                             'be drawn again from its stamp, and its labels')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run ``lvs street``."""
+    if args.duration is not None and not (math.isfinite(args.duration) and args.duration > 0):
+        raise ConfigurationError(f'--duration {args.duration}: expected a number above 0')
+    if not (math.isfinite(args.prepare) and args.prepare >= 0):
+        raise ConfigurationError(f'--prepare {args.prepare}: expected 0 or more')
+    try:
+        from lvs_ros.node.street_camera import StreetCamera
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f'the camera needs ROS 2, and {error.name} is not there: source '
+                                 'the setup file of a ROS installation, or env.sh') from error
+    # The other cores are for the network.
+    cv2.setNumThreads(1)
+    width, height = args.size
+    scene = StreetScene(seed=args.seed, width=width, height=height)
+    with ended_like_interrupted(), StreetCamera(
+            scene, topic=args.topic, rate_hz=args.rate, origin_ns=args.origin_ns) as camera:
+        print(f'{width}x{height} at {args.rate:g} Hz on {camera.topic} (Ctrl-C to stop)',
+              flush=True)
+        try:
+            if args.prepare:
+                print(f'{camera.prepare(args.prepare)} images drawn in advance', flush=True)
+            camera.wait_for_subscribers(args.wait_for)
+            print(f'{ORIGIN_TEXT}{camera.start()}', flush=True)
+            camera.film(duration_s=args.duration)
+        except KeyboardInterrupt:
+            pass
+        print(f'published {camera.published} images'
+              + (f'; {camera.skipped} could not be drawn in time' if camera.skipped else ''),
+              flush=True)
+    return 0
