@@ -53,3 +53,15 @@ def camvid_dir() -> pathlib.Path:
     if not (folder / 'val').is_dir():
         pytest.skip(f'CamVid is not at {folder}; name its folder in LVS_CAMVID')
     return folder
+
+
+@pytest.fixture(scope='session')
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Return the file of a small network with random weights: quick, and right about nothing."""
+    import torch
+
+    from lvs_ros.model import VARIANTS, SegmentationNetwork, save_network
+    torch.manual_seed(1)
+    path = tmp_path_factory.mktemp('model') / 'tiny.safetensors'
+    save_network(SegmentationNetwork(VARIANTS['tiny']('camvid', 11)), path)
+    return path

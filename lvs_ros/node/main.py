@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 from typing import Sequence
 
 import rclpy
@@ -40,14 +42,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f'lvs_node: error: {error}', file=sys.stderr)
         return 2
     try:
-        return _run()
+        code = _run()
     except (KeyboardInterrupt, ExternalShutdownException):
-        return 0
+        code = 0
     except LvsError as error:
         print(f'lvs_node: error: {error}', file=sys.stderr)
-        return 2
+        code = 2
     finally:
         rclpy.try_shutdown()
+    _leave_if_busy(code)
+    return code
 
 
 def _run() -> int:
@@ -66,6 +70,19 @@ def _run() -> int:
         executor.shutdown()
         node.destroy_node()
     return 0
+
+
+def _leave_if_busy(code: int) -> None:
+    """End the process here if a background job is still inside a native call.
+
+    Such a job cannot be stopped. Python would wait for nothing, but tear down what the job still
+    uses, and the process would abort instead of ending with its exit code.
+    """
+    if any(thread.daemon and thread is not threading.current_thread()
+           for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def _explain(words: Sequence[str]) -> int:
