@@ -96,7 +96,7 @@ install_packages() {
       > "$BUILD/pip.out" 2>&1; then
     grep -v '^WARNING' "$BUILD/pip.out" | tail -n 20 >&2
     fail "pip could not install requirements.txt; the end of $BUILD/pip.out stands above." \
-      'Once mended, the same command goes on from here'
+      'Once that is mended, run the same command again'
   fi
   write_stamp "$PACKAGES_STAMP" "$(packages_fingerprint)"
 }
