@@ -123,8 +123,12 @@ def test_images_can_be_rendered_again_from_their_stamps(ros_domain: int) -> None
     scene = StreetScene(seed=3, width=96, height=64)
     with StreetCamera(scene, rate_hz=20.0) as camera:
         assert camera.prepare(0.3) == 6
-        filming = threading.Thread(target=lambda: (camera.wait_for_subscribers(1), camera.film(
-            duration_s=1.0)))
+
+        def film() -> None:
+            camera.wait_for_subscribers(1)
+            camera.film(duration_s=1.0)
+
+        filming = threading.Thread(target=film)
         filming.start()
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline and (filming.is_alive() or not received):

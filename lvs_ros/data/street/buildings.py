@@ -25,8 +25,8 @@ _ROOFS = ((74, 66, 64), (92, 66, 56), (66, 68, 74))
 _FASCIAS = ((32, 44, 96), (120, 26, 30), (24, 70, 52), (40, 36, 36), (190, 184, 170),
             (150, 110, 30), (70, 30, 70))
 
-DETAIL_M = 75.0
-"""Farther houses have no frames and sills: they would be smaller than a pixel."""
+DETAIL_M = 55.0
+"""Farther houses have no glazing bars and letters: they would be smaller than a pixel."""
 
 
 @dataclasses.dataclass(frozen=True)

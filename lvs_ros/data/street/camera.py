@@ -68,6 +68,17 @@ class Camera:
         points[..., 1] = v
         return points
 
+    def project_point(self, x: float, y: float, s: float) -> tuple[float, float]:
+        """Project one point; for one, plain numbers are quicker than arrays.
+
+        :returns: column and row in pixels.
+        """
+        z = max(s - self.pose.s, NEAR_M)
+        scale = self.focal / z
+        bend = float(np.interp(z, self._table_z, self._table_x))
+        return (self.centre_u + scale * (x - self.pose.x + bend),
+                self.horizon + scale * (self.pose.height - y))
+
     def ground_rows(self, rows: np.ndarray) -> np.ndarray:
         """Return the distance (m) at which picture rows (below the horizon) meet the ground."""
         below = np.maximum(rows - self.horizon, 1e-3)

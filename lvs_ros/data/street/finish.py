@@ -74,11 +74,10 @@ class Finisher:
         map_y = np.broadcast_to(along, x.shape)
         fade = np.minimum(1.0, (9.0 / z) ** 0.8)
         part = material[top:]
-        for code, tile, amount in ((GROUND_MATERIAL, noise.asphalt(), 9.0),
-                                   (SLAB_MATERIAL, noise.slabs(), 10.0)):
-            values = cv2.remap(tile, map_x, map_y, cv2.INTER_LINEAR,
-                               borderMode=cv2.BORDER_WRAP)
-            gain[top:] += values * (amount * fade) * (part == code)
+        values = cv2.remap(noise.grounds(), map_x, map_y, cv2.INTER_LINEAR,
+                           borderMode=cv2.BORDER_WRAP)
+        gain[top:] += fade * np.where(part == GROUND_MATERIAL, 9.0 * values[..., 0],
+                                      (10.0 * (part == SLAB_MATERIAL)) * values[..., 1])
 
     def _add_walls(self, gain: np.ndarray, material: np.ndarray, camera: Camera) -> None:
         bottom = min(self.height, int(camera.horizon / 2.0

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,41 +12,12 @@ from lvs_ros.data.street.camera import NEAR_M, Camera
 from lvs_ros.data.street.light import Light
 from lvs_ros.data.street.painter import Canvas
 from lvs_ros.data.street.surfaces import FENCE, POLE, SIGN
+from lvs_ros.data.street.upright import Upright
 from lvs_ros.data.street.world import KERB_M
 
 
-class _Placed:
-    """Draws upright shapes at one place; x and y in metres from its foot on the pavement."""
-
-    def __init__(self, canvas: Canvas, camera: Camera, light: Light, x: float, s: float) -> None:
-        self.canvas = canvas
-        self.distance = s - camera.pose.s
-        self._light = light
-        self._scale = camera.focal / max(self.distance, NEAR_M)
-        self._foot = camera.project(x, KERB_M, s)
-
-    def points(self, points: list[tuple[float, float]]) -> np.ndarray:
-        return self._foot + self._scale * np.array(points) * (1.0, -1.0)
-
-    def shape(self, points: list[tuple[float, float]], colour: Sequence[float],
-              surface: int, brightness: float = 1.0) -> None:
-        self.canvas.polygon(self.points(points),
-                            self._light.tone(colour, self.distance, brightness=brightness),
-                            surface)
-
-    def box(self, x0: float, x1: float, y0: float, y1: float, colour: Sequence[float],
-            surface: int, brightness: float = 1.0) -> None:
-        self.shape([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], colour, surface, brightness)
-
-    def disc(self, x: float, y: float, radius: float, colour: Sequence[float], surface: int,
-             brightness: float = 1.0) -> None:
-        tone = self._light.tone(colour, self.distance, brightness=brightness)
-        self.canvas.disc(self.points([(x, y)])[0], self._scale * radius, self._scale * radius,
-                         tone, surface, corners=16)
-
-    def visible(self, half_width: float, height: float) -> bool:
-        return self.distance > 1.0 and self.canvas.visible(
-            self.points([(-half_width, 0.0), (half_width, height)]))
+def _placed(canvas: Canvas, camera: Camera, light: Light, x: float, s: float) -> Upright:
+    return Upright(canvas, camera, light, x=x, y=KERB_M, s=s)
 
 
 def draw_lamp(canvas: Canvas, camera: Camera, light: Light, *, x: float, s: float,
@@ -55,7 +25,7 @@ def draw_lamp(canvas: Canvas, camera: Camera, light: Light, *, x: float, s: floa
     """Draw a lamp post whose arm reaches over the road."""
     draw = random.Random(seed)
     tall = draw.uniform(6.5, 8.5)
-    place = _Placed(canvas, camera, light, x, s)
+    place = _placed(canvas, camera, light, x, s)
     if not place.visible(2.0, tall + 0.5):
         return
     colour = draw.choice(((66, 70, 72), (104, 108, 108), (44, 50, 48)))
@@ -72,15 +42,15 @@ def draw_sign(canvas: Canvas, camera: Camera, light: Light, *, x: float, s: floa
               seed: int) -> None:
     """Draw a sign on its post: round, triangular, a board, or the grey back of one."""
     draw = random.Random(seed)
-    place = _Placed(canvas, camera, light, x, s)
+    place = _placed(canvas, camera, light, x, s)
     if not place.visible(0.8, 4.0):
         return
     kind = draw.choice(('round', 'triangle', 'board', 'back', 'arrow'))
     y = draw.uniform(2.2, 2.7)
     place.box(-0.045, 0.045, 0.0, y + 0.3, (112, 114, 114), POLE)
     if kind == 'round':
-        place.disc(0.0, y, 0.33, (186, 28, 34), SIGN)
-        place.disc(0.0, y, 0.24, (228, 226, 222), SIGN)
+        place.disc(0.0, y, 0.33, 0.33, (186, 28, 34), SIGN)
+        place.disc(0.0, y, 0.24, 0.24, (228, 226, 222), SIGN)
         place.box(-0.1, 0.1, y - 0.1, y + 0.1, (30, 30, 30), SIGN)
     elif kind == 'triangle':
         place.shape([(-0.42, y - 0.3), (0.42, y - 0.3), (0.0, y + 0.45)], (190, 30, 34), SIGN)
@@ -92,9 +62,9 @@ def draw_sign(canvas: Canvas, camera: Camera, light: Light, *, x: float, s: floa
         place.box(-0.4, 0.35, y + 0.1, y + 0.22, (ink,) * 3, SIGN)
         place.box(-0.4, 0.1, y - 0.15, y - 0.03, (ink,) * 3, SIGN)
     elif kind == 'back':
-        place.disc(0.0, y, 0.33, (92, 94, 96), SIGN)
+        place.disc(0.0, y, 0.33, 0.33, (92, 94, 96), SIGN)
     else:
-        place.disc(0.0, y, 0.32, (30, 70, 160), SIGN)
+        place.disc(0.0, y, 0.32, 0.32, (30, 70, 160), SIGN)
         place.shape([(-0.05, y - 0.2), (0.05, y - 0.2), (0.05, y), (0.14, y), (0.0, y + 0.2),
                      (-0.14, y), (-0.05, y)], (232, 232, 232), SIGN)
 
@@ -103,7 +73,7 @@ def draw_hanging_sign(canvas: Canvas, camera: Camera, light: Light, *, x: float,
                       seed: int) -> None:
     """Draw a shop's sign that sticks out from its front."""
     draw = random.Random(seed)
-    place = _Placed(canvas, camera, light, x, s)
+    place = _placed(canvas, camera, light, x, s)
     inward = -1.0 if x > 0 else 1.0
     if not place.visible(1.5, 5.0):
         return
@@ -120,7 +90,7 @@ def draw_hanging_sign(canvas: Canvas, camera: Camera, light: Light, *, x: float,
 
 def draw_bollard(canvas: Canvas, camera: Camera, light: Light, *, x: float, s: float) -> None:
     """Draw a black bollard with a white band."""
-    place = _Placed(canvas, camera, light, x, s)
+    place = _placed(canvas, camera, light, x, s)
     if place.visible(0.2, 1.2):
         place.box(-0.08, 0.08, 0.0, 1.0, (34, 34, 36), POLE)
         place.box(-0.085, 0.085, 0.78, 0.88, (200, 200, 196), POLE)
@@ -129,7 +99,7 @@ def draw_bollard(canvas: Canvas, camera: Camera, light: Light, *, x: float, s: f
 def draw_traffic_light(canvas: Canvas, camera: Camera, light: Light, *, x: float, s: float,
                        red: bool) -> None:
     """Draw a traffic light, which CamVid's 11 classes count among the signs."""
-    place = _Placed(canvas, camera, light, x, s)
+    place = _placed(canvas, camera, light, x, s)
     if not place.visible(0.5, 4.0):
         return
     place.box(-0.06, 0.06, 0.0, 2.4, (58, 60, 60), POLE)
@@ -138,7 +108,7 @@ def draw_traffic_light(canvas: Canvas, camera: Camera, light: Light, *, x: float
              (2.44, (40, 235, 130), not red))
     for y, colour, is_lit in lamps:
         shown = colour if is_lit else tuple(0.25 * part for part in colour)
-        place.disc(0.0, y, 0.13, shown, SIGN, 1.3 if is_lit else 1.0)
+        place.disc(0.0, y, 0.13, 0.13, shown, SIGN, 1.3 if is_lit else 1.0)
 
 
 def draw_railing(canvas: Canvas, camera: Camera, light: Light, *, x: float, s0: float, s1: float,

@@ -22,7 +22,9 @@ _GRASS = (92, 104, 52)
 _PAINT = (206, 206, 200)
 _YELLOW = (178, 150, 70)
 
-_STATIONS = np.concatenate([np.geomspace(NEAR_M, 60.0, 13), np.linspace(80.0, 1.5 * FAR_M, 8)])
+# Where strips are cut: what is broad shows its steps of haze, what is thin does not.
+_FINE = np.concatenate([np.geomspace(NEAR_M, 60.0, 13), np.linspace(80.0, 1.5 * FAR_M, 8)])
+_COARSE = _FINE[::2]
 
 
 class GroundPainter:
@@ -38,7 +40,7 @@ class GroundPainter:
                y: float = 0.0, y1: float | None = None, start: float = 0.0, end: float = np.inf,
                brightness: float = 1.0) -> None:
         """Fill a strip along the road, in pieces that fade with distance."""
-        s = self._camera.pose.s + _STATIONS
+        s = self._camera.pose.s + (_FINE if abs(x1 - x0) > 1.0 else _COARSE)
         s = np.clip(s, max(start, s[0]), max(min(end, s[-1]), s[0]))
         first = self._camera.project(x0, y, s)
         second = self._camera.project(x1, y if y1 is None else y1, s)

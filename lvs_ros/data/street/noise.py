@@ -63,6 +63,12 @@ def slabs() -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=1)
+def grounds() -> np.ndarray:
+    """Return asphalt and slabs, (TILE, TILE, 2) float32: one look-up serves both."""
+    return np.dstack([asphalt(), slabs()])
+
+
+@functools.lru_cache(maxsize=1)
 def bricks() -> np.ndarray:
     """Return weathered courses of bricks, (TILE, TILE) float32; rows go up the wall."""
     generator = np.random.default_rng(13)

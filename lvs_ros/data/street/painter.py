@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 
@@ -14,7 +12,10 @@ from lvs_ros.data.street import surfaces
 Colour = tuple[int, int, int]
 
 _FRACTION_BITS = 4
-_LIMIT = 30000.0 * (1 << _FRACTION_BITS)
+SUBPIXELS = 1 << _FRACTION_BITS
+"""Steps of a pixel in which OpenCV fills polygons."""
+
+_LIMIT = 30000.0 * SUBPIXELS
 
 
 class Canvas:
@@ -62,17 +63,6 @@ class Canvas:
         """
         if len(points):
             cv2.fillPoly(self.pixels, list(points), (*colour, surface), shift=_FRACTION_BITS)
-
-    def disc(self, centre: Sequence[float] | np.ndarray, radius_u: float, radius_v: float,
-             colour: Colour, surface: int, *, corners: int = 12) -> None:
-        """Fill an ellipse with upright axes.
-
-        :param centre: column and row in pixels.
-        """
-        angle = np.linspace(0.0, 2.0 * np.pi, corners, endpoint=False)
-        points = np.stack([centre[0] + radius_u * np.cos(angle),
-                           centre[1] + radius_v * np.sin(angle)], axis=-1)
-        self.convex(points, colour, surface)
 
     def sprite(self, shades: np.ndarray, lookup: np.ndarray, *, left: float, top: float,
                width: float, height: float, surface: int) -> None:
@@ -123,5 +113,5 @@ def packed_colours(colours: np.ndarray, surface: int) -> np.ndarray:
 def fixed_point(points: np.ndarray) -> np.ndarray:
     """Convert pixels to the sixteenths of a pixel that OpenCV fills by, (..., 2) int32."""
     # Not np.clip and np.rint: this runs a thousand times a frame.
-    scaled = np.asarray(points) * (1 << _FRACTION_BITS)
+    scaled = np.asarray(points) * SUBPIXELS
     return np.minimum(np.maximum(scaled, -_LIMIT), _LIMIT).astype(np.int32)

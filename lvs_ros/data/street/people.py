@@ -10,12 +10,11 @@ import math
 import random
 from collections.abc import Sequence
 
-import numpy as np
-
-from lvs_ros.data.street.camera import NEAR_M, Camera
+from lvs_ros.data.street.camera import Camera
 from lvs_ros.data.street.light import Light
 from lvs_ros.data.street.painter import Canvas
 from lvs_ros.data.street.surfaces import BICYCLIST, PEDESTRIAN
+from lvs_ros.data.street.upright import Point, Upright
 
 _CLOTHES = ((28, 28, 34), (44, 46, 60), (20, 26, 44), (66, 58, 50), (84, 30, 32), (90, 92, 96),
             (36, 54, 44), (120, 112, 98), (24, 24, 26), (50, 36, 34))
@@ -54,40 +53,25 @@ _SIMPLE_M = 36.0
 """Farther pedestrians are three shapes."""
 
 
-class _Figure:
-    """Draws in metres on an upright plane at one place."""
+class _Figure(Upright):
+    """An upright plane on which everything is one person."""
 
     def __init__(self, canvas: Canvas, camera: Camera, light: Light, *, x: float, y: float,
                  s: float, surface: int) -> None:
-        self.distance = s - camera.pose.s
-        self.scale = camera.focal / max(self.distance, NEAR_M)
-        self.origin = camera.project(x, y, s)
-        self._canvas, self._light, self._surface = canvas, light, surface
+        super().__init__(canvas, camera, light, x=x, y=y, s=s)
+        self._surface = surface
 
-    def visible(self, width: float, height: float) -> bool:
-        corners = self.origin + self.scale * np.array([[-width, 0.0], [width, -height]])
-        return self.distance > 1.0 and self._canvas.visible(corners)
+    def part(self, points: Sequence[Point], colour: Sequence[float],
+             brightness: float = 1.0) -> None:
+        self.shape(points, colour, self._surface, brightness)
 
-    def shape(self, points: list[tuple[float, float]], colour: Sequence[float],
-              brightness: float = 1.0) -> None:
-        place = self.origin + self.scale * np.array(points) * (1.0, -1.0)
-        self._canvas.polygon(place, self._light.tone(colour, self.distance,
-                                                     brightness=brightness), self._surface)
+    def bone(self, start: Point, end: Point, width: float, colour: Sequence[float],
+             brightness: float = 1.0) -> None:
+        self.limb(start, end, width, colour, self._surface, brightness)
 
-    def limb(self, start: tuple[float, float], end: tuple[float, float], width: float,
-             colour: Sequence[float], brightness: float = 1.0) -> None:
-        (x0, y0), (x1, y1) = start, end
-        half = 0.5 * width / (math.hypot(x1 - x0, y1 - y0) + 1e-9)
-        nx, ny = (y0 - y1) * half, (x1 - x0) * half
-        self.shape([(x0 + nx, y0 + ny), (x1 + nx, y1 + ny), (x1 - nx, y1 - ny),
-                    (x0 - nx, y0 - ny)], colour, brightness)
-
-    def disc(self, centre: tuple[float, float], radius_x: float, radius_y: float,
-             colour: Sequence[float], brightness: float = 1.0) -> None:
-        place = self.origin + self.scale * np.array(centre) * (1.0, -1.0)
-        self._canvas.disc(place, self.scale * radius_x, self.scale * radius_y,
-                          self._light.tone(colour, self.distance, brightness=brightness),
-                          self._surface)
+    def ball(self, centre: Point, radius_x: float, radius_y: float, colour: Sequence[float],
+             brightness: float = 1.0) -> None:
+        self.disc(*centre, radius_x, radius_y, colour, self._surface, brightness)
 
 
 def draw_pedestrian(canvas: Canvas, camera: Camera, light: Light, *, person: Person, x: float,
@@ -105,38 +89,38 @@ def draw_pedestrian(canvas: Canvas, camera: Camera, light: Light, *, person: Per
     size = person.height / 1.75
     wide = person.build * size
     if figure.distance > _SIMPLE_M:
-        figure.shape([(-0.13 * wide, 0.0), (0.13 * wide, 0.0), (0.2 * wide, 0.85 * size),
-                      (-0.2 * wide, 0.85 * size)], person.trousers)
-        figure.shape([(-0.26 * wide, 0.8 * size), (0.26 * wide, 0.8 * size),
-                      (0.22 * wide, 1.46 * size), (-0.22 * wide, 1.46 * size)], person.coat)
-        figure.shape([(-0.09, 1.44 * size), (0.09, 1.44 * size), (0.09, 1.75 * size),
-                      (-0.09, 1.75 * size)], person.hair if direction > 0 else person.skin)
+        figure.part([(-0.13 * wide, 0.0), (0.13 * wide, 0.0), (0.2 * wide, 0.85 * size),
+                     (-0.2 * wide, 0.85 * size)], person.trousers)
+        figure.part([(-0.26 * wide, 0.8 * size), (0.26 * wide, 0.8 * size),
+                     (0.22 * wide, 1.46 * size), (-0.22 * wide, 1.46 * size)], person.coat)
+        figure.part([(-0.09, 1.44 * size), (0.09, 1.44 * size), (0.09, 1.75 * size),
+                     (-0.09, 1.75 * size)], person.hair if direction > 0 else person.skin)
         return
     swing = math.sin(4.2 * walked_m / size + person.phase)
     stride = 0.30 * swing * size if sideways else 0.0
     lift = 0.10 * swing if not sideways else 0.0
     hip, shoulder = 0.88 * size, 1.45 * size
     base = 0.0 if sideways else 0.09 * wide
-    figure.limb((-base * 0.9, hip), (-base - stride, max(0.0, lift)), 0.16 * wide,
+    figure.bone((-base * 0.9, hip), (-base - stride, max(0.0, lift)), 0.16 * wide,
                 person.trousers, 0.85)
-    figure.limb((base * 0.9, hip), (base + stride, max(0.0, -lift)), 0.16 * wide,
+    figure.bone((base * 0.9, hip), (base + stride, max(0.0, -lift)), 0.16 * wide,
                 person.trousers)
     half = (0.15 if sideways else 0.23) * wide
     arm = 0.22 * swing * size
-    figure.limb((-half, shoulder - 0.06), (-half - 0.05 + (arm if sideways else 0.0),
+    figure.bone((-half, shoulder - 0.06), (-half - 0.05 + (arm if sideways else 0.0),
                                            0.85 * size + 0.4 * max(arm, 0.0)), 0.11 * wide,
                 person.coat, 0.8)
-    figure.shape([(-half, shoulder), (half, shoulder), (half * 1.02, 0.8 * size),
-                  (-half * 1.02, 0.8 * size)], person.coat)
-    figure.limb((half, shoulder - 0.06), (half + 0.05 - (arm if sideways else 0.0),
+    figure.part([(-half, shoulder), (half, shoulder), (half * 1.02, 0.8 * size),
+                 (-half * 1.02, 0.8 * size)], person.coat)
+    figure.bone((half, shoulder - 0.06), (half + 0.05 - (arm if sideways else 0.0),
                                           0.85 * size + 0.4 * max(-arm, 0.0)), 0.11 * wide,
                 person.coat, 0.9)
     if person.bag:
-        figure.shape([(half, 1.0 * size), (half + 0.16, 1.0 * size), (half + 0.18, 0.65 * size),
-                      (half, 0.65 * size)], person.trousers, 1.2)
+        figure.part([(half, 1.0 * size), (half + 0.16, 1.0 * size), (half + 0.18, 0.65 * size),
+                     (half, 0.65 * size)], person.trousers, 1.2)
     face = person.hair if direction > 0 and not sideways else person.skin
-    figure.disc((0.0, 1.6 * size), 0.095 * size, 0.14 * size, face)
-    figure.disc((0.0, 1.67 * size), 0.1 * size, 0.085 * size, person.hair)
+    figure.ball((0.0, 1.6 * size), 0.095 * size, 0.14 * size, face)
+    figure.ball((0.0, 1.67 * size), 0.1 * size, 0.085 * size, person.hair)
 
 
 def draw_bicyclist(canvas: Canvas, camera: Camera, light: Light, *, person: Person, x: float,
@@ -151,21 +135,21 @@ def draw_bicyclist(canvas: Canvas, camera: Camera, light: Light, *, person: Pers
     turn = math.sin(1.9 * ridden_m + person.phase)
     lean = 0.02 * turn
     metal = (36, 36, 40)
-    figure.disc((0.0, 0.34), 0.035, 0.34, (18, 18, 20))
-    figure.limb((0.0, 0.5), (lean, 0.95), 0.05, metal)
+    figure.ball((0.0, 0.34), 0.035, 0.34, (18, 18, 20))
+    figure.bone((0.0, 0.5), (lean, 0.95), 0.05, metal)
     for sign in (-1.0, 1.0):
         knee = (sign * 0.13, 0.72 + 0.09 * sign * turn)
         foot = (sign * 0.11, 0.30 + 0.15 * sign * turn)
-        figure.limb((sign * 0.09 + lean, 1.0), knee, 0.15, person.trousers)
-        figure.limb(knee, foot, 0.12, person.trousers, 0.85)
-        figure.limb((sign * 0.19 + lean, 1.42), (sign * 0.27, 1.06), 0.1, person.coat, 0.85)
-    figure.limb((-0.28, 1.05), (0.28, 1.05), 0.045, metal)
+        figure.bone((sign * 0.09 + lean, 1.0), knee, 0.15, person.trousers)
+        figure.bone(knee, foot, 0.12, person.trousers, 0.85)
+        figure.bone((sign * 0.19 + lean, 1.42), (sign * 0.27, 1.06), 0.1, person.coat, 0.85)
+    figure.bone((-0.28, 1.05), (0.28, 1.05), 0.045, metal)
     wide = 0.21 * person.build
-    figure.shape([(-wide + lean, 1.5), (wide + lean, 1.5), (0.17 + lean, 0.96),
-                  (-0.17 + lean, 0.96)], person.coat)
+    figure.part([(-wide + lean, 1.5), (wide + lean, 1.5), (0.17 + lean, 0.96),
+                 (-0.17 + lean, 0.96)], person.coat)
     face = person.hair if direction > 0 else person.skin
-    figure.disc((lean, 1.64), 0.09, 0.13, face)
+    figure.ball((lean, 1.64), 0.09, 0.13, face)
     helmet = (150, 150, 156) if person.bag else person.hair
-    figure.disc((lean, 1.71), 0.105, 0.085, helmet)
+    figure.ball((lean, 1.71), 0.105, 0.085, helmet)
     lamp = (200, 30, 26) if direction > 0 else (240, 240, 220)
-    figure.disc((0.0, 0.78), 0.035, 0.035, lamp, 1.4)
+    figure.ball((0.0, 0.78), 0.035, 0.035, lamp, 1.4)

@@ -131,7 +131,7 @@ class StreetScene:
                    camera: Camera) -> None:
         for side in (-1, 1):
             for item in world.items_between(self.seed, side, camera.pose.s - 8.0,
-                                            camera.pose.s + 0.7 * FAR_M):
+                                            camera.pose.s + 0.55 * FAR_M):
                 steps.append((item.s, self._item_step(canvas, camera, item)))
 
     def _item_step(self, canvas: Canvas, camera: Camera, item: world.Item) -> Step:
@@ -187,7 +187,7 @@ class StreetScene:
     def _add_traffic(self, steps: list[tuple[float, Step]], canvas: Canvas, camera: Camera,
                      time_s: float) -> None:
         here = camera.pose.s
-        actors = actors_between(self.seed, time_s, here - 12.0, here + 0.75 * FAR_M)
+        actors = actors_between(self.seed, time_s, here - 12.0, here + 0.65 * FAR_M)
         actors.append(lead_car(self.seed, camera.pose))
         for actor in actors:
             steps.append((actor.s, self._actor_step(canvas, camera, actor, time_s)))

@@ -121,6 +121,16 @@ def _shades(colour: tuple[int, int, int], wood: tuple[int, int, int]) -> np.ndar
     return np.where(steps < 100, bark, leaves)
 
 
+@functools.lru_cache(maxsize=2048)
+def _lookup(light: Light, colour: tuple[int, int, int], wood: tuple[int, int, int],
+            brightness: float, distance_m: int) -> np.ndarray:
+    """Return the packed colours of a sprite's shades in the haze of whole metres."""
+    clear = math.exp(-distance_m / light.haze_length_m)
+    gain = light.exposure * brightness * clear * np.array(light.tint, np.float32)
+    colours = _shades(colour, wood) * gain + (1.0 - clear) * np.array(light.haze, np.float32)
+    return packed_colours(np.clip(colours, 0, 255).astype(np.uint8), TREE)
+
+
 def draw_tree(canvas: Canvas, camera: Camera, light: Light, *, seed: int, x: float, s: float,
               height: float | None = None, hedge_width: float | None = None,
               brightness: float = 1.0) -> None:
@@ -136,7 +146,7 @@ def draw_tree(canvas: Canvas, camera: Camera, light: Light, *, seed: int, x: flo
     wide = hedge_width if hedge_width is not None else tall * (0.8 + (code >> 8 & 255) / 850.0)
     kind = _HEDGE if hedge_width is not None else (_BARE if code >> 16 & 7 < 5 else _LEAFY)
     scale = camera.focal / distance
-    foot_u, foot_v = camera.project(x, 0.0, s)
+    foot_u, foot_v = camera.project_point(x, 0.0, s)
     left, top = foot_u - 0.5 * scale * wide, foot_v - scale * tall
     if left > canvas.width or left + scale * wide < 0:
         return
@@ -146,10 +156,7 @@ def draw_tree(canvas: Canvas, camera: Camera, light: Light, *, seed: int, x: flo
     shades = levels[level]
     if code >> 32 & 1:
         shades = shades[:, ::-1]
-    table = _shades(_LEAF_COLOURS[(code >> 33) % 5], _TWIG_COLOURS[(code >> 38) % 3])
-    clear = math.exp(-distance / light.haze_length_m)
-    gain = light.exposure * brightness * clear * np.array(light.tint, np.float32)
-    colours = table * gain + (1.0 - clear) * np.array(light.haze, np.float32)
-    lookup = packed_colours(np.clip(colours, 0, 255).astype(np.uint8), TREE)
-    canvas.sprite(np.ascontiguousarray(shades), lookup, left=float(left), top=float(top),
+    lookup = _lookup(light, _LEAF_COLOURS[(code >> 33) % 5], _TWIG_COLOURS[(code >> 38) % 3],
+                     round(brightness, 2), round(distance))
+    canvas.sprite(np.ascontiguousarray(shades), lookup, left=left, top=top,
                   width=scale * wide, height=size, surface=TREE)

@@ -14,7 +14,7 @@ import numpy as np
 
 from lvs_ros.data.street.camera import NEAR_M, Camera
 from lvs_ros.data.street.light import Light
-from lvs_ros.data.street.painter import Canvas, Colour
+from lvs_ros.data.street.painter import Canvas, Colour, fixed_point
 from lvs_ros.data.street.surfaces import CAR, ROAD_SURFACE
 
 _PAINTS = ((28, 28, 32), (60, 62, 66), (150, 152, 156), (186, 188, 190), (96, 18, 22),
@@ -148,33 +148,41 @@ def _draw_body(canvas: Canvas, light: Light, vehicle: Vehicle, rows: np.ndarray,
     upper = stations[:, 3]
     slopes = np.diff(upper)
     sides = [(0, 0.72)] * left_visible + [(3, 0.72)] * right_visible
-    has_cabin = stations[:, 3] - stations[:, 2] > 0.05
+    has_cabin = upper - stations[:, 2] > 0.05
+    strips = {pair: _strip(rows, *pair) for pair in ((0, 1), (1, 2), (3, 4), (4, 5), (2, 5))}
+    fixed = {pair: fixed_point(quads) for pair, quads in strips.items()}
+
+    def fill(pair: tuple[int, int], at: int, colour: Sequence[float], brightness: float) -> None:
+        canvas.fixed_polygons(fixed[pair][at:at + 1], tone(colour, brightness), CAR)
+
+    def fill_pane(pair: tuple[int, int], at: int, part: float, colour: Sequence[float],
+                  brightness: float) -> None:
+        quad = strips[pair][at]
+        middle = quad.mean(axis=0)
+        canvas.polygon(middle + (quad - middle) * part, tone(colour, brightness), CAR)
+
     for at in range(len(rows) - 2, -1, -1):
-        near, far = rows[at], rows[at + 1]
         is_cabin = bool(has_cabin[at] or has_cabin[at + 1])
         if not is_cabin:
             # The shoulders, from the waist in to the edge of bonnet or boot.
-            for offset in (1, 4):
-                canvas.polygon(np.stack([near[offset], far[offset], far[offset + 1],
-                                         near[offset + 1]]), tone(paint, 0.95), CAR)
-        for offset, brightness in sides:
-            lower = np.stack([near[offset], far[offset], far[offset + 1], near[offset + 1]])
-            canvas.polygon(lower, tone(paint, brightness), CAR)
+            fill((1, 2), at, paint, 0.95)
+            fill((4, 5), at, paint, 0.95)
+        for first, brightness in sides:
+            fill((first, first + 1), at, paint, brightness)
             if is_cabin:
-                cabin = np.stack([near[offset + 1], far[offset + 1], far[offset + 2],
-                                  near[offset + 2]])
                 closed = vehicle.is_cab and min(upper[at], upper[at + 1]) > 1.9
-                canvas.polygon(cabin, tone(paint if closed else glass, 0.8 * brightness), CAR)
+                fill((first + 1, first + 2), at, paint if closed else glass, 0.8 * brightness)
                 if not closed:
-                    middle = cabin.mean(axis=0)
-                    pane = middle + (cabin - middle) * 0.86
-                    canvas.polygon(pane, tone((48, 54, 60), brightness), CAR)
-        top = np.stack([near[2], far[2], far[5], near[5]])
-        steep = abs(slopes[at]) > 0.3 and stations[at, 0] not in (0.0, 1.0)
-        canvas.polygon(top, tone(paint, 1.18 if slopes[at] >= 0 else 1.05), CAR)
-        if steep:
-            middle = top.mean(axis=0)
-            canvas.polygon(middle + (top - middle) * 0.88, tone((58, 66, 72), 1.0), CAR)
+                    fill_pane((first + 1, first + 2), at, 0.86, (48, 54, 60), brightness)
+        fill((2, 5), at, paint, 1.18 if slopes[at] >= 0 else 1.05)
+        if abs(slopes[at]) > 0.3 and stations[at, 0] not in (0.0, 1.0):
+            fill_pane((2, 5), at, 0.88, (58, 66, 72), 1.0)
+
+
+def _strip(rows: np.ndarray, first: int, second: int) -> np.ndarray:
+    """Return the (N - 1, 4, 2) faces between two edges of the body."""
+    return np.stack([rows[:-1, first], rows[1:, first], rows[1:, second], rows[:-1, second]],
+                    axis=1)
 
 
 def _draw_wheels(canvas: Canvas, camera: Camera, light: Light, vehicle: Vehicle, x: float,
