@@ -83,8 +83,14 @@ class Canvas:
         piece = cv2.warpAffine(shades, affine, (u1 - u0, v1 - v0),
                                flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP,
                                borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-        np.copyto(self._packed[v0:v1, u0:u1], lookup[piece], where=piece > 1)
-        np.copyto(self.pixels[v0:v1, u0:u1, 3], np.uint8(surface), where=piece == 1)
+        place = self.pixels[v0:v1, u0:u1]
+        painted = lookup.take(piece).view(np.uint8).reshape(*piece.shape, 4)
+        # OpenCV's masked operations are several times quicker than NumPy's.
+        cv2.copyTo(painted, cv2.compare(piece, 1, cv2.CMP_GT), place)
+        air = cv2.compare(piece, 1, cv2.CMP_EQ)
+        if cv2.countNonZero(air):
+            cv2.bitwise_and(place, (255, 255, 255, 0), place, air)
+            cv2.bitwise_or(place, (0, 0, 0, surface), place, air)
 
     def visible(self, points: np.ndarray) -> bool:
         """Tell whether the bounding box of points meets the canvas."""

@@ -63,7 +63,7 @@ class Sky:
         self._paint_skyline(canvas, camera)
 
     def _paint_skyline(self, canvas: Canvas, camera: Camera) -> None:
-        step = 0.045
+        step = 0.07
         reach = 0.75 * canvas.width / camera.focal
         heading = camera.heading
         for index in range(int((heading - reach) // step), int((heading + reach) // step) + 1):
