@@ -166,19 +166,26 @@ def test_the_time_of_the_recording_is_published_as_clock(listener: Listener,
     assert LOG_TIMES[0] <= times[0] and times[-1] <= LOG_TIMES[-1]
 
 
-def test_malformed_images_are_left_out_where_they_must_be_converted(
-        listener: Listener, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture) -> None:
+@pytest.mark.parametrize('transport', ['raw', 'recorded'])
+def test_malformed_images_are_left_out(
+        transport: str, listener: Listener, tmp_path: pathlib.Path,
+        capsys: pytest.CaptureFixture) -> None:
     entries = [bags.compressed_entry('/image/compressed', bags.png(image), stamp_ns)
                for image, stamp_ns in zip(PICTURES, STAMPS)]
-    entries[2] = bags.compressed_entry('/image/compressed', b'no image', STAMPS[2])
+    if transport == 'raw':  # a message, but what is in it cannot be decoded
+        entries[2] = bags.compressed_entry('/image/compressed', b'no image', STAMPS[2])
+    else:
+        entries[2] = bags.Entry('/image/compressed', bags.COMPRESSED, STAMPS[2], {}, raw=b'?')
     bag = bags.write_rosbag2(tmp_path / 'bag', entries)
-    listener.subscribe(Image, '/image')
+    topic, kind = ('/image', Image) if transport == 'raw' else (
+        '/image/compressed', CompressedImage)
+    listener.subscribe(kind, topic)
 
-    assert play(bag, '--transport', 'raw') == 0
+    assert play(bag, '--transport', transport) == 0
 
-    messages = listener.wait_for('/image', COUNT - 1)
+    messages = listener.wait_for(topic, COUNT - 1)
     assert [stamp_of(message) for message in messages] == STAMPS[:2] + STAMPS[3:]
-    assert '1 images could not be converted' in capsys.readouterr().out
+    assert '1 malformed images were left out; the first is number 2' in capsys.readouterr().out
 
 
 def test_it_says_that_nobody_listens(ros_domain: int, raw_bag: pathlib.Path,

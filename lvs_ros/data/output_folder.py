@@ -27,9 +27,13 @@ def output_folder(path: pathlib.Path, *, marker: str,
     """
     path = path.resolve()
     _check_replaceable(path, marker, force)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the target: a rename across file systems would be a copy, which can stop half-way.
-    staging = pathlib.Path(tempfile.mkdtemp(prefix=f'.{path.name}.', dir=path.parent))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Beside the target: a rename across file systems is a copy, which can stop half-way.
+        staging = pathlib.Path(tempfile.mkdtemp(prefix=f'.{path.name}.', dir=path.parent))
+    except OSError as error:
+        raise ConfigurationError(f'{path}: cannot be written ({error}); choose another place'
+                                 ) from error
     try:
         yield staging / path.name
         _check_replaceable(path, marker, force)

@@ -51,18 +51,18 @@ def serialize(message: RecordedMessage, transport: str) -> bytes:
 
     :param transport: one of :data:`TRANSPORTS`
     :return: CDR
-    :raises ImageError: when the message must be converted and is malformed
+    :raises ImageError: when the message is malformed, or must be converted and its image is
     """
     kind = sent_type(message.msgtype, transport)
+    # Parsed in any case: what is no message at all would trip up its subscribers.
+    parsed = message.parse()
     if kind == message.msgtype:
         return message.cdr()
-    recorded = message.decode()
+    frame = message.decode().frame
     # The header as it is, not the frame's stamp, which stands in for one that is not set.
-    header = message.parse().header
-    header = typestore().types['std_msgs/msg/Header'](stamp=header.stamp, frame_id=header.frame_id)
-    image, order = recorded.frame.image, recorded.frame.order
+    header, image = parsed.header, frame.image
     if kind == COMPRESSED_IMAGE:
-        bgr = as_rgb(recorded.frame)[..., ::-1]
+        bgr = as_rgb(frame)[..., ::-1]
         written, jpeg = cv2.imencode('.jpg', np.ascontiguousarray(bgr),
                                      [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
         if not written:
@@ -72,7 +72,7 @@ def serialize(message: RecordedMessage, transport: str) -> bytes:
         pixels = np.ascontiguousarray(image)
         sent = typestore().types[kind](
             header=header, height=image.shape[0], width=image.shape[1],
-            encoding=_ENCODINGS[order], is_bigendian=0, step=pixels.nbytes // image.shape[0],
+            encoding=_ENCODINGS[frame.order], is_bigendian=0, step=pixels.nbytes // image.shape[0],
             data=pixels.reshape(-1))
     return bytes(typestore().serialize_cdr(sent, kind))
 

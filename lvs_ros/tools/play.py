@@ -133,8 +133,8 @@ def _tell(report: PlaybackReport, malformed: list[tuple[int, ImageError]]) -> No
          f'worst {report.worst_late_s * 1000:.1f} ms')
     if malformed:
         index, error = malformed[0]
-        _say(f'{len(malformed)} images could not be converted and were left out; '
-             f'the first is number {index}: {error}')
+        _say(f'{len(malformed)} malformed images were left out; the first is number {index}: '
+             f'{error}')
 
 
 def _say(text: str) -> None:

@@ -81,7 +81,8 @@ def image_files(folder: pathlib.Path) -> list[pathlib.Path]:
     """
     if not folder.is_dir():
         raise DatasetError(f'{folder}: no such folder')
-    files = [path for path in folder.iterdir() if path.suffix.lower() in FORMATS]
+    files = [path for path in folder.iterdir()
+             if path.suffix.lower() in FORMATS and path.is_file()]
     if not files:
         raise DatasetError(f'{folder}: no images; expected files ending in ' + ', '.join(FORMATS))
     return sorted(files, key=lambda path: _natural_key(path.name))
@@ -95,10 +96,11 @@ def _natural_key(name: str) -> list[tuple[int, str]]:
 
 def _write(writer: RecordingWriter, path: pathlib.Path, stamp_ns: int,
            args: argparse.Namespace) -> None:
-    data, format = path.read_bytes(), FORMATS[path.suffix.lower()]
+    format = FORMATS[path.suffix.lower()]
     try:
+        data = path.read_bytes()
         image, order = decode_compressed(data, format)
-    except ImageError as error:
+    except (OSError, ImageError) as error:
         raise DatasetError(f'{path}: {error}') from error
     if args.raw:
         writer.write_image(args.topic, image, encoding=_ENCODINGS[order], stamp_ns=stamp_ns,
