@@ -74,7 +74,7 @@ class Peer(Listener):
 
     def call(self, kind: Any, service: str, request: Any) -> Any:
         """Call a service and return its response."""
-        client = self._node.create_client(kind, service)
+        client: Any = self._node.create_client(kind, service)
         try:
             assert client.wait_for_service(TIMEOUT_S), f'there is no service {service}'
             done = threading.Event()

@@ -3,6 +3,7 @@
 """Image data as arrays: every encoding with padded rows, and what malformed data gives."""
 
 import array
+from typing import Any
 
 import cv2
 import numpy as np
@@ -29,7 +30,8 @@ def random_rows(rows: int, row_bytes: int) -> np.ndarray:
 @pytest.mark.parametrize('encoding, order', [
     ('rgb8', 'rgb'), ('bgr8', 'bgr'), ('rgba8', 'rgba'), ('bgra8', 'bgra'), ('mono8', 'mono'),
     ('8UC1', 'mono'), ('8UC3', 'bgr'), ('8UC4', 'bgra')])
-def test_eight_bit_encodings_are_views_that_honour_the_step(encoding, order, padding):
+def test_eight_bit_encodings_are_views_that_honour_the_step(
+        encoding: str, order: str, padding: int) -> None:
     row_bytes = WIDTH * CHANNELS[order]
     rows = random_rows(HEIGHT, row_bytes)
     data = array.array('B', padded(rows, padding))
@@ -49,7 +51,8 @@ def test_eight_bit_encodings_are_views_that_honour_the_step(encoding, order, pad
 @pytest.mark.parametrize('encoding, order', [
     ('mono16', 'mono'), ('rgb16', 'rgb'), ('bgr16', 'bgr'), ('rgba16', 'rgba'),
     ('bgra16', 'bgra')])
-def test_sixteen_bit_encodings_keep_the_high_byte(encoding, order, is_bigendian):
+def test_sixteen_bit_encodings_keep_the_high_byte(
+        encoding: str, order: str, is_bigendian: bool) -> None:
     channels = CHANNELS[order]
     values = np.random.default_rng(3).integers(0, 65536, (HEIGHT, WIDTH * channels))
     rows = values.astype('>u2' if is_bigendian else '<u2').view(np.uint8)
@@ -65,7 +68,7 @@ def test_sixteen_bit_encodings_keep_the_high_byte(encoding, order, is_bigendian)
 @pytest.mark.parametrize('padding', [0, 6])
 @pytest.mark.parametrize('depth', [8, 16])
 @pytest.mark.parametrize('pattern', ['rggb', 'bggr', 'gbrg', 'grbg'])
-def test_bayer_mosaics_become_rgb(pattern, depth, padding):
+def test_bayer_mosaics_become_rgb(pattern: str, depth: int, padding: int) -> None:
     """A mosaic of one flat colour must interpolate to exactly that colour, everywhere."""
     colour = {'r': 200, 'g': 120, 'b': 30}
     mosaic = np.empty((HEIGHT, WIDTH), np.uint8)
@@ -90,7 +93,7 @@ def bt601(y: int, u: int, v: int) -> list[float]:
 @pytest.mark.parametrize('padding', [0, 6])
 @pytest.mark.parametrize('encoding, template', [
     ('uyvy', 'uyvy'), ('yuv422', 'uyvy'), ('yuyv', 'yuyv'), ('yuv422_yuy2', 'yuyv')])
-def test_packed_yuv_becomes_rgb(encoding, template, padding):
+def test_packed_yuv_becomes_rgb(encoding: str, template: str, padding: int) -> None:
     y, u, v = 120, 100, 160
     row = [{'y': y, 'u': u, 'v': v}[letter] for letter in template] * (WIDTH // 2)
     rows = np.array([row] * HEIGHT, np.uint8)
@@ -104,7 +107,7 @@ def test_packed_yuv_becomes_rgb(encoding, template, padding):
 
 @pytest.mark.parametrize('padding', [0, 6])
 @pytest.mark.parametrize('encoding, pair', [('nv12', [100, 160]), ('nv21', [160, 100])])
-def test_planar_yuv_becomes_rgb(encoding, pair, padding):
+def test_planar_yuv_becomes_rgb(encoding: str, pair: list[int], padding: int) -> None:
     luma = np.full((HEIGHT, WIDTH), 120, np.uint8)
     chroma = np.array([pair * (WIDTH // 2)] * (HEIGHT // 2), np.uint8)
     data = padded(np.vstack([luma, chroma]), padding)
@@ -118,9 +121,9 @@ def test_planar_yuv_becomes_rgb(encoding, pair, padding):
                                atol=1.5)
 
 
-def test_longer_data_and_an_unpadded_last_row_are_fine():
+def test_longer_data_and_an_unpadded_last_row_are_fine() -> None:
     rows = random_rows(HEIGHT, WIDTH)
-    arguments = dict(height=HEIGHT, width=WIDTH, encoding='mono8', step=WIDTH + 4)
+    arguments: dict[str, Any] = dict(height=HEIGHT, width=WIDTH, encoding='mono8', step=WIDTH + 4)
     data = padded(rows, 4)
     np.testing.assert_array_equal(image_view(data + bytes(100), **arguments)[0], rows)
     np.testing.assert_array_equal(image_view(data[:-4], **arguments)[0], rows)
@@ -130,7 +133,7 @@ def test_longer_data_and_an_unpadded_last_row_are_fine():
 
 @pytest.mark.parametrize('kind', [bytes, bytearray, memoryview,
                                   lambda data: np.frombuffer(data, np.uint8)])
-def test_any_buffer_will_do(kind):
+def test_any_buffer_will_do(kind: Any) -> None:
     rows = random_rows(HEIGHT, WIDTH * 3)
     view, _ = image_view(kind(rows.tobytes()), height=HEIGHT, width=WIDTH, encoding='rgb8',
                          step=WIDTH * 3)
@@ -153,19 +156,21 @@ def test_any_buffer_will_do(kind):
     ({'encoding': 'nv12', 'height': 5}, 'height of this encoding must be even'),
     ({'encoding': 'bayer_rggb8', 'width': 2, 'height': 2}, '3x3'),
 ])
-def test_malformed_images_are_refused_with_the_reason(change, expected):
-    fields = dict(height=HEIGHT, width=WIDTH, encoding='rgb8', step=WIDTH * 3) | change
+def test_malformed_images_are_refused_with_the_reason(
+        change: dict[str, Any], expected: str) -> None:
+    fields: dict[str, Any] = dict(height=HEIGHT, width=WIDTH, encoding='rgb8',
+                                  step=WIDTH * 3) | change
     with pytest.raises(ImageError, match=expected):
         image_view(bytes(HEIGHT * WIDTH * 3), **fields)
 
 
 @pytest.mark.parametrize('encoding', SUPPORTED_ENCODINGS)
-def test_no_data_is_refused_in_every_encoding(encoding):
+def test_no_data_is_refused_in_every_encoding(encoding: str) -> None:
     with pytest.raises(ImageError, match='0 bytes of data'):
         image_view(b'', height=HEIGHT, width=WIDTH, encoding=encoding, step=WIDTH * 8)
 
 
-def test_depth_and_generic_encodings_are_not_taken_for_pictures():
+def test_depth_and_generic_encodings_are_not_taken_for_pictures() -> None:
     assert is_supported('bgr8')
     for encoding in ('16UC1', '32FC1', '8SC3', '8UC2', 'nv24', 'rgb'):
         assert not is_supported(encoding)
@@ -185,31 +190,31 @@ def smooth_bgr() -> np.ndarray:
 
 @pytest.mark.parametrize('format', ['png', 'bgr8; png compressed bgr8',
                                     'rgb8; png compressed bgr8'])
-def test_png_comes_back_exactly(format):
+def test_png_comes_back_exactly(format: str) -> None:
     image, order = decode_compressed(array.array('B', encoded('.png', smooth_bgr())), format)
     assert order == 'bgr'
     np.testing.assert_array_equal(image, smooth_bgr())
 
 
-def test_jpeg_comes_back_nearly():
+def test_jpeg_comes_back_nearly() -> None:
     image, order = decode_compressed(encoded('.jpg', smooth_bgr()), 'jpeg')
     assert order == 'bgr'
     np.testing.assert_allclose(image.astype(int), smooth_bgr(), atol=12)
 
 
-def test_a_format_that_says_red_is_first_is_believed():
+def test_a_format_that_says_red_is_first_is_believed() -> None:
     data = encoded('.png', smooth_bgr())
     assert decode_compressed(data, 'rgb8; png compressed rgb8')[1] == 'rgb'
 
 
-def test_a_grey_png_becomes_three_equal_channels():
+def test_a_grey_png_becomes_three_equal_channels() -> None:
     grey = smooth_bgr()[..., 0]
     image, order = decode_compressed(encoded('.png', grey), 'mono8; png compressed ')
     assert order == 'bgr'
     np.testing.assert_array_equal(image, np.dstack([grey] * 3))
 
 
-def test_a_compressed_mosaic_is_interpolated():
+def test_a_compressed_mosaic_is_interpolated() -> None:
     mosaic = np.empty((8, 8), np.uint8)
     mosaic[0::2, 0::2], mosaic[1::2, 1::2] = 200, 30
     mosaic[0::2, 1::2] = mosaic[1::2, 0::2] = 120
@@ -220,7 +225,7 @@ def test_a_compressed_mosaic_is_interpolated():
 
 @pytest.mark.parametrize('extension', ['.jpg', '.png'])
 @pytest.mark.parametrize('keep', [0, 1, 10, 0.5, 0.9])
-def test_truncated_compressed_images_are_refused(extension, keep):
+def test_truncated_compressed_images_are_refused(extension: str, keep: Any) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
     data = encoded(extension, noise)
     short = data[:keep if isinstance(keep, int) else int(len(data) * keep)]
@@ -228,7 +233,7 @@ def test_truncated_compressed_images_are_refused(extension, keep):
         decode_compressed(short, extension[1:])
 
 
-def test_garbage_and_depth_are_refused():
+def test_garbage_and_depth_are_refused() -> None:
     with pytest.raises(ImageError, match='cannot be decoded'):
         decode_compressed(bytes(range(256)) * 8, 'jpeg')
     with pytest.raises(ImageError, match='depth'):

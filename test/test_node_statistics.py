@@ -1,0 +1,151 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Counting, percentiles and judgement: no ROS in here."""
+
+import math
+
+import numpy as np
+import pytest
+
+from lvs_ros.node.diagnostics import (Condition, FrameRecord, FrameWindow, Level, Spread, judge,
+                                      percentile)
+from lvs_ros.node.drop_counter import DropCounter
+from lvs_ros.node.stamp_age import stamp_age
+
+SECOND = 1_000_000_000
+NOW = 1_700_000_000 * SECOND
+
+
+def test_gaps_in_the_numbers_are_lost_frames() -> None:
+    drops = DropCounter()
+    assert [drops.update(number) for number in (5, 6, 9, 10, 20)] == [0, 0, 2, 0, 9]
+    assert drops.lost == 11
+    assert drops.exact
+
+
+def test_a_publisher_that_starts_again_begins_a_new_count() -> None:
+    drops = DropCounter()
+    assert [drops.update(number) for number in (100, 101, 1, 3, 3, 4)] == [0, 0, 0, 1, 0, 0]
+    assert drops.lost == 1
+
+
+def test_publishers_are_counted_apart_where_they_can_be_told_apart() -> None:
+    drops = DropCounter()
+    for number in range(1, 5):
+        for name in (b'one', b'two'):
+            info = {'publication_sequence_number': number * (7 if name == b'two' else 1),
+                    'publisher_gid': {'implementation_identifier': 'rmw', 'data': name}}
+            assert drops.update_from_info(info) == (6 if name == b'two' and number > 1 else 0)
+
+
+def test_without_numbers_nothing_is_invented() -> None:
+    drops = DropCounter()
+    assert drops.update_from_info({'publication_sequence_number': None}) == 0
+    assert drops.update_from_info({}) == 0
+    assert (drops.lost, drops.exact) == (0, False)
+
+
+def test_an_absurd_gap_is_another_numbering() -> None:
+    drops = DropCounter()
+    assert [drops.update(number) for number in (1, 2**63, 2**63 + 2)] == [0, 0, 1]
+
+
+@pytest.mark.parametrize('age_s, latency_ms', [(0.0, 0.0), (0.05, 50.0), (20.0, 20e3),
+                                               (-0.05, -50.0)])
+def test_age_of_a_frame(age_s: float, latency_ms: float) -> None:
+    age = stamp_age(NOW - round(age_s * SECOND), NOW)
+    assert age.latency_ms == pytest.approx(latency_ms)
+    assert age.explanation is None
+
+
+@pytest.mark.parametrize('stamp_ns, now_ns, reason', [
+    (NOW - 86400 * 300 * SECOND, NOW, '300 days behind'),
+    (NOW - 61 * SECOND, NOW, '61.0 s behind'),
+    (NOW + 7200 * SECOND, NOW, '2 hours ahead'),
+    (0, NOW, 'carry no stamp'),
+    (NOW, 0, '/clock'),
+])
+def test_stamps_of_another_clock(stamp_ns: int, now_ns: int, reason: str) -> None:
+    age = stamp_age(stamp_ns, now_ns)
+    assert age.latency_ms is None
+    assert age.explanation is not None and reason in age.explanation
+    assert age.is_stale(1.0), 'who wants fresh frames gets no frame of unknown age as fresh'
+    assert not age.is_stale(0.0)
+
+
+def test_stale_begins_above_the_limit() -> None:
+    age = stamp_age(NOW - SECOND // 2, NOW)
+    assert [age.is_stale(limit_s) for limit_s in (0.4, 0.6, 0.0)] == [True, False, False]
+
+
+def test_percentiles_are_nearest_ranks() -> None:
+    samples = list(np.random.default_rng(0).normal(size=137))
+    for rank in (50, 95, 99, 100):
+        assert percentile(sorted(samples), rank) == np.percentile(
+            samples, rank, method='inverted_cdf')
+    assert all(math.isnan(value) for value in vars(Spread.of([])).values())
+    assert Spread.of([7.0]) == Spread(7.0, 7.0, 7.0, 7.0)
+
+
+def window_of(count: int, *, rate_hz: float = 10.0, **fields: object) -> FrameWindow:
+    window = FrameWindow(length_s=10.0)
+    for number in range(count):
+        window.add(FrameRecord(time_s=100.0 + number / rate_hz,
+                               **({'published': True} | fields)))  # type: ignore[arg-type]
+    return window
+
+
+def test_the_window_forgets_and_the_totals_do_not() -> None:
+    window = window_of(300, latency_ms=5.0)  # 30 s at 10 Hz
+    summary = window.summary(129.9)
+    assert summary.received == summary.published == pytest.approx(100, abs=1)
+    assert summary.rate_in_hz == pytest.approx(10.0, rel=0.02)
+    assert window.totals.received == window.totals.published == 300
+    assert window.summary(200.0).received == 0
+    assert window.last_time_s == pytest.approx(129.9)
+
+
+def test_the_rate_is_right_from_the_second_second_on() -> None:
+    assert window_of(21).summary(102.0).rate_out_hz == pytest.approx(10.5)
+
+
+def test_frames_of_no_mask_have_no_latency() -> None:
+    window = window_of(2, latency_ms=5.0)
+    window.add(FrameRecord(time_s=101.0, malformed=True, lost=3))
+    summary = window.summary(101.0)
+    assert summary.latency_ms.maximum == 5.0
+    assert summary.dropped_fraction == pytest.approx(4 / 6)
+    assert window.totals.dropped == 4
+
+
+def active(**fields: object) -> Condition:
+    return Condition(**({'active': True, 'topic': '/image_raw', 'silent_s': 0.1,  # type: ignore
+                         'publishers': 1} | fields))
+
+
+@pytest.mark.parametrize('condition, level, text', [
+    (Condition(active=False), Level.OK, 'inactive'),
+    (active(), Level.OK, 'publishing masks'),
+    (active(silent_s=None, publishers=0), Level.STALE, 'it has no publisher'),
+    (active(silent_s=5.0), Level.STALE, 'for 5.0 s'),
+    (active(slow_track_error='out of memory', slow_track_failures=3), Level.ERROR,
+     'failed 3 times: out of memory'),
+    (active(clock_problem='another clock'), Level.WARN, 'another clock'),
+])
+def test_judgement(condition: Condition, level: Level, text: str) -> None:
+    found, message = judge(window_of(20).summary(102.0), condition)
+    assert found == level
+    assert text in message
+
+
+def test_the_worst_comes_first_and_nothing_is_left_out() -> None:
+    window = window_of(20, stale=True)
+    window.add(FrameRecord(time_s=102.0, malformed=True, lost=30))
+    level, message = judge(window.summary(102.0), active(
+        slow_track_error='out of memory', clock_problem='another clock', silent_s=3.0,
+        last_error='short data'))
+    assert level == Level.ERROR
+    parts = message.split('; ')
+    assert 'out of memory' in parts[0]
+    for text in ('no image', 'another clock', 'stale', 'short data', 'got no mask'):
+        assert text in message
