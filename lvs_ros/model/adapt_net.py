@@ -17,9 +17,11 @@ class AdaptNet(nn.Module):
 
     def __init__(self, low_channels: int, channels: int, high_channels: int) -> None:
         super().__init__()
+        # Dilated, which the paper's are not: more of the surroundings for the same work.
         self.convolutions = nn.Sequential(
-            *conv_bn_relu(low_channels, channels, 3), *conv_bn_relu(channels, channels, 3),
-            *conv_bn_relu(channels, channels, 3))
+            *conv_bn_relu(low_channels, channels, 3),
+            *conv_bn_relu(channels, channels, 3, dilation=2),
+            *conv_bn_relu(channels, channels, 3, dilation=4))
         self.fuse = conv_bn_relu(high_channels + channels, high_channels, 1)
         self.correction = nn.Conv2d(high_channels, high_channels, 1)
         nn.init.zeros_(self.correction.weight)

@@ -138,7 +138,7 @@ def lite(label_set: str, classes: int) -> ModelConfig:
     return ModelConfig(
         label_set=label_set, classes=classes, backbone='resnet34', base_width=28,
         split='layer2.0', head_channels=128, kernel_size=9, embed_channels=32,
-        adapt_channels=64, deviation_channels=32, deviation_stride=2)
+        adapt_channels=96, deviation_channels=32, deviation_stride=2)
 
 
 def tiny(label_set: str, classes: int) -> ModelConfig:

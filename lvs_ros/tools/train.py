@@ -27,10 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', type=pathlib.Path, required=True, metavar='DIR',
                         help='folder for model.safetensors, checkpoints and logs; a training '
                              'that was interrupted goes on from what is there')
-    parser.add_argument('--variant', choices=sorted(VARIANTS), default='lite',
-                        help='architecture (default: %(default)s)')
+    parser.add_argument('--variant', choices=sorted(VARIANTS),
+                        help="architecture (default: that of --init, else 'lite')")
     parser.add_argument('--init', metavar='MODEL',
-                        help='start from this model instead of random weights')
+                        help='start from this model instead of random weights; with --variant, '
+                             'the parts that fit are taken over and the others named')
     parser.add_argument('--stages', nargs='+', choices=STAGES, default=list(STAGES),
                         help='which stages to run, in this order (default: all)')
     parser.add_argument('--steps', nargs=3, type=int, default=[12000, 4000, 2000],
@@ -100,9 +101,22 @@ def _frames(args: argparse.Namespace, device: torch.device
 
 
 def _network(args: argparse.Namespace) -> SegmentationNetwork:
-    if args.init:
+    if args.init and not args.variant:
         return load_network(args.init)
-    return SegmentationNetwork(VARIANTS[args.variant]('camvid', CLASSES))
+    network = SegmentationNetwork(VARIANTS[args.variant or 'lite']('camvid', CLASSES))
+    if args.init:
+        _take_over(network, load_network(args.init))
+    return network
+
+
+def _take_over(network: SegmentationNetwork, source: SegmentationNetwork) -> None:
+    state, known = network.state_dict(), source.state_dict()
+    fitting = {name: known[name] for name, value in state.items()
+               if name in known and known[name].shape == value.shape}
+    network.load_state_dict({**state, **fitting})
+    anew = sorted({'.'.join(name.split('.')[:3]) for name in set(state) - set(fitting)})
+    print(f'{len(fitting)} of {len(state)} tensors taken over; '
+          f'these start anew: {", ".join(anew) or "none"}')
 
 
 def _notes(args: argparse.Namespace, stage: str) -> dict[str, str]:

@@ -55,8 +55,8 @@ def random_motion(labels: torch.Tensor, *, largest_growth: float = 0.4) -> Motio
     def uniform(*shape: int) -> torch.Tensor:
         return torch.rand(*shape, device=device)
 
-    # squared: slow motion and standing still must be well represented
-    strength = uniform(count, 1, 1) ** 2
+    # a power above 1: slow motion and standing still must be well represented
+    strength = uniform(count, 1, 1) ** 1.5
     backwards = torch.where(uniform(count, 1, 1) < 0.1, -0.5, 1.0)
     smooth = functional.interpolate(
         uniform(count, 1, 4, 6), (height, width), mode='bicubic', align_corners=False)[:, 0]
