@@ -40,7 +40,7 @@ class Motion:
         self.cruise_speed = draw.uniform(7.0, 11.5)
         self.stand_s = draw.uniform(3.0, 6.0)
         self.period_s = draw.uniform(34.0, 46.0)
-        self._start_s = draw.uniform(3.0, 8.0)
+        self._start_s = draw.uniform(6.0, 14.0)
         self._phases = [draw.uniform(0.0, 2.0 * math.pi) for _ in range(8)]
         self._bends = ((draw.uniform(3.0, 10.0), draw.uniform(60.0, 80.0)),
                        (draw.uniform(1.0, 3.5), draw.uniform(30.0, 40.0)))

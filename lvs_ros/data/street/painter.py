@@ -15,6 +15,7 @@ _FRACTION_BITS = 4
 SUBPIXELS = 1 << _FRACTION_BITS
 """Steps of a pixel in which OpenCV fills polygons."""
 
+_KEEP_COLOUR = np.array([255.0, 255.0, 255.0, 0.0])
 _LIMIT = 30000.0 * SUBPIXELS
 
 
@@ -83,14 +84,15 @@ class Canvas:
         piece = cv2.warpAffine(shades, affine, (u1 - u0, v1 - v0),
                                flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP,
                                borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+        piece = piece.astype(np.uint8, copy=False)
         place = self.pixels[v0:v1, u0:u1]
         painted = lookup.take(piece).view(np.uint8).reshape(*piece.shape, 4)
         # OpenCV's masked operations are several times quicker than NumPy's.
-        cv2.copyTo(painted, cv2.compare(piece, 1, cv2.CMP_GT), place)
-        air = cv2.compare(piece, 1, cv2.CMP_EQ)
-        if cv2.countNonZero(air):
-            cv2.bitwise_and(place, (255, 255, 255, 0), place, air)
-            cv2.bitwise_or(place, (0, 0, 0, surface), place, air)
+        cv2.copyTo(painted, (piece > 1).view(np.uint8), place)
+        air = (piece == 1).view(np.uint8)
+        if air.any():
+            cv2.bitwise_and(place, _KEEP_COLOUR, place, air)
+            cv2.bitwise_or(place, np.array([0.0, 0.0, 0.0, surface]), place, air)
 
     def visible(self, points: np.ndarray) -> bool:
         """Tell whether the bounding box of points meets the canvas."""

@@ -132,7 +132,12 @@ class StreetScene:
         for side in (-1, 1):
             for item in world.items_between(self.seed, side, camera.pose.s - 8.0,
                                             camera.pose.s + 0.55 * FAR_M):
-                steps.append((item.s, self._item_step(canvas, camera, item)))
+                if item.kind != 'parked' or not self._is_crossing(item.s):
+                    steps.append((item.s, self._item_step(canvas, camera, item)))
+
+    def _is_crossing(self, s: float) -> bool:
+        """Tell whether a car that begins at a place would stand on a crossing."""
+        return bool(self.motion.stop_cycles(s - 9.0, s + 0.5))
 
     def _item_step(self, canvas: Canvas, camera: Camera, item: world.Item) -> Step:
         light, x, s, seed = self.light, item.x, item.s, item.seed
@@ -162,8 +167,8 @@ class StreetScene:
             for side in (-1, 1):
                 steps.append((s, self._light_step(canvas, camera, side, s, red)))
             for walker in range(3):
-                steps.append((s + 1.0 + walker, self._crossing_step(
-                    canvas, camera, cycle, walker, s + 1.0 + 0.8 * walker, time_s)))
+                steps.append(self._crossing_step(canvas, camera, cycle, walker,
+                                                 s + 1.0 + 0.8 * walker, time_s))
 
     def _light_step(self, canvas: Canvas, camera: Camera, side: int, s: float,
                     red: bool) -> Step:
@@ -171,7 +176,7 @@ class StreetScene:
             canvas, camera, self.light, x=side * (world.ROAD_HALF_M + 0.3), s=s, red=red)
 
     def _crossing_step(self, canvas: Canvas, camera: Camera, cycle: int, walker: int, s: float,
-                       time_s: float) -> Step:
+                       time_s: float) -> tuple[float, Step]:
         draw = cell_random(self.seed, 55 + walker, cycle)
         way = draw.choice((-1, 1))
         edge = world.ROAD_HALF_M + draw.uniform(0.8, 2.4)
@@ -180,9 +185,9 @@ class StreetScene:
         moving = 0.0 < walked < 2.0 * edge
         height = world.KERB_M if abs(x) > world.ROAD_HALF_M else 0.0
         person = make_person(draw.getrandbits(40))
-        return lambda: draw_pedestrian(canvas, camera, self.light, person=person, x=x, y=height,
-                                       s=s, walked_m=walked if moving else 0.0, direction=way,
-                                       sideways=moving)
+        return _depth(x, s), lambda: draw_pedestrian(
+            canvas, camera, self.light, person=person, x=x, y=height, s=s,
+            walked_m=walked if moving else 0.0, direction=way, sideways=moving)
 
     def _add_traffic(self, steps: list[tuple[float, Step]], canvas: Canvas, camera: Camera,
                      time_s: float) -> None:
@@ -190,7 +195,8 @@ class StreetScene:
         actors = actors_between(self.seed, time_s, here - 12.0, here + 0.65 * FAR_M)
         actors.append(lead_car(self.seed, camera.pose))
         for actor in actors:
-            steps.append((actor.s, self._actor_step(canvas, camera, actor, time_s)))
+            steps.append((_depth(actor.x, actor.s),
+                          self._actor_step(canvas, camera, actor, time_s)))
 
     def _actor_step(self, canvas: Canvas, camera: Camera, actor: Actor, time_s: float) -> Step:
         went = abs(actor.speed) * time_s
@@ -205,6 +211,15 @@ class StreetScene:
         return lambda: draw_vehicle(
             canvas, camera, self.light, vehicle=make_vehicle(actor.seed), x=actor.x, s=actor.s,
             direction=actor.direction, braking=_is_braking(self.motion, camera.pose, time_s))
+
+
+def _depth(x: float, s: float) -> float:
+    """Return the depth by which whoever moves on the street is sorted; the far is drawn first.
+
+    Parked cars are sorted by their near ends. What is on the lanes beside one is farther than
+    that, but nothing at the kerb can hide it, so it is drawn as if it were a car's length nearer.
+    """
+    return s - 5.5 if abs(x) < 3.3 else s
 
 
 def _is_braking(motion: Motion, pose: Pose, time_s: float) -> bool:
