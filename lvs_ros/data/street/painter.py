@@ -81,10 +81,9 @@ class Canvas:
             return
         su, sv = shades.shape[1] / width, shades.shape[0] / height
         affine = np.array([[su, 0.0, (u0 - left) * su], [0.0, sv, (v0 - top) * sv]])
-        piece = cv2.warpAffine(shades, affine, (u1 - u0, v1 - v0),
-                               flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP,
-                               borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-        piece = piece.astype(np.uint8, copy=False)
+        piece: np.ndarray = cv2.warpAffine(
+            shades, affine, (u1 - u0, v1 - v0), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_CONSTANT, borderValue=0)
         place = self.pixels[v0:v1, u0:u1]
         painted = lookup.take(piece).view(np.uint8).reshape(*piece.shape, 4)
         # OpenCV's masked operations are several times quicker than NumPy's.
