@@ -3,6 +3,7 @@
 """One image message of a recording: as it was stored, as ROS 2 sends it, and decoded."""
 
 import dataclasses
+import struct
 from typing import Any
 
 from rosbags.serde import SerdeError
@@ -11,6 +12,9 @@ from lvs_ros.data.message_types import COMPRESSED_IMAGE, NS_PER_S, typestore
 from lvs_ros.errors import ImageError
 from lvs_ros.pipeline.encodings import decode_compressed, image_view
 from lvs_ros.pipeline.frame import Frame
+
+# Older versions of rosbags let the lower ones of these through.
+_MALFORMED = (SerdeError, ValueError, IndexError, struct.error)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +65,7 @@ class RecordedMessage:
             return self.data
         try:
             return bytes(typestore().ros1_to_cdr(self.data, self.msgtype))
-        except (SerdeError, ValueError, IndexError) as error:
+        except _MALFORMED as error:
             raise self._malformed(error) from error
 
     def parse(self) -> Any:
@@ -72,7 +76,7 @@ class RecordedMessage:
         cdr = self.cdr()
         try:
             return typestore().deserialize_cdr(cdr, self.msgtype)
-        except (SerdeError, ValueError, IndexError) as error:
+        except _MALFORMED as error:
             raise self._malformed(error) from error
 
     def decode(self) -> RecordedImage:
