@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
+from diagnostic_msgs.msg import DiagnosticStatus  # noqa: E402
 from lifecycle_msgs.msg import State, Transition  # noqa: E402
 from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
 import node_rig  # noqa: E402
@@ -301,6 +302,9 @@ def test_a_model_that_is_not_there_leaves_it_unconfigured(
     rig = make_rig(tmp_path / 'missing.safetensors', autostart=False)
     assert not change_state(rig, Transition.TRANSITION_CONFIGURE)
     assert state(rig) == State.PRIMARY_STATE_UNCONFIGURED
+    diagnosis = rig.peer.diagnostics(lambda status: status.level != DiagnosticStatus.OK)
+    assert diagnosis.level == DiagnosticStatus.ERROR
+    assert 'missing.safetensors' in diagnosis.message
 
 
 def test_labels_of_another_number_of_classes_are_refused(make_rig: Rigs) -> None:

@@ -243,9 +243,11 @@ def test_a_misspelt_parameter_is_reported(context: Context) -> None:
 
 
 def test_quality_of_service_can_be_overridden(make_rig: Rigs) -> None:
-    rig = make_rig(**{'qos_overrides./image_raw.subscription.reliability': 'reliable',
-                      'qos_overrides./image_raw.subscription.depth': 3,
-                      'qos_overrides./lvs/mask.publisher.depth': 2}, autostart=False)
+    settings: dict[str, Any] = {
+        'qos_overrides./image_raw.subscription.reliability': 'reliable',
+        'qos_overrides./image_raw.subscription.depth': 3,
+        'qos_overrides./lvs/mask.publisher.depth': 2}
+    rig = make_rig(autostart=False, **settings)
     assert rig.in_node(rig.node.autostart)
     subscription = next(subscription for subscription in rig.node.subscriptions
                         if subscription.topic_name == '/image_raw')

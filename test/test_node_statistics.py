@@ -45,6 +45,13 @@ def test_without_numbers_nothing_is_invented() -> None:
     assert (drops.lost, drops.exact) == (0, False)
 
 
+def test_a_camera_that_keeps_restarting_fills_no_memory() -> None:
+    drops = DropCounter()
+    for publisher in range(1000):
+        assert [drops.update(number, publisher) for number in (1, 3)] == [0, 1]
+    assert len(drops._last) < 100
+
+
 def test_an_absurd_gap_is_another_numbering() -> None:
     drops = DropCounter()
     assert [drops.update(number) for number in (1, 2**63, 2**63 + 2)] == [0, 0, 1]
@@ -125,6 +132,8 @@ def active(**fields: object) -> Condition:
 
 @pytest.mark.parametrize('condition, level, text', [
     (Condition(active=False), Level.OK, 'inactive'),
+    (Condition(active=False, transition_error='no model'), Level.ERROR, 'no model'),
+    (active(publishers=2), Level.WARN, 'two cameras'),
     (active(), Level.OK, 'publishing masks'),
     (active(silent_s=None, publishers=0), Level.STALE, 'it has no publisher'),
     (active(silent_s=5.0), Level.STALE, 'for 5.0 s'),

@@ -178,6 +178,7 @@ class Condition:
     """What the judgement needs besides the window.
 
     :param active: the node is in the lifecycle state active.
+    :param transition_error: why it could not get there when it was last told to.
     :param topic: the image topic.
     :param publishers: how many publishers it has.
     :param silent_s: seconds since the last image; None: none came since activation.
@@ -189,6 +190,7 @@ class Condition:
     """
 
     active: bool
+    transition_error: str | None = None
     topic: str = ''
     publishers: int = 0
     silent_s: float | None = None
@@ -202,6 +204,8 @@ class Condition:
 def judge(summary: Summary, condition: Condition) -> tuple[Level, str]:
     """Return the diagnostic level and a message that gives every reason, the worst first."""
     if not condition.active:
+        if condition.transition_error is not None:
+            return Level.ERROR, condition.transition_error
         return Level.OK, 'inactive'
     findings = [*_errors(summary, condition), *_silence(condition),
                 *_warnings(summary, condition)]
@@ -241,6 +245,9 @@ def _silence(condition: Condition) -> list[tuple[Level, str]]:
 
 def _warnings(summary: Summary, condition: Condition) -> list[tuple[Level, str]]:
     findings = []
+    if condition.publishers > 1:
+        findings.append((Level.WARN, f'{condition.topic} has {condition.publishers} publishers: '
+                         'the frames of two cameras must not be mixed'))
     if condition.clock_problem is not None:
         findings.append((Level.WARN, condition.clock_problem))
     if summary.stale:

@@ -8,6 +8,8 @@ from typing import Any, Hashable, Mapping
 
 # Nobody loses this many frames in one go; a larger step means another numbering.
 _LARGEST_GAP = 1_000_000
+# A camera that keeps starting again comes with a new identity each time.
+_MOST_PUBLISHERS = 32
 
 
 class DropCounter:
@@ -37,8 +39,10 @@ class DropCounter:
         if sequence_number is None:
             self.exact = False
             return 0
-        last = self._last.get(publisher)
-        self._last[publisher] = sequence_number
+        last = self._last.pop(publisher, None)
+        self._last[publisher] = sequence_number  # now the latest in order
+        if len(self._last) > _MOST_PUBLISHERS:
+            del self._last[next(iter(self._last))]
         if last is None or not last < sequence_number <= last + _LARGEST_GAP:
             return 0
         lost = sequence_number - last - 1

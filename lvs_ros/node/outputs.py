@@ -36,6 +36,13 @@ class Outputs:
         self._node = node
         self._label_set = label_set
         self._publishers: list[Any] = []
+        try:
+            self._create()
+        except Exception:  # an override of the quality of service that cannot be
+            self.destroy()
+            raise
+
+    def _create(self) -> None:
         self._mask = self._publisher(Image, '~/mask', qos.image_output())
         self._confidence = self._publisher(Image, '~/confidence', qos.image_output())
         self._overlay = self._publisher(Image, '~/overlay', qos.image_output())

@@ -59,11 +59,12 @@ class SegmentationNode(LifecycleNode):
         self._window = FrameWindow()
         self._last_status: StepStatus | None = None
         self._last_error: str | None = None
+        self._transition_error: str | None = None
         self._clock_problem: str | None = None
         self.parameters = NodeParameters(self, self._on_parameters_changed)
         for text in self.parameters.unknown:
             self.get_logger().warning(f'there is no parameter {text}; its value is ignored')
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 1)
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # A steady clock: the diagnostics go on where simulated time stands still.
         self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(self.parameters.node.diagnostics_period_s, self._publish_diagnostics,
@@ -86,6 +87,7 @@ class SegmentationNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model, create the publishers, run the network once."""
+        self._transition_error = None
         try:
             self._configure()
         except Exception as error:
@@ -99,6 +101,7 @@ class SegmentationNode(LifecycleNode):
         result = super().on_activate(state)
         if result != SUCCESS:
             return result
+        self._transition_error = None
         try:
             self._activate()
         except Exception as error:
@@ -188,10 +191,11 @@ class SegmentationNode(LifecycleNode):
             pipeline.close()
 
     def _log_failure(self, action: str, error: Exception) -> None:
-        if isinstance(error, LvsError):
-            self.get_logger().error(f'cannot {action}: {error}')
-        elif self.context.ok():
-            self.get_logger().error(f'cannot {action}: {type(error).__name__}: {error}')
+        if not self.context.ok():  # shutting down: nothing can be created any more
+            return
+        kind = '' if isinstance(error, LvsError) else f'{type(error).__name__}: '
+        self._transition_error = f'cannot {action}: {kind}{error}'
+        self.get_logger().error(self._transition_error)
 
     # Frames.
 
@@ -226,12 +230,12 @@ class SegmentationNode(LifecycleNode):
             latency_ms=age.latency_ms, lost=lost, published=True,
             key_frame=result.status.key_frame, stale=stale))
         self._note(result.status, age.explanation)
-        totals = self._window.totals
-        status = status_message(
-            message.header, result.status, latency_ms=age.latency_ms, stale=stale,
-            publish_ms=1e3 * (published_s - publish_start_s),
-            frames_received=totals.received, frames_dropped=totals.dropped)
         try:
+            status = status_message(
+                message.header, result.status, latency_ms=age.latency_ms, stale=stale,
+                publish_ms=1e3 * (published_s - publish_start_s),
+                frames_received=self._window.totals.received,
+                frames_dropped=self._window.totals.dropped)
             self._outputs.publish_rest(message.header, frame, result, status)
         except Exception as error:  # the mask is out: the frame is not lost
             self._log_unexpected('status, confidence or overlay not published', error)
@@ -311,7 +315,7 @@ class SegmentationNode(LifecycleNode):
 
     def _condition(self, now_s: float) -> Condition:
         if self._subscription is None:
-            return Condition(active=False)
+            return Condition(active=False, transition_error=self._transition_error)
         topic = self._subscription.topic_name
         status, last_s = self._last_status, self._window.last_time_s
         return Condition(
