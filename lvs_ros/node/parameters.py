@@ -95,11 +95,11 @@ _ABOUT_PIPELINE = {
         'Width and height of the published mask in pixels; [0, 0] = those of the image.',
         minimum=0, maximum=16384),
     'fast_threads': About(
-        'CPU threads of the network that runs on every frame; 0 = chosen from the number of '
-        'cores.', minimum=0, maximum=1024),
+        'CPU threads of the network that runs on every frame; 0 = all cores.',
+        minimum=0, maximum=1024),
     'slow_threads': About(
-        'CPU threads of the accurate network in the background; 0 = chosen from the number of '
-        'cores.', minimum=0, maximum=1024),
+        'CPU threads of the accurate network in the background; 0 = all cores.',
+        minimum=0, maximum=1024),
     'slow_policy': About(
         'How the background network competes for the CPU: idle (only what is left over), nice, '
         'normal.', choices=('idle', 'nice', 'normal')),

@@ -257,7 +257,8 @@ class SegmentationNode(LifecycleNode):
             self.get_logger().info(f'starting again from a new key frame: {status.reset_reason}',
                                    throttle_duration_sec=1.0)
         if clock_problem is not None and self._clock_problem is None:
-            self.get_logger().warning(f'latencies are not known: {clock_problem}')
+            self.get_logger().warning(f'latencies are not known: {clock_problem}',
+                                      throttle_duration_sec=10.0)
         self._clock_problem = clock_problem
 
     def _log_unexpected(self, what: str, error: Exception) -> None:
