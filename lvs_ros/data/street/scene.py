@@ -109,7 +109,7 @@ class StreetScene:
         """Draw a park or a hedge: what grows, far before near, then the fence before it."""
         draw = cell_random(self.seed, 50 + plot.side, plot.index)
         grown = []
-        for _ in range(4 if plot.kind == 'park' else 2):
+        for _ in range(3 if plot.kind == 'park' else 2):
             x = world.FACADE_X_M + draw.uniform(2.0, 20.0)
             grown.append((draw.uniform(plot.s0, plot.s1), x, draw.uniform(6.0, 11.0),
                           draw.getrandbits(40)))
@@ -118,10 +118,10 @@ class StreetScene:
             trees.draw_tree(canvas, camera, self.light, seed=seed, x=plot.side * x, s=s,
                             height=tall, brightness=draw.uniform(0.75, 1.15))
         if shrub:
-            for s in np.arange(plot.s1 - 0.5, plot.s0, -2.6):
+            for s in np.arange(plot.s1 - 0.5, plot.s0, -3.3):
                 trees.draw_tree(canvas, camera, self.light, seed=plot.seed + int(10 * s),
                                 x=plot.side * (world.FACADE_X_M + 1.3), s=float(s),
-                                height=2.0 if plot.kind == 'hedge' else 1.5, hedge_width=4.2)
+                                height=2.0 if plot.kind == 'hedge' else 1.5, hedge_width=5.2)
         if plot.kind == 'park':
             furniture.draw_railing(canvas, camera, self.light, x=plot.side * world.FACADE_X_M,
                                    s0=plot.s0, s1=plot.s1, tall=draw.choice((1.2, 1.5, 1.9)),

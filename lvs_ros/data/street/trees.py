@@ -21,6 +21,9 @@ _LEVELS = 4
 _LEAFY, _BARE, _HEDGE = range(3)
 _VARIANTS = 5
 
+_FAR_M = 130.0
+"""Farther trees are lost in the haze."""
+
 _AIR = 1
 """Shade of a pixel between twigs: labelled tree, showing what is behind (as CamVid labels it)."""
 
@@ -139,7 +142,7 @@ def draw_tree(canvas: Canvas, camera: Camera, light: Light, *, seed: int, x: flo
     :param height: in metres; None: drawn from the seed.
     """
     distance = s - camera.pose.s
-    if distance < 1.5 * NEAR_M:
+    if not 1.5 * NEAR_M <= distance < _FAR_M:
         return
     code = mix(seed)
     tall = height if height is not None else 5.5 + (code & 255) / 255.0 * 4.5
