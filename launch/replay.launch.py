@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Play a recording through the segmentation node: ros2 launch lvs_ros replay.launch.py bag:=...
 
-All arguments of lvs.launch.py can be given too; image_topic is that of the recording.
+All arguments of lvs.launch.py can be given too.
 """
 
 import os
@@ -28,6 +28,11 @@ def generate_launch_description() -> LaunchDescription:
             'bag', description='The recording: a rosbag2 folder or file; without ros2 bag also a '
                                'ROS 1 .bag file'),
         DeclareLaunchArgument(
+            'recorded_topic', default_value='',
+            description="The image topic of the recording, to be played on the node's image_topic;"
+                        ' empty: ros2 bag play plays all under their own names, lvs play the only '
+                        'one there is'),
+        DeclareLaunchArgument(
             'rate', default_value='1.0', description='Speed: 2 plays twice as fast'),
         DeclareLaunchArgument(
             'loop', default_value='false', choices=BOOLEANS,
@@ -37,11 +42,16 @@ def generate_launch_description() -> LaunchDescription:
             description='Seconds for the node to load its model before ros2 bag play starts '
                         '(lvs play waits for the node by itself)'),
         DeclareLaunchArgument(
+            'input_transport', default_value='raw', choices=['raw', 'compressed'],
+            description='What is sent to the node, Image or CompressedImage; ros2 bag play can '
+                        'send only what was recorded, lvs play converts'),
+        DeclareLaunchArgument(
             'use_sim_time', default_value='true', choices=BOOLEANS,
             description="Run the node on the recording's time, which the player publishes"),
         IncludeLaunchDescription(
             PathJoinSubstitution([FindPackageShare('lvs_ros'), 'launch', 'lvs.launch.py']),
-            launch_arguments={'use_sim_time': LaunchConfiguration('use_sim_time')}.items()),
+            launch_arguments=[(name, LaunchConfiguration(name))
+                              for name in ('input_transport', 'use_sim_time')]),
         OpaqueFunction(function=start_player),
     ])
 
@@ -51,13 +61,16 @@ def start_player(context: LaunchContext) -> list[ExecuteProcess | RegisterEventH
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
+    topic = node_topic(value('namespace'), value('image_topic'), value('input_transport'))
     if has_ros2_bag():
         command = ['ros2', 'bag', 'play', value('bag'), '--delay', value('delay')]
+        if value('recorded_topic'):
+            command += ['--remap', f"{value('recorded_topic')}:={topic}"]
     else:
-        command = [ExecutableInPackage(package='lvs_ros', executable='lvs'), 'play', value('bag')]
-        if value('image_topic') != 'image_raw':  # else the only image topic of the recording
-            suffix = '/compressed' if value('input_transport') == 'compressed' else ''
-            command += ['--topic', value('image_topic') + suffix]
+        command = [ExecutableInPackage(package='lvs_ros', executable='lvs'), 'play', value('bag'),
+                   '--to', topic, '--transport', value('input_transport')]
+        if value('recorded_topic'):
+            command += ['--topic', value('recorded_topic')]
     command += ['--rate', value('rate')]
     if value('loop') == 'true':
         command.append('--loop')
@@ -69,6 +82,14 @@ def start_player(context: LaunchContext) -> list[ExecuteProcess | RegisterEventH
     # The node gets a moment to finish the last images.
     end = TimerAction(period=2.0, actions=[Shutdown(reason='the recording has been played')])
     return [player, RegisterEventHandler(OnProcessExit(target_action=player, on_exit=[end]))]
+
+
+def node_topic(namespace: str, image_topic: str, input_transport: str) -> str:
+    """Return the full name of the topic that the node subscribes to."""
+    if not image_topic.startswith('/'):
+        image_topic = '/'.join(['', *namespace.strip('/').split('/'), image_topic])
+    suffix = '/compressed' if input_transport == 'compressed' else ''
+    return image_topic.replace('//', '/') + suffix
 
 
 def has_ros2_bag() -> bool:

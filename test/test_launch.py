@@ -114,19 +114,36 @@ def test_a_choice_of_the_user_is_kept(variable: str) -> None:
     assert large_image_environment({variable: 'something'}) == {}
 
 
-@pytest.mark.parametrize('ros2_bag', [True, False])
-def test_the_player_plays_the_recording(monkeypatch: pytest.MonkeyPatch, ros2_bag: bool) -> None:
+PLAYED = {'bag': 'drive.mcap', 'rate': '0.5', 'loop': 'true', 'delay': '4.0',
+          'use_sim_time': 'true', 'input_transport': 'raw', 'recorded_topic': ''}
+
+
+def played(monkeypatch: pytest.MonkeyPatch, *, ros2_bag: bool, **arguments: str) -> list[str]:
+    """Return the player's command."""
     module = load('replay.launch.py')
     monkeypatch.setattr(module, 'has_ros2_bag', lambda: ros2_bag)
     monkeypatch.setattr(module, 'ExecutableInPackage', lambda package, executable: executable)
-    context = context_with({'bag': 'drive.mcap', 'rate': '0.5', 'loop': 'true', 'delay': '4.0',
-                            'use_sim_time': 'true', 'image_topic': '/front/image',
-                            'input_transport': 'compressed'})
-    player, _ = module.start_player(context)
-    assert command_of(context, player) == (
-        ['ros2', 'bag', 'play', 'drive.mcap', '--delay', '4.0'] if ros2_bag else
-        ['lvs', 'play', 'drive.mcap', '--topic', '/front/image/compressed']
-    ) + ['--rate', '0.5', '--loop', '--clock', '100']
+    context = context_with({**PLAYED, **arguments})
+    return command_of(context, module.start_player(context)[0])
+
+
+def test_ros2_bag_plays_the_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = ['ros2', 'bag', 'play', 'drive.mcap', '--delay', '4.0']
+    end = ['--rate', '0.5', '--loop', '--clock', '100']
+    assert played(monkeypatch, ros2_bag=True) == start + end
+    assert played(monkeypatch, ros2_bag=True, recorded_topic='/cam/image/compressed',
+                  image_topic='/front', input_transport='compressed') == (
+        start + ['--remap', '/cam/image/compressed:=/front/compressed'] + end)
+
+
+def test_without_ros2_bag_lvs_plays_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = ['lvs', 'play', 'drive.mcap']
+    assert played(monkeypatch, ros2_bag=False) == start + [
+        '--to', '/image_raw', '--transport', 'raw', '--rate', '0.5', '--loop', '--clock', '100']
+    assert played(monkeypatch, ros2_bag=False, recorded_topic='/cam/image', loop='false',
+                  namespace='front', input_transport='compressed', use_sim_time='false') == (
+        start + ['--to', '/front/image_raw/compressed', '--transport', 'compressed',
+                 '--topic', '/cam/image', '--rate', '0.5'])
 
 
 def test_the_replay_needs_a_bag() -> None:
