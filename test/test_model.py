@@ -4,6 +4,8 @@
 
 import dataclasses
 import json
+import pathlib
+from typing import Any
 
 import pytest
 import safetensors.torch
@@ -23,6 +25,7 @@ def random_network(config: ModelConfig = TINY) -> SegmentationNetwork:
     network = SegmentationNetwork(config)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):    # not the identity of a new network
+            assert module.running_mean is not None and module.running_var is not None
             torch.nn.init.normal_(module.running_mean, std=0.1)
             torch.nn.init.uniform_(module.running_var, 0.5, 2.0)
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
@@ -32,7 +35,7 @@ def random_network(config: ModelConfig = TINY) -> SegmentationNetwork:
 
 @pytest.mark.parametrize('backbone', sorted(BLOCKS))
 @pytest.mark.parametrize('head', ['psp', 'light'])
-def test_output_stride_is_8(backbone, head):
+def test_output_stride_is_8(backbone: str, head: str) -> None:
     config = dataclasses.replace(TINY, backbone=backbone, head=head, split='layer2.1')
     network = random_network(config)
     with torch.no_grad():
@@ -43,7 +46,7 @@ def test_output_stride_is_8(backbone, head):
         assert network(torch.rand(2, 3, 45, 64)).shape == (2, 11, 45, 64)
 
 
-def test_paper_variant_splits_after_conv4_3():
+def test_paper_variant_splits_after_conv4_3() -> None:
     network = SegmentationNetwork(VARIANTS['paper']('cityscapes', 19))
     # 3 + 4 blocks of the stages before, and 3 of layer3, whose bottlenecks give 1024 channels
     assert network.backbone.low_blocks == 10
@@ -57,7 +60,7 @@ def test_paper_variant_splits_after_conv4_3():
 
 
 @pytest.mark.parametrize('split', ['layer1.0', 'layer2.3', 'layer3.2', 'layer4.1'])
-def test_where_it_is_split_does_not_change_the_function(split):
+def test_where_it_is_split_does_not_change_the_function(split: str) -> None:
     base = dataclasses.replace(TINY, backbone='resnet34', split='layer2.0')
     image = torch.rand(1, 3, 32, 48) * 255
     whole = random_network(base)
@@ -73,17 +76,18 @@ def test_where_it_is_split_does_not_change_the_function(split):
     assert torch.equal(x, y)
 
 
-def test_dilation_patterns():
-    def dilations(pattern):
+def test_dilation_patterns() -> None:
+    def dilations(pattern: str) -> list[int]:
         network = SegmentationNetwork(dataclasses.replace(TINY, dilation=pattern))
-        return [network.backbone.get_submodule(f'layer{stage}.{block}.conv1').dilation[0]
-                for stage in (3, 4) for block in (0, 1)]
+        convolutions = [network.backbone.get_submodule(f'layer{stage}.{block}.conv1')
+                        for stage in (3, 4) for block in (0, 1)]
+        return [c.dilation[0] for c in convolutions if isinstance(c, torch.nn.Conv2d)]
 
     assert dilations('half_first') == [1, 2, 2, 4]
     assert dilations('uniform') == [2, 2, 4, 4]
 
 
-def test_kernels_are_a_distribution_over_the_taps():
+def test_kernels_are_a_distribution_over_the_taps() -> None:
     network = random_network()
     low = torch.rand(2, network.backbone.low_channels, 5, 6)
     kernels = network.kernel_predictor(network.embed(low), network.embed(low.flip(0)))
@@ -92,13 +96,13 @@ def test_kernels_are_a_distribution_over_the_taps():
     torch.testing.assert_close(kernels.sum(1), torch.ones(2, 5, 6))
 
 
-def test_a_new_adapt_net_changes_nothing():
+def test_a_new_adapt_net_changes_nothing() -> None:
     network = SegmentationNetwork(TINY).eval()
     low, high = torch.rand(1, network.backbone.low_channels, 5, 6), torch.rand(1, 16, 5, 6)
     assert torch.equal(network.adapt(low, high), high)
 
 
-def test_deviation_lies_between_0_and_1():
+def test_deviation_lies_between_0_and_1() -> None:
     network = random_network()
     key, low = torch.randn(2, 3, network.backbone.low_channels, 8, 8) * 100
     deviation = network.deviation(key, low)
@@ -106,7 +110,7 @@ def test_deviation_lies_between_0_and_1():
     assert ((deviation >= 0) & (deviation <= 1)).all()
 
 
-def test_folding_batch_norm_keeps_the_function():
+def test_folding_batch_norm_keeps_the_function() -> None:
     network, folded = random_network(), random_network()
     fold_batch_norm(folded)
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
@@ -126,23 +130,23 @@ def test_folding_batch_norm_keeps_the_function():
     ({'classes': 0}, '1 or more'), ({'classes': 256}, 'at most 255'),
     ({'std': (1.0, 0.0, 1.0)}, 'positive'), ({'head': 'none'}, 'psp, light'),
 ])
-def test_configuration_that_cannot_work_is_refused(change, reason):
+def test_configuration_that_cannot_work_is_refused(change: dict[str, Any], reason: str) -> None:
     with pytest.raises(ConfigurationError, match=reason):
         dataclasses.replace(TINY, **change)
 
 
-def test_configuration_survives_json():
+def test_configuration_survives_json() -> None:
     config = dataclasses.replace(VARIANTS['lite']('camvid', 11), mean=(1.0, 2.0, 3.0))
     assert ModelConfig.from_json(config.to_json()) == config
 
 
 @pytest.mark.parametrize('text', ['', '[]', '{"label_set": "x"}', '{"label_set": 1, "wings": 2}'])
-def test_foreign_configuration_is_refused(text):
+def test_foreign_configuration_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match='model configuration'):
         ModelConfig.from_json(text)
 
 
-def test_model_file_gives_the_network_back(tmp_path):
+def test_model_file_gives_the_network_back(tmp_path: pathlib.Path) -> None:
     network = random_network()
     path = tmp_path / 'folder' / 'model.safetensors'
     save_network(network, path, half=False, notes={'data': 'none'})
@@ -158,24 +162,25 @@ def test_model_file_gives_the_network_back(tmp_path):
         torch.testing.assert_close(load_network(path)(image), network(image), atol=0.1, rtol=0.1)
 
 
-def tensors_of(network):
+def tensors_of(network: SegmentationNetwork) -> dict[str, torch.Tensor]:
     return {name: value for name, value in network.state_dict().items()
             if not name.endswith('num_batches_tracked')}
 
 
-def write(path, tensors, config=TINY, format_='lvs_ros 1'):
+def write(path: pathlib.Path, tensors: dict[str, torch.Tensor],
+          config: ModelConfig | str = TINY, format_: str = 'lvs_ros 1') -> None:
     safetensors.torch.save_file(tensors, path, metadata={
         'format': format_, 'config': config if isinstance(config, str) else config.to_json(),
         'notes': json.dumps({})})
 
 
-def test_wrong_model_files_are_refused_with_what_is_wrong(tmp_path):
+def test_wrong_model_files_are_refused_with_what_is_wrong(tmp_path: pathlib.Path) -> None:
     path = tmp_path / 'model.safetensors'
     tensors = tensors_of(random_network())
     write(path, tensors)
     whole = path.read_bytes()
 
-    def refused(reason):
+    def refused(reason: str) -> None:
         with pytest.raises(ModelFileError, match=reason) as error:
             load_network(path)
         assert str(path) in str(error.value)
@@ -200,6 +205,6 @@ def test_wrong_model_files_are_refused_with_what_is_wrong(tmp_path):
     load_network(path)
 
 
-def test_unknown_model_name_lists_the_known_ones():
-    with pytest.raises(ModelFileError, match='no model \'nonsense\''):
+def test_unknown_model_name_lists_the_known_ones() -> None:
+    with pytest.raises(ModelFileError, match="no model 'nonsense'"):
         load_network('nonsense')

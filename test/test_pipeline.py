@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pipeline step: state, late results, resets and failures."""
 
+import pathlib
+from typing import Any, Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +14,7 @@ from lvs_ros.model import VARIANTS, SegmentationNetwork, save_network
 from lvs_ros.pipeline import (Frame, KeyFrameError, PipelineOptions, ScheduleSettings,
                               SegmentationPipeline, build_pipeline)
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
-from lvs_ros.pipeline.slow_track import SlowJob, SlowResult, SlowTrack, run_job
+from lvs_ros.pipeline.slow_track import Piece, SlowJob, SlowResult, SlowTrack, run_job
 
 FRAME_NS = 66_666_667
 
@@ -19,7 +22,7 @@ FRAME_NS = 66_666_667
 class ManualSlowTrack(SlowTrack):
     """Keeps the jobs; the test says when which of them is done."""
 
-    def __init__(self, pieces) -> None:
+    def __init__(self, pieces: Sequence[Piece]) -> None:
         self.pieces = pieces
         self.jobs: list[SlowJob] = []
         self.done: list[SlowResult] = []
@@ -30,6 +33,7 @@ class ManualSlowTrack(SlowTrack):
     def finish(self, number: int, error: str | None = None) -> SlowResult:
         job = next(job for job in self.jobs if job.number == number)
         result = run_job(job, self.pieces)
+        assert result is not None
         if error is not None:
             result = SlowResult(job, None, error, 1.0)
         self.done.append(result)
@@ -54,11 +58,12 @@ class ManualSlowTrack(SlowTrack):
 class RecordingPropagation(SpatiallyVariantPropagation):
     """Notes which features were moved."""
 
-    def __init__(self, network) -> None:
+    def __init__(self, network: SegmentationNetwork) -> None:
         super().__init__(network)
         self.moved: list[torch.Tensor] = []
 
-    def move(self, source, target, high, low):
+    def move(self, source: torch.Tensor, target: torch.Tensor, high: torch.Tensor,
+             low: torch.Tensor) -> torch.Tensor:
         self.moved.append(high)
         return super().move(source, target, high, low)
 
@@ -69,7 +74,9 @@ def network() -> SegmentationNetwork:
     return SegmentationNetwork(VARIANTS['tiny']('camvid', 11)).eval()
 
 
-def make(network, schedule='low_latency', threshold=0.0, **sizes):
+def make(network: SegmentationNetwork, schedule: str = 'low_latency', threshold: float = 0.0,
+         **sizes: tuple[int, int]
+         ) -> tuple[SegmentationPipeline, ManualSlowTrack, RecordingPropagation]:
     track = ManualSlowTrack(network.high_pieces())
     propagation = RecordingPropagation(network)
     pipeline = SegmentationPipeline(
@@ -78,13 +85,14 @@ def make(network, schedule='low_latency', threshold=0.0, **sizes):
     return pipeline, track, propagation
 
 
-def frame(index: int, size=(48, 32), order='rgb') -> Frame:
+def frame(index: int, size: tuple[int, int] = (48, 32), order: str = 'rgb') -> Frame:
     channels = {'rgb': 3, 'bgr': 3, 'rgba': 4, 'bgra': 4, 'mono': 1}[order]
     image = np.random.default_rng(index).integers(0, 256, (size[1], size[0], channels), np.uint8)
     return Frame(image, index * FRAME_NS, order)
 
 
-def test_result_of_the_key_frame_replaces_its_provisional_features(network):
+def test_result_of_the_key_frame_replaces_its_provisional_features(
+        network: SegmentationNetwork) -> None:
     pipeline, track, propagation = make(network, threshold=0.0)
     pipeline.step(frame(0))
     assert pipeline.step(frame(1)).status.key_provisional
@@ -94,7 +102,8 @@ def test_result_of_the_key_frame_replaces_its_provisional_features(network):
     assert propagation.moved[-1] is computed
 
 
-def test_late_result_of_an_older_key_frame_never_replaces_computed_features(network):
+def test_late_result_of_an_older_key_frame_never_replaces_computed_features(
+        network: SegmentationNetwork) -> None:
     pipeline, track, propagation = make(network, threshold=0.0)
     for index in range(3):
         pipeline.step(frame(index))
@@ -105,7 +114,8 @@ def test_late_result_of_an_older_key_frame_never_replaces_computed_features(netw
     assert propagation.moved[-1] is newer
 
 
-def test_result_overtaken_by_a_newer_key_frame_still_renews_what_is_propagated(network):
+def test_result_overtaken_by_a_newer_key_frame_still_renews_what_is_propagated(
+        network: SegmentationNetwork) -> None:
     # With a key frame at every step, S_h would otherwise never have any effect.
     pipeline, track, propagation = make(network, threshold=0.0)
     for index in range(4):
@@ -118,7 +128,7 @@ def test_result_overtaken_by_a_newer_key_frame_still_renews_what_is_propagated(n
     assert propagation.moved[-1] is computed
 
 
-def test_failure_is_reported_and_masks_go_on(network):
+def test_failure_is_reported_and_masks_go_on(network: SegmentationNetwork) -> None:
     pipeline, track, _ = make(network, threshold=0.0)
     pipeline.step(frame(0))
     pipeline.step(frame(1))
@@ -131,14 +141,14 @@ def test_failure_is_reported_and_masks_go_on(network):
     assert status.slow_track_failures == 1 and status.slow_track_error is None
 
 
-def broken(self):
-    def piece(low):
+def broken(self: SegmentationNetwork) -> list[Piece]:
+    def piece(low: torch.Tensor) -> torch.Tensor:
         raise RuntimeError('out of memory')
     return [piece]
 
 
 def test_failure_of_the_first_frame_is_an_error_and_the_next_frame_tries_again(
-        network, monkeypatch):
+        network: SegmentationNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline, _, _ = make(network)
     with monkeypatch.context() as patch:
         patch.setattr(SegmentationNetwork, 'high_pieces', broken)
@@ -147,7 +157,8 @@ def test_failure_of_the_first_frame_is_an_error_and_the_next_frame_tries_again(
     assert pipeline.step(frame(1)).status.key_frame
 
 
-def test_inline_failure_falls_back_to_propagation(network, monkeypatch):
+def test_inline_failure_falls_back_to_propagation(
+        network: SegmentationNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline, _, _ = make(network, schedule='every_frame')
     pipeline.step(frame(0))
     monkeypatch.setattr(SegmentationNetwork, 'high_pieces', broken)
@@ -156,7 +167,7 @@ def test_inline_failure_falls_back_to_propagation(network, monkeypatch):
     assert not result.status.key_frame and result.status.slow_track_failures == 1
 
 
-def test_time_going_back_resets(network):
+def test_time_going_back_resets(network: SegmentationNetwork) -> None:
     pipeline, track, _ = make(network)
     pipeline.step(frame(30))
     pipeline.step(frame(31))
@@ -166,7 +177,7 @@ def test_time_going_back_resets(network):
     assert pipeline.step(frame(1)).status.reset_reason is None
 
 
-def test_new_image_size_resets(network):
+def test_new_image_size_resets(network: SegmentationNetwork) -> None:
     pipeline, _, _ = make(network)
     pipeline.step(frame(0))
     result = pipeline.step(frame(1, size=(64, 40)))
@@ -175,7 +186,7 @@ def test_new_image_size_resets(network):
     assert result.status.reset_reason == 'image size changed from 48x32 to 64x40'
 
 
-def test_reset_on_request(network):
+def test_reset_on_request(network: SegmentationNetwork) -> None:
     pipeline, _, _ = make(network, threshold=1.0)
     pipeline.step(frame(0))
     assert not pipeline.step(frame(1)).status.key_frame
@@ -191,7 +202,7 @@ def test_reset_on_request(network):
     Frame(np.zeros((32, 48, 3), np.uint8), 0, 'cmyk'),
     Frame(np.zeros((8, 8, 3), np.uint8), 0),
 ])
-def test_malformed_image_changes_nothing(network, bad):
+def test_malformed_image_changes_nothing(network: SegmentationNetwork, bad: Frame) -> None:
     pipeline, _, _ = make(network, threshold=1.0)
     pipeline.step(frame(5))
     with pytest.raises(ImageError, match='expected'):
@@ -200,12 +211,12 @@ def test_malformed_image_changes_nothing(network, bad):
     assert not status.key_frame and status.key_age_frames == 1 and status.reset_reason is None
 
 
-def test_all_channel_orders_see_the_same_picture(network):
+def test_all_channel_orders_see_the_same_picture(network: SegmentationNetwork) -> None:
     rgb = frame(1).image
     grey = np.repeat(rgb[:, :, :1], 3, axis=2)
     alpha = np.full_like(rgb[:, :, :1], 7)
 
-    def mask(image, order):
+    def mask(image: np.ndarray, order: str) -> np.ndarray:
         pipeline, _, _ = make(network, schedule='every_frame')
         return pipeline.step(Frame(image, 0, order)).mask
 
@@ -217,7 +228,7 @@ def test_all_channel_orders_see_the_same_picture(network):
     assert (mask(grey[:, :, 0], 'mono') == mask(grey, 'rgb')).all()
 
 
-def test_read_only_and_padded_rows(network):
+def test_read_only_and_padded_rows(network: SegmentationNetwork) -> None:
     rgb = frame(1).image
     padded = np.zeros((32, 60, 3), np.uint8)
     padded[:, :48] = rgb
@@ -227,27 +238,28 @@ def test_read_only_and_padded_rows(network):
     assert (pipeline.step(Frame(padded[:, :48], 1)).mask == expected).all()
 
 
-def test_confidence_is_the_softmax_maximum(network):
+def test_confidence_is_the_softmax_maximum(network: SegmentationNetwork) -> None:
     pipeline, _, _ = make(network, schedule='every_frame')
     image = torch.from_numpy(frame(0).image).permute(2, 0, 1)[None].float()
     with torch.no_grad():
         expected = network(image).softmax(1).amax(1)[0].numpy() * 255
     assert pipeline.step(frame(0)).confidence is None
     confidence = pipeline.step(frame(0), want_confidence=True).confidence
+    assert confidence is not None
     assert confidence.dtype == np.uint8
     np.testing.assert_allclose(confidence, expected, atol=0.51)
 
 
-def test_inference_and_output_size(network):
+def test_inference_and_output_size(network: SegmentationNetwork) -> None:
     seen = []
-    low = network.low
-    network.low = lambda image: (seen.append(tuple(image.shape)), low(image))[1]
+    network.backbone.stem.register_forward_pre_hook(
+        lambda _module, inputs: seen.append(tuple(inputs[0].shape)))
     pipeline, _, _ = make(network, inference_size=(64, 48), output_size=(100, 60))
     mask = pipeline.step(frame(0, size=(200, 120))).mask
     assert seen == [(1, 3, 48, 64)] and mask.shape == (60, 100)
 
 
-def test_warm_up_leaves_no_trace(network):
+def test_warm_up_leaves_no_trace(network: SegmentationNetwork) -> None:
     pipeline, track, _ = make(network, threshold=1.0)
     pipeline.warm_up(48, 32)
     status = pipeline.step(frame(0, size=(64, 40))).status
@@ -261,18 +273,20 @@ def test_warm_up_leaves_no_trace(network):
     {'schedule': 'never'}, {'fixed_interval': 0}, {'max_key_age_frames': -1},
     {'slow_delay_s': float('nan')},
 ])
-def test_options_that_cannot_work_are_refused(network, tmp_path, options):
+def test_options_that_cannot_work_are_refused(
+        network: SegmentationNetwork, tmp_path: pathlib.Path, options: dict[str, Any]) -> None:
     save_network(network, tmp_path / 'tiny.safetensors')
     with pytest.raises(ConfigurationError, match='expected'):
         build_pipeline(PipelineOptions(model=str(tmp_path / 'tiny.safetensors'), **options))
 
 
-def test_missing_model_is_named():
+def test_missing_model_is_named() -> None:
     with pytest.raises(ModelFileError, match='nowhere.safetensors'):
         build_pipeline(PipelineOptions(model='nowhere.safetensors'))
 
 
-def test_background_pipeline_end_to_end(network, tmp_path):
+def test_background_pipeline_end_to_end(
+        network: SegmentationNetwork, tmp_path: pathlib.Path) -> None:
     save_network(network, tmp_path / 'tiny.safetensors', half=False)
     options = PipelineOptions(model=str(tmp_path / 'tiny.safetensors'), threshold=0.0)
     with build_pipeline(options) as pipeline:

@@ -4,6 +4,7 @@
 
 import copy
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import VARIANTS, SegmentationNetwork
-from lvs_ros.pipeline import SCHEDULES, Frame, ScheduleSettings, SegmentationPipeline
+from lvs_ros.pipeline import SCHEDULES, Frame, ScheduleSettings, SegmentationPipeline, StepStatus
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
 from lvs_ros.pipeline.slow_track import InlineSlowTrack
 
@@ -28,7 +29,7 @@ def make_pipeline(schedule: str, *, threshold: float = 0.5, interval: int = 5, m
     network = copy.copy(NETWORK)
     if deviations is not None:
         script = iter(deviations)
-        network.deviation = lambda key_low, low: torch.tensor([next(script)])
+        setattr(network, 'deviation', lambda key_low, low: torch.tensor([next(script)]))
     return SegmentationPipeline(
         network, propagation=SpatiallyVariantPropagation(network),
         slow_track=InlineSlowTrack(network.high_pieces(), delay_s=delay_frames * FRAME_NS / 1e9),
@@ -42,7 +43,7 @@ def frames(count: int) -> list[Frame]:
             for index in range(count)]
 
 
-def run(pipeline: SegmentationPipeline, count: int):
+def run(pipeline: SegmentationPipeline, count: int) -> list[StepStatus]:
     return [pipeline.step(frame).status for frame in frames(count)]
 
 
@@ -53,7 +54,7 @@ deviation_lists = st.lists(st.floats(0, 1, width=32), min_size=1, max_size=15)
 @given(schedule=st.sampled_from(SCHEDULES), deviations=deviation_lists,
        threshold=st.floats(0, 1), delay_frames=st.integers(0, 6))
 def test_one_mask_a_frame_and_the_key_frame_never_goes_back(
-        schedule, deviations, threshold, delay_frames):
+        schedule: str, deviations: list[float], threshold: float, delay_frames: int) -> None:
     pipeline = make_pipeline(schedule, threshold=threshold, delay_frames=delay_frames,
                              deviations=deviations)
     key_stamps = []
@@ -72,32 +73,33 @@ def test_one_mask_a_frame_and_the_key_frame_never_goes_back(
 @settings(max_examples=30, deadline=None)
 @given(schedule=st.sampled_from(['adaptive', 'low_latency']), deviations=deviation_lists,
        threshold=st.floats(0, 1, width=32))
-def test_key_frames_are_those_above_the_threshold(schedule, deviations, threshold):
+def test_key_frames_are_those_above_the_threshold(
+        schedule: str, deviations: list[float], threshold: float) -> None:
     pipeline = make_pipeline(schedule, threshold=threshold, deviations=deviations)
     keys = [status.key_frame for status in run(pipeline, len(deviations) + 1)]
     assert keys == [True] + [value > threshold or threshold == 0 for value in deviations]
 
 
 @pytest.mark.parametrize('schedule', ['adaptive', 'low_latency'])
-def test_threshold_0_makes_every_frame_a_key_frame(schedule):
+def test_threshold_0_makes_every_frame_a_key_frame(schedule: str) -> None:
     pipeline = make_pipeline(schedule, threshold=0.0, deviations=[0.0, 0.5, 1.0, 0.0])
     assert all(status.key_frame for status in run(pipeline, 5))
 
 
 @pytest.mark.parametrize('schedule', ['adaptive', 'low_latency'])
-def test_threshold_1_keeps_only_the_first(schedule):
+def test_threshold_1_keeps_only_the_first(schedule: str) -> None:
     pipeline = make_pipeline(schedule, threshold=1.0, deviations=[1.0] * 9)
     assert [status.key_frame for status in run(pipeline, 10)] == [True] + [False] * 9
 
 
 @settings(max_examples=10, deadline=None)
 @given(interval=st.integers(1, 7))
-def test_fixed_schedule(interval):
+def test_fixed_schedule(interval: int) -> None:
     keys = [s.key_frame for s in run(make_pipeline('fixed', interval=interval), 15)]
     assert keys == [index % interval == 0 for index in range(15)]
 
 
-def test_every_frame_equals_the_per_frame_network():
+def test_every_frame_equals_the_per_frame_network() -> None:
     pipeline = make_pipeline('every_frame')
     for frame in frames(3):
         image = torch.from_numpy(frame.image).permute(2, 0, 1)[None].float()
@@ -108,13 +110,13 @@ def test_every_frame_equals_the_per_frame_network():
         assert (result.mask == expected).mean() > 0.999    # ties of rounding aside
 
 
-def test_max_key_age_forces_a_key_frame():
+def test_max_key_age_forces_a_key_frame() -> None:
     pipeline = make_pipeline('low_latency', threshold=1.0, max_age=4, deviations=[0.0] * 20)
     keys = [index for index, s in enumerate(run(pipeline, 12)) if s.key_frame]
     assert keys == [0, 4, 8]
 
 
-def test_key_features_are_provisional_until_s_h_is_done():
+def test_key_features_are_provisional_until_s_h_is_done() -> None:
     # frame 2 becomes a key frame; S_h takes 3 frames: its result is there on frame 5
     pipeline = make_pipeline('low_latency', threshold=0.5, delay_frames=3,
                              deviations=[0, 1, 0, 0, 0, 0])
@@ -124,7 +126,7 @@ def test_key_features_are_provisional_until_s_h_is_done():
     assert [s.slow_track_busy for s in statuses] == [False, False, True, True, True, False, False]
 
 
-def test_threshold_takes_effect_on_the_next_frame():
+def test_threshold_takes_effect_on_the_next_frame() -> None:
     pipeline = make_pipeline('adaptive', threshold=0.9, deviations=[0.5] * 5)
     first, second, third, fourth = frames(4)
     assert pipeline.step(first).status.key_frame
@@ -137,14 +139,14 @@ def test_threshold_takes_effect_on_the_next_frame():
 
 
 @pytest.mark.parametrize('value', [1.5, -1, -1e-9, math.nan, math.inf, 'abc', None, True])
-def test_threshold_out_of_range_is_refused_and_the_old_one_stays(value):
+def test_threshold_out_of_range_is_refused_and_the_old_one_stays(value: Any) -> None:
     pipeline = make_pipeline('adaptive', threshold=0.25)
     with pytest.raises(ConfigurationError, match='expected a number from 0 to 1'):
         pipeline.threshold = value
     assert pipeline.threshold == 0.25
 
 
-def test_unknown_schedule_is_refused():
+def test_unknown_schedule_is_refused() -> None:
     pipeline = make_pipeline('adaptive')
     with pytest.raises(ConfigurationError, match='expected one of low_latency'):
         pipeline.schedule = 'sometimes'

@@ -3,16 +3,23 @@
 """The slow track: one job running, one waiting, results bound to their key frame."""
 
 import threading
+from typing import Any
 
 import pytest
 import torch
 
-from lvs_ros.pipeline.slow_track import BackgroundSlowTrack, InlineSlowTrack, SlowJob
+from lvs_ros.pipeline.slow_track import (BackgroundSlowTrack, InlineSlowTrack, SlowJob,
+                                         SlowResult)
 
 
 def job(number: int) -> SlowJob:
     return SlowJob(number=number, stamp_ns=number * 100, low=torch.tensor([float(number)]),
                    description=None)
+
+
+def result_value(result: SlowResult) -> float:
+    assert result.high is not None
+    return float(result.high)
 
 
 class Gate:
@@ -28,12 +35,12 @@ class Gate:
         return low * 10
 
 
-def background(*pieces) -> BackgroundSlowTrack:
+def background(*pieces: Any) -> BackgroundSlowTrack:
     return BackgroundSlowTrack(pieces, device=torch.device('cpu'), policy='normal', threads=1)
 
 
-def wait_for_results(track: BackgroundSlowTrack, count: int) -> list:
-    results = []
+def wait_for_results(track: BackgroundSlowTrack, count: int) -> list[SlowResult]:
+    results: list[SlowResult] = []
     pause = threading.Event()
     for _ in range(3000):
         results += track.poll(0)
@@ -43,7 +50,7 @@ def wait_for_results(track: BackgroundSlowTrack, count: int) -> list:
     raise AssertionError(f'{len(results)} of {count} results came')
 
 
-def test_one_runs_one_waits_and_the_newest_wins():
+def test_one_runs_one_waits_and_the_newest_wins() -> None:
     gate = Gate()
     track = background(gate)
     try:
@@ -56,14 +63,14 @@ def test_one_runs_one_waits_and_the_newest_wins():
         gate.go.release()
         results = wait_for_results(track, 2)
         assert [result.job.number for result in results] == [1, 4]
-        assert [float(result.high) for result in results] == [10.0, 40.0]
+        assert [result_value(result) for result in results] == [10.0, 40.0]
         assert not track.busy
     finally:
         gate.go.release()
         track.close()
 
 
-def test_an_exception_is_a_result_and_the_next_job_runs():
+def test_an_exception_is_a_result_and_the_next_job_runs() -> None:
     def piece(low: torch.Tensor) -> torch.Tensor:
         if float(low) == 1:
             raise RuntimeError('out of memory')
@@ -76,12 +83,12 @@ def test_an_exception_is_a_result_and_the_next_job_runs():
         assert failed.high is None and failed.error == 'RuntimeError: out of memory'
         track.submit(job(2))
         good, = wait_for_results(track, 1)
-        assert good.error is None and float(good.high) == 2
+        assert good.error is None and result_value(good) == 2
     finally:
         track.close()
 
 
-def test_a_reset_forgets_the_running_job():
+def test_a_reset_forgets_the_running_job() -> None:
     gate = Gate()
     track = background(gate, lambda low: low)
     try:
@@ -100,9 +107,9 @@ def test_a_reset_forgets_the_running_job():
         track.close()
 
 
-def test_close_abandons_a_job_between_two_pieces():
+def test_close_abandons_a_job_between_two_pieces() -> None:
     gate = Gate()
-    reached = []
+    reached: list[torch.Tensor] = []
     track = background(gate, reached.append)
     track.submit(job(1))
     assert gate.entered.acquire(timeout=30)
@@ -115,7 +122,7 @@ def test_close_abandons_a_job_between_two_pieces():
     assert 'lvs_slow_track' not in [thread.name for thread in threading.enumerate()]
 
 
-def test_close_returns_although_a_piece_hangs():
+def test_close_returns_although_a_piece_hangs() -> None:
     gate = Gate()
     track = background(gate)
     track.submit(job(1))
@@ -126,31 +133,31 @@ def test_close_returns_although_a_piece_hangs():
 
 
 @pytest.mark.parametrize('policy', ['idle', 'nice', 'normal'])
-def test_every_policy_computes(policy):
+def test_every_policy_computes(policy: str) -> None:
     track = BackgroundSlowTrack([lambda low: low + 1], device=torch.device('cpu'), policy=policy,
                                 threads=0)
     try:
         track.submit(job(7))
         result, = wait_for_results(track, 1)
-        assert float(result.high) == 8
+        assert result_value(result) == 8
     finally:
         track.close()
 
 
-def test_inline_results_come_after_their_delay_in_stamp_time():
+def test_inline_results_come_after_their_delay_in_stamp_time() -> None:
     track = InlineSlowTrack([lambda low: low * 10], delay_s=150e-9)
     track.submit(job(1))                  # stamp 100, done at 250
     track.submit(job(2))                  # waits …
     track.submit(job(3))                  # … and is replaced; runs from 250 to 400
     assert track.poll(249) == [] and track.busy
     first, = track.poll(250)
-    assert first.job.number == 1 and float(first.high) == 10 and track.busy
+    assert first.job.number == 1 and result_value(first) == 10 and track.busy
     assert track.poll(399) == []
     second, = track.poll(400)
     assert second.job.number == 3 and not track.busy
 
 
-def test_inline_reset_forgets():
+def test_inline_reset_forgets() -> None:
     track = InlineSlowTrack([lambda low: low], delay_s=0.0)
     track.submit(job(1))
     track.reset()

@@ -36,13 +36,14 @@ def random_inputs(seed: int, shape: tuple[int, int, int, int], side: int
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), batch=st.integers(1, 2), channels=st.integers(1, 5),
        height=st.integers(1, 7), width=st.integers(1, 7), side=st.sampled_from([1, 3, 5, 9]))
-def test_equals_the_equation(seed, batch, channels, height, width, side):
+def test_equals_the_equation(
+        seed: int, batch: int, channels: int, height: int, width: int, side: int) -> None:
     features, kernels = random_inputs(seed, (batch, channels, height, width), side)
     result = spatially_variant_convolution(torch.from_numpy(features), torch.from_numpy(kernels))
     np.testing.assert_allclose(result.numpy(), equation(features, kernels), atol=1e-12)
 
 
-def test_channel_chunks_join_without_a_seam():
+def test_channel_chunks_join_without_a_seam() -> None:
     # large enough to be worked on in several chunks of channels
     features, kernels = random_inputs(1, (1, 70, 40, 50), 3)
     result = spatially_variant_convolution(torch.from_numpy(features), torch.from_numpy(kernels))
@@ -50,7 +51,7 @@ def test_channel_chunks_join_without_a_seam():
 
 
 @pytest.mark.parametrize('u, v', [(1, 0), (-1, 0), (0, 1), (0, -1), (4, -3)])
-def test_tap_moves_content_towards_positive_indices(u, v):
+def test_tap_moves_content_towards_positive_indices(u: int, v: int) -> None:
     # The minus signs: all weight on tap (u, v) brings what was at (i - u, j - v) to (i, j).
     features = torch.zeros(1, 1, 11, 11)
     features[0, 0, 5, 5] = 1.0
@@ -61,7 +62,7 @@ def test_tap_moves_content_towards_positive_indices(u, v):
     assert result.sum() == 1.0
 
 
-def test_outside_the_border_is_zero():
+def test_outside_the_border_is_zero() -> None:
     features = torch.ones(1, 1, 4, 4)
     kernels = torch.full((1, 9, 4, 4), 1 / 9)
     result = spatially_variant_convolution(features, kernels)[0, 0]
@@ -71,13 +72,13 @@ def test_outside_the_border_is_zero():
 
 
 @pytest.mark.parametrize('side', [1, 3, 5])
-def test_gradients(side):
+def test_gradients(side: int) -> None:
     features, kernels = random_inputs(2, (2, 3, 4, 5), side)
     inputs = tuple(torch.from_numpy(x).requires_grad_() for x in (features, kernels))
     assert torch.autograd.gradcheck(spatially_variant_convolution, inputs)
 
 
-def test_channels_last_features_give_the_same():
+def test_channels_last_features_give_the_same() -> None:
     features, kernels = (torch.from_numpy(x).float() for x in random_inputs(3, (1, 8, 9, 10), 3))
     expected = spatially_variant_convolution(features, kernels)
     strided = spatially_variant_convolution(
@@ -86,7 +87,7 @@ def test_channels_last_features_give_the_same():
     assert torch.equal(strided, expected)
 
 
-def test_half_precision_sums_in_float32():
+def test_half_precision_sums_in_float32() -> None:
     # 81 equal taps of 1/81 on ones: 16-bit accumulation would be off by more than a rounding
     features = torch.ones(1, 2, 9, 9, dtype=torch.bfloat16)
     kernels = torch.full((1, 81, 9, 9), 1 / 81, dtype=torch.bfloat16)
@@ -97,6 +98,6 @@ def test_half_precision_sums_in_float32():
 
 
 @pytest.mark.parametrize('taps, size', [(4, 5), (8, 5), (9, 6)])
-def test_refuses_shapes_that_do_not_fit(taps, size):
+def test_refuses_shapes_that_do_not_fit(taps: int, size: int) -> None:
     with pytest.raises(ValueError, match='expected'):
         spatially_variant_convolution(torch.ones(1, 1, 5, 5), torch.ones(1, taps, size, size))

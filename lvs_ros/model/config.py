@@ -74,7 +74,8 @@ class ModelConfig:
         for name in ('classes', 'base_width', 'head_channels', 'embed_channels',
                      'adapt_channels', 'deviation_channels', 'deviation_stride'):
             if getattr(self, name) < 1:
-                raise ConfigurationError(f'model {name} is {getattr(self, name)}: expected 1 or more')
+                raise ConfigurationError(
+                    f'model {name} is {getattr(self, name)}: expected 1 or more')
         if self.classes > 255:
             raise ConfigurationError(f'model classes is {self.classes}: expected at most 255, '
                                      'since 255 marks unlabelled pixels')

@@ -25,6 +25,9 @@ from lvs_ros.model.spatially_variant_convolution import spatially_variant_convol
 class SegmentationNetwork(nn.Module):
     """S_l, S_h, classifier, deviation net, kernel predictor and AdaptNet. Keeps no state."""
 
+    mean: torch.Tensor
+    std: torch.Tensor
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config

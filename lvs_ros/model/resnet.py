@@ -6,6 +6,8 @@ He et al., "Deep residual learning", CVPR 2016; dilated as in Yu and Koltun, "Di
 networks", CVPR 2017. Parameter names are torchvision's, so that its weights fit.
 """
 
+from typing import cast
+
 import torch
 from torch import nn
 
@@ -94,9 +96,13 @@ class SplitResNet(nn.Module):
         self.out_channels = channels
         self.expansion = block.expansion
 
+    def stage(self, number: int) -> nn.Sequential:
+        """The residual blocks of stage 1..4."""
+        return cast(nn.Sequential, self.get_submodule(f'layer{number}'))
+
     def blocks(self) -> list[nn.Module]:
         """All residual blocks in order."""
-        return [block for stage in range(1, 5) for block in self.get_submodule(f'layer{stage}')]
+        return [block for number in range(1, 5) for block in self.stage(number)]
 
     def low(self, image: torch.Tensor) -> torch.Tensor:
         """S_l: (B, 3, H, W) normalised → (B, low_channels, H/8, W/8), or H/4 if cut earlier."""

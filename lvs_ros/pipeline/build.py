@@ -111,7 +111,8 @@ def prepare(network: SegmentationNetwork, *, device: torch.device, precision: st
                                  + ', '.join(PRECISIONS))
     network.eval().requires_grad_(False)
     fold_batch_norm(network)
-    return network.to(device, PRECISIONS[precision], memory_format=torch.channels_last)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network.to(device, PRECISIONS[precision])
 
 
 def _check(options: PipelineOptions) -> None:

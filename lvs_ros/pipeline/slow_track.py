@@ -148,7 +148,8 @@ class BackgroundSlowTrack(SlowTrack):
 
     :param pieces: S_h, to be called in order
     :param device: where it runs; on a GPU in a stream of its own, of low priority
-    :param policy: scheduling of the thread, see :func:`~lvs_ros.pipeline.threads.enter_slow_thread`
+    :param policy: scheduling of the thread, see
+        :func:`~lvs_ros.pipeline.threads.enter_slow_thread`
     :param threads: cores it may use; 0 = all
     """
 

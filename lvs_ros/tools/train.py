@@ -65,7 +65,8 @@ def run(args: argparse.Namespace) -> int:
                       seed=args.seed)
     weights = class_weights(real.labels, CLASSES)
     args.out.mkdir(parents=True, exist_ok=True)
-    network = _network(args).to(device, memory_format=torch.channels_last)
+    network = _network(args).to(device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for stage in args.stages:
         index = STAGES.index(stage)
         options = LoopOptions(

@@ -25,7 +25,7 @@ def train_network(network: SegmentationNetwork, sampler: Sampler, weights: torch
     def keep(_module: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
         middle['features'] = output
 
-    hook = network.backbone.get_submodule('layer3')[-1].register_forward_hook(keep)
+    hook = network.backbone.stage(3)[-1].register_forward_hook(keep)
     trained = nn.ModuleList([*network.segmentation_parts(), auxiliary]).train()
     network.dropout.train()
 
