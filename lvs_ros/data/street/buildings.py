@@ -175,11 +175,13 @@ def draw_house(canvas: Canvas, camera: Camera, light: Light, *, side: int, s0: f
         return
     house = make_house(seed, s1 - s0)
     front = side * (x + house.setback)
-    ridge = house.height + house.roof_rise
-    outline = camera.project(front, np.array([0.0, 0.0, ridge, ridge]), np.array([s0, s1, s1, s0]))
-    depth = 9.0
-    end = camera.project(np.array([0, depth, depth, 0.5 * depth, 0]) * side + front,
-                         np.array([0, 0, house.height, ridge, house.height]), s0)
+    eaves, ridge = house.height, house.height + house.roof_rise
+    # One projection: four corners of the wall, two of the ridge, five of the end.
+    points = camera.project(
+        front + side * np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 9.0, 9.0, 4.5, 0.0]),
+        np.array([0.0, 0.0, eaves, eaves, ridge, ridge, 0.0, 0.0, eaves, ridge, eaves]),
+        np.array([s0, s1, s1, s0, s0, s1, s0, s0, s0, s0, s0]))
+    outline, wall_front, end = points[:6], points[:4], points[6:]
     ahead = s0 - camera.pose.s
     show_front, show_end = canvas.visible(outline), ahead > NEAR_M and canvas.visible(end)
     distance = max(0.5 * (s0 + s1) - camera.pose.s, NEAR_M)
@@ -192,8 +194,6 @@ def draw_house(canvas: Canvas, camera: Camera, light: Light, *, side: int, s0: f
                        BUILDING)
     if not show_front:
         return
-    wall_front = camera.project(front, np.array([0.0, 0.0, house.height, house.height]),
-                                np.array([s0, s1, s1, s0]))
     canvas.convex(wall_front, light.tone(house.wall, distance, brightness=bright), WALL_SURFACE)
     layers = house.layers if distance < DETAIL_M else house.layers[:house.far_layers]
     # One projection for all: what lies behind the camera collapses outside the picture.

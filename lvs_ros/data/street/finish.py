@@ -18,6 +18,8 @@ from lvs_ros.data.street.world import FACADE_X_M
 _ONE = 128.0
 """The gain of 1 in the byte map by which the image is multiplied."""
 
+_STEP = 2
+
 
 class Finisher:
     """Makes images of one size; holds nothing but tables.
@@ -31,8 +33,6 @@ class Finisher:
         v = np.linspace(-1.0, 1.0, height, dtype=np.float32)[:, None]
         u = np.linspace(-1.0, 1.0, width, dtype=np.float32)[None, :]
         self._vignette = _ONE * (1.06 - 0.08 * (u * u + v * v) ** 1.3)
-        self._columns = np.arange(width, dtype=np.float32)[None, :]
-        self._rows = np.arange(height, dtype=np.float32)[:, None]
 
     def finish(self, canvas: Canvas, camera: Camera, light: Light, *, seed: int,
                time_s: float) -> np.ndarray:
@@ -59,49 +59,61 @@ class Finisher:
         return tile.take(rows, axis=0).take(columns, axis=1) * amount
 
     def _add_ground(self, gain: np.ndarray, material: np.ndarray, camera: Camera) -> None:
-        # The camera is that of the canvas, so rows and columns are converted to its pixels.
         top = min(max(int(camera.horizon / 2.0) + 3, 0), self.height)
-        if top >= self.height:
+        if self.height - top < _STEP:
             return
-        rows = camera.ground_rows(2.0 * self._rows[top:] + 0.5)
+        columns, rows = self._sampled(0, self.width), self._sampled(top, self.height)
+        depth = camera.ground_rows(rows[:, None])
         # The modulus before the cast: far along the road float32 is too coarse.
-        along = ((rows + camera.pose.s) * noise.TILE_SCALE % noise.TILE).astype(np.float32)
-        z = rows.astype(np.float32)
-        shift = (camera.pose.x - camera.bend(rows)).astype(np.float32)
-        x = (2.0 * self._columns + np.float32(0.5 - camera.centre_u)) \
-            * (z / np.float32(camera.focal)) + shift
-        map_x = x * np.float32(noise.TILE_SCALE)
-        map_y = np.broadcast_to(along, x.shape)
-        fade = np.minimum(1.0, (9.0 / z) ** 0.8)
-        part = material[top:]
-        values = cv2.remap(noise.grounds(), map_x, map_y, cv2.INTER_LINEAR,
+        along = ((depth + camera.pose.s) * noise.TILE_SCALE % noise.TILE).astype(np.float32)
+        z = depth.astype(np.float32)
+        shift = (camera.pose.x - camera.bend(depth)).astype(np.float32)
+        x = (columns[None, :] - np.float32(camera.centre_u)) * (z / np.float32(camera.focal)) \
+            + shift
+        values = cv2.remap(noise.grounds(), x * np.float32(noise.TILE_SCALE),
+                           np.broadcast_to(along, x.shape), cv2.INTER_LINEAR,
                            borderMode=cv2.BORDER_WRAP)
-        gain[top:] += fade * np.where(part == GROUND_MATERIAL, 9.0 * values[..., 0],
-                                      (10.0 * (part == SLAB_MATERIAL)) * values[..., 1])
+        values *= (9.5 * np.minimum(1.0, (9.0 / z) ** 0.8))[..., None]
+        asphalt, slabs = cv2.split(cv2.resize(values, (self.width, self.height - top)))
+        part = material[top:]
+        gain[top:] += np.where(part == GROUND_MATERIAL, asphalt, (part == SLAB_MATERIAL) * slabs)
 
     def _add_walls(self, gain: np.ndarray, material: np.ndarray, camera: Camera) -> None:
         bottom = min(self.height, int(camera.horizon / 2.0
                                       + 0.2 * camera.focal * camera.pose.height / FACADE_X_M) + 1)
-        if bottom <= 0:
-            return
-        samples = np.geomspace(200.0, 1.0, 160)
-        middle = min(max(int(camera.project(0.0, 0.0, camera.pose.s + 120.0)[0] / 2.0), 0),
+        middle = min(max(int(camera.project_point(0.0, 0.0, camera.pose.s + 120.0)[0] / 2.0), 0),
                      self.width)
-        for side, columns in ((-1, slice(0, middle)), (1, slice(middle, self.width))):
-            u = camera.project(side * FACADE_X_M, 0.0, camera.pose.s + samples)[:, 0] * side
-            wanted = (2.0 * self._columns[0, columns] + 0.5) * side
-            if not len(wanted):
-                continue
-            distance = np.interp(wanted, np.maximum.accumulate(u), samples)[None, :]
-            z = distance.astype(np.float32)
-            y = np.float32(camera.pose.height) \
-                - (2.0 * self._rows[:bottom] + np.float32(0.5 - camera.horizon)) \
-                * (z / np.float32(camera.focal))
-            along = (distance + camera.pose.s) * noise.TILE_SCALE % noise.TILE
-            map_x = np.broadcast_to(along.astype(np.float32), y.shape)
-            map_y = y * np.float32(noise.TILE_SCALE)
-            values = cv2.remap(noise.bricks(), map_x, map_y, cv2.INTER_LINEAR,
-                               borderMode=cv2.BORDER_WRAP)
-            fade = np.minimum(1.0, (18.0 / z) ** 0.7)
-            gain[:bottom, columns] += values * (10.0 * fade) \
-                * (material[:bottom, columns] == WALL_MATERIAL)
+        for side, left, right in ((-1, 0, middle), (1, middle, self.width)):
+            if min(bottom, right - left) >= _STEP:
+                texture = self._wall(side, left, right, bottom, camera)
+                gain[:bottom, left:right] += texture \
+                    * (material[:bottom, left:right] == WALL_MATERIAL)
+
+    def _wall(self, side: int, left: int, right: int, bottom: int, camera: Camera) -> np.ndarray:
+        """Return the texture of the plane of the fronts, (bottom, right - left) float32."""
+        samples = np.geomspace(200.0, 1.0, 160)
+        u = camera.project(side * FACADE_X_M, 0.0, camera.pose.s + samples)[:, 0] * side
+        wanted = self._sampled(left, right) * side
+        distance = np.interp(wanted, np.maximum.accumulate(u), samples)[None, :]
+        z = distance.astype(np.float32)
+        rows = self._sampled(0, bottom)[:, None]
+        y = np.float32(camera.pose.height) \
+            - (rows - np.float32(camera.horizon)) * (z / np.float32(camera.focal))
+        along = (distance + camera.pose.s) * noise.TILE_SCALE % noise.TILE
+        values = cv2.remap(noise.bricks(), np.broadcast_to(along.astype(np.float32), y.shape),
+                           y * np.float32(noise.TILE_SCALE), cv2.INTER_LINEAR,
+                           borderMode=cv2.BORDER_WRAP)
+        values *= 10.0 * np.minimum(1.0, (18.0 / z) ** 0.7)
+        return cv2.resize(values, (right - left, bottom))
+
+    def _sampled(self, start: int, end: int) -> np.ndarray:
+        """Return the canvas coordinates, float32, at which a stretch of pixels is sampled.
+
+        Textures are looked up at every other pixel: nearer than 4 m those are closer together
+        than the pixels of the tile, farther off the texture has faded.
+        """
+        count = (end - start) // _STEP
+        size = (end - start) / count
+        centres = start + (np.arange(count, dtype=np.float32) + 0.5) * np.float32(size) - 0.5
+        # The camera is that of the canvas, which has two pixels for one of the image.
+        return (2.0 * centres + 0.5).astype(np.float32)

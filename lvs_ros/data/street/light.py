@@ -37,7 +37,7 @@ class Light:
 
         :param colour: the surface's own RGB, 0..255.
         """
-        clear = math.exp(-max(distance_m, 0.0) / self.haze_length_m)
+        clear = self.clearness(distance_m)
         gain = self.exposure * brightness * clear
         fog = 1.0 - clear
         red, green, blue = colour
@@ -45,6 +45,10 @@ class Light:
         return (min(255, int(red * tint[0] * gain + haze[0] * fog)),
                 min(255, int(green * tint[1] * gain + haze[1] * fog)),
                 min(255, int(blue * tint[2] * gain + haze[2] * fog)))
+
+    def clearness(self, distance_m: float) -> float:
+        """Return the part of a colour that comes through the haze, 0..1."""
+        return math.exp(-max(distance_m, 0.0) / self.haze_length_m)
 
     def facade_brightness(self, side: int) -> float:
         """Return the brightness of the houses on the left (-1) or right (1)."""

@@ -128,7 +128,7 @@ def _shades(colour: tuple[int, int, int], wood: tuple[int, int, int]) -> np.ndar
 def _lookup(light: Light, colour: tuple[int, int, int], wood: tuple[int, int, int],
             brightness: float, distance_m: int) -> np.ndarray:
     """Return the packed colours of a sprite's shades in the haze of whole metres."""
-    clear = math.exp(-distance_m / light.haze_length_m)
+    clear = light.clearness(distance_m)
     gain = light.exposure * brightness * clear * np.array(light.tint, np.float32)
     colours = _shades(colour, wood) * gain + (1.0 - clear) * np.array(light.haze, np.float32)
     return packed_colours(np.clip(colours, 0, 255).astype(np.uint8), TREE)

@@ -16,6 +16,7 @@ from lvs_ros.data.street.camera import NEAR_M, Camera
 from lvs_ros.data.street.light import Light
 from lvs_ros.data.street.painter import Canvas, Colour, fixed_point
 from lvs_ros.data.street.surfaces import CAR, ROAD_SURFACE
+from lvs_ros.data.street.upright import Upright
 
 _PAINTS = ((28, 28, 32), (60, 62, 66), (150, 152, 156), (186, 188, 190), (96, 18, 22),
            (24, 34, 76), (110, 126, 146), (36, 60, 48), (205, 204, 200), (70, 72, 92),
@@ -38,6 +39,10 @@ _BUS = ((0.0, .35, 1.3, 2.8, .96), (.01, .3, 1.3, 3.0, .97), (.99, .3, 1.3, 3.0,
         (1.0, .4, 1.3, 2.9, .96))
 
 
+_ANGLES = np.linspace(0.0, 2.0 * np.pi, 14, endpoint=False)
+_SINES, _COSINES = np.sin(_ANGLES), np.cos(_ANGLES)
+
+
 @dataclasses.dataclass(frozen=True)
 class Vehicle:
     """The look of one vehicle; lengths in metres."""
@@ -45,6 +50,8 @@ class Vehicle:
     length: float
     width: float
     stations: np.ndarray
+    offsets: np.ndarray
+    """(stations, 6, 3): x, y, s of the edges, from the middle of the front bumper."""
     paint: tuple[float, float, float]
     is_cab: bool
     """Whether only the foremost side window is glass, as in a van."""
@@ -67,7 +74,16 @@ def make_vehicle(seed: int, *, big: bool = True) -> Vehicle:
     gain = draw.uniform(0.8, 1.15)
     stations = np.array(shape)
     stations[:, 1:4] *= draw.uniform(0.97, 1.06)
-    return Vehicle(length=length * stretch, width=width, stations=stations,
+    length *= stretch
+    offsets = np.empty((len(stations), 6, 3))
+    across = np.ones((len(stations), 6))
+    across[:, [0, 3]] = 0.97
+    across[:, [2, 5]] = stations[:, 4:5]
+    across[:, :3] *= -1.0
+    offsets[..., 0] = 0.5 * width * across
+    offsets[..., 1] = stations[:, [1, 2, 3, 1, 2, 3]]
+    offsets[..., 2] = stations[:, :1] * length
+    return Vehicle(length=length, width=width, stations=stations, offsets=offsets,
                    paint=tuple(part * gain for part in paint),  # type: ignore[arg-type]
                    is_cab=kind == 'van', wheel=0.46 if kind == 'bus' else 0.31)
 
@@ -84,22 +100,17 @@ def draw_vehicle(canvas: Canvas, camera: Camera, light: Light, *, vehicle: Vehic
     if distance + vehicle.length < NEAR_M:
         return
     half = 0.5 * vehicle.width
-    stations = vehicle.stations
-    part = 1.0 - stations[:, 0] if direction > 0 else stations[:, 0]
-    if direction > 0:
-        stations, part = stations[::-1], part[::-1]
-    along = s + part * vehicle.length
     box = camera.project(x + np.array([-half, half, -half, half]), np.array([0.0, 3.0, 0.0, 3.0]),
                          s + np.array([0.0, 0.0, vehicle.length, vehicle.length]))
     if not canvas.visible(box):
         return
     _draw_shadow(canvas, camera, light, x, half, s, vehicle.length)
+    stations, offsets = vehicle.stations, vehicle.offsets
+    if direction > 0:
+        stations, offsets = stations[::-1], offsets[::-1] * (1.0, 1.0, -1.0) \
+            + (0.0, 0.0, vehicle.length)
     # Rows: stations from near to far; columns: lower, waist, upper edge; left and right.
-    across = np.ones((len(stations), 6))
-    across[:, [0, 3]] = 0.97
-    across[:, [2, 5]] = stations[:, 4:5]
-    across[:, :3] *= -1.0
-    rows = camera.project(x + half * across, stations[:, [1, 2, 3, 1, 2, 3]], along[:, None])
+    rows = camera.project(x + offsets[..., 0], offsets[..., 1], s + offsets[..., 2])
     if distance > _SIMPLE_M:
         _draw_far(canvas, light, vehicle, rows, distance, direction)
         return
@@ -189,7 +200,6 @@ def _draw_wheels(canvas: Canvas, camera: Camera, light: Light, vehicle: Vehicle,
                  half: float, s: float, distance: float) -> None:
     if distance > 70.0:
         return
-    angle = np.linspace(0.0, 2.0 * np.pi, 14, endpoint=False)
     for sign in (-1.0, 1.0):
         if (camera.pose.x - x) * sign < half:
             # Seen from behind, only the tyre's tread shows below the body.
@@ -202,10 +212,10 @@ def _draw_wheels(canvas: Canvas, camera: Camera, light: Light, vehicle: Vehicle,
             centre = s + part * vehicle.length
             if centre - camera.pose.s < 1.0:
                 continue
-            for radius, colour in ((vehicle.wheel, (16, 16, 18)),
-                                   (0.6 * vehicle.wheel, (92, 94, 98))):
-                rim = camera.project(x + sign * half, vehicle.wheel + radius * np.sin(angle),
-                                     centre + radius * np.cos(angle))
+            radius = vehicle.wheel * np.array([[1.0], [0.6]])
+            rims = camera.project(x + sign * half, vehicle.wheel + radius * _SINES,
+                                  centre + radius * _COSINES)
+            for rim, colour in zip(rims, ((16, 16, 18), (92, 94, 98))):
                 canvas.convex(rim, light.tone(colour, distance, brightness=0.8), CAR)
 
 
@@ -219,10 +229,11 @@ def _draw_end(canvas: Canvas, camera: Camera, light: Light, vehicle: Vehicle, ro
     if distance > 90.0:
         return
 
+    end = Upright(canvas, camera, light, x=x, y=0.0, s=s)
+
     def box(x0: float, x1: float, y0: float, y1: float, colour: Sequence[float],
             brightness: float = 1.0) -> None:
-        corners = camera.project(x + np.array([x0, x1, x1, x0]), np.array([y0, y0, y1, y1]), s)
-        canvas.convex(corners, light.tone(colour, distance, brightness=brightness), CAR)
+        end.box(x0, x1, y0, y1, colour, CAR, brightness)
 
     box(-half * 0.94, half * 0.94, low, low + 0.16, (34, 34, 36))
     if top > waist + 0.4:
