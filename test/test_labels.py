@@ -1,0 +1,85 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Label sets and the metrics on them."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+from lvs_ros.data.metrics import ConfusionMatrix
+from lvs_ros.errors import LabelSetError
+from lvs_ros.labels import LabelSet, load_label_set
+
+
+def test_cityscapes_has_the_official_train_ids_and_colours() -> None:
+    # from the published table (labels.py of cityscapesScripts)
+    cityscapes = load_label_set('cityscapes')
+    assert len(cityscapes) == 19
+    for train_id, name, colour in ((0, 'road', (128, 64, 128)), (5, 'pole', (153, 153, 153)),
+                                   (8, 'vegetation', (107, 142, 35)),
+                                   (11, 'person', (220, 20, 60)), (13, 'car', (0, 0, 142)), (18, 'bicycle', (119, 11, 32))):
+        assert cityscapes.names[train_id] == name and cityscapes.colours[train_id] == colour
+
+
+def test_camvid_is_in_the_order_of_its_ids() -> None:
+    assert load_label_set('camvid').names == (
+        'sky', 'building', 'pole', 'road', 'pavement', 'tree', 'sign', 'fence', 'car',
+        'pedestrian', 'bicyclist')
+
+
+def test_colourise_and_overlay() -> None:
+    labels = LabelSet('two', ('a', 'b'), ((200, 0, 100), (0, 50, 0)))
+    mask = np.array([[0, 1, 255]], np.uint8)
+    assert labels.colourise(mask).tolist() == [[[200, 0, 100], [0, 50, 0], [0, 0, 0]]]
+    image = np.full((1, 3, 3), 100, np.uint8)
+    # half of each; where there is no label, the image as it was
+    assert labels.overlay(image, mask).tolist() == [[[150, 50, 100], [50, 75, 50],
+                                                     [100, 100, 100]]]
+    assert labels.overlay(image, mask, alpha=0.0).tolist() == image.tolist()
+
+
+def test_own_label_set(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / 'own.yaml'
+    path.write_text('name: own\nclasses:\n  - {name: lane, colour: [1, 2, 3]}\n')
+    assert load_label_set(str(path)) == LabelSet('own', ('lane',), ((1, 2, 3),))
+
+
+@pytest.mark.parametrize('text', [
+    '', 'name: x', 'name: x\nclasses: [{name: a}]', 'name: x\nclasses: []', '{[',
+    'name: x\nclasses: [{name: a, colour: [1, 2]}]',
+    'name: x\nclasses: [{name: a, colour: [1, 2, 300]}]'])
+def test_malformed_label_set_is_refused_with_its_file(tmp_path: pathlib.Path, text: str) -> None:
+    path = tmp_path / 'own.yaml'
+    path.write_text(text)
+    with pytest.raises(LabelSetError, match='own.yaml.*'):
+        load_label_set(str(path))
+
+
+def test_unknown_label_set_lists_the_known_ones() -> None:
+    with pytest.raises(LabelSetError, match='camvid, cityscapes'):
+        load_label_set('mars')
+
+
+def test_iou_by_hand() -> None:
+    confusion = ConfusionMatrix(3)
+    labels = np.array([[0, 0, 1, 1, 255]], np.uint8)
+    confusion.add(labels, np.array([[0, 1, 1, 1, 2]], np.uint8))
+    # class 0: 1 of 2 (one taken for 1); class 1: 2 of 3; class 2 never occurs
+    np.testing.assert_allclose(confusion.iou(), [1 / 2, 2 / 3, np.nan])
+    assert confusion.miou() == pytest.approx((1 / 2 + 2 / 3) / 2)
+    assert confusion.pixel_accuracy() == pytest.approx(3 / 4)
+    confusion.add(np.array([[2]], np.uint8), np.array([[0]], np.uint8))
+    np.testing.assert_allclose(confusion.iou(), [1 / 3, 2 / 3, 0])
+
+
+def test_iou_of_nothing_is_nan() -> None:
+    assert np.isnan(ConfusionMatrix(2).miou())
+
+
+def test_masks_that_do_not_fit_are_refused() -> None:
+    confusion = ConfusionMatrix(2)
+    with pytest.raises(ValueError, match='one shape'):
+        confusion.add(np.zeros((2, 2), np.uint8), np.zeros((2, 3), np.uint8))
+    with pytest.raises(ValueError, match='class id 2'):
+        confusion.add(np.zeros((1, 1), np.uint8), np.full((1, 1), 2, np.uint8))

@@ -1,0 +1,214 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Training: augmentation by its properties, the losses by hand, and a run of all stages."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+import torch
+
+from lvs_ros.model import load_network, read_notes
+from lvs_ros.tools.cli import main
+from lvs_ros.training.augment import grid_of, look, pixel_points, random_views, CropRange
+from lvs_ros.training.frames import FramePool
+from lvs_ros.training.loop import LoopOptions, fit
+from lvs_ros.training.losses import class_weights, cross_entropy, distillation, soft_jaccard
+from lvs_ros.training.motion import Motion, random_motion
+from lvs_ros.training.sampling import Sampler
+from test_camvid import write
+
+CPU = torch.device('cpu')
+IDENTITY = torch.eye(2, 3)[None]
+
+
+def picture(height: int = 8, width: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
+    random = np.random.default_rng(0)
+    image = torch.from_numpy(random.integers(0, 256, (1, 3, height, width))).float()
+    labels = torch.from_numpy(random.integers(0, 11, (1, height, width)).astype(np.uint8))
+    return image, labels
+
+
+def test_the_identity_view_changes_nothing() -> None:
+    image, labels = picture()
+    seen, ids = look(image, labels, grid_of(IDENTITY, pixel_points(1, 8, 12, CPU)))
+    torch.testing.assert_close(seen, image, atol=1e-3, rtol=0)
+    assert (ids == labels).all()
+
+
+def test_a_shifted_view_is_unlabelled_outside_the_frame() -> None:
+    image, labels = picture()
+    view = IDENTITY.clone()
+    view[0, 0, 2] = 2 * 5 / 12        # five pixels to the right
+    seen, ids = look(image, labels, grid_of(view, pixel_points(1, 8, 12, CPU)))
+    assert (ids[0, :, :7] == labels[0, :, 5:]).all()
+    assert (ids[0, :, 7:] == 255).all()
+    torch.testing.assert_close(seen[..., :7], image[..., 5:], atol=1e-3, rtol=0)
+
+
+def test_views_keep_the_shape_of_things() -> None:
+    # In pixels, a view is a similarity: its columns are orthogonal and equally long.
+    for view in random_views(20, 90, 120, CPU, CropRange()):
+        matrix = view[:, :2] * torch.tensor([[120.], [90.]]) / torch.tensor([[120., 90.]])
+        gram = matrix.T @ matrix
+        assert gram[0, 1].abs() < 1e-4
+        assert gram[0, 0] == pytest.approx(float(gram[1, 1]), rel=1e-4)
+
+
+def test_labels_move_with_the_picture() -> None:
+    # a picture whose brightness is its label: after any view and motion they still agree
+    labels = torch.arange(4).repeat_interleave(16)[None, None].expand(1, 48, 64).to(torch.uint8)
+    image = labels.float()[:, None].expand(1, 3, 48, 64) * 50
+    points = pixel_points(1, 48, 64, CPU)
+    torch.manual_seed(0)
+    for view in random_views(10, 48, 64, CPU, CropRange()):
+        seen, ids = look(image, labels, grid_of(view[None], points))
+        flat = ids != 255
+        # edges are interpolated in the picture and sharp in the labels
+        agree = (seen[:, 0][flat] / 50 - ids[flat]).abs() < 0.51
+        assert agree.float().mean() > 0.97
+
+
+def test_motion_grows_out_of_its_focus() -> None:
+    points = pixel_points(1, 9, 9, CPU)
+    still = Motion(growth=torch.full((1, 9, 9), 0.5), focus=torch.zeros(1, 1, 1, 2),
+                   shift=torch.zeros(1, 1, 1, 2), roll=torch.zeros(1, 1, 1))
+    torch.testing.assert_close(still.back(points, 0.0), points)
+    torch.testing.assert_close(still.back(points, 1.0), points * 1.5)
+    torch.testing.assert_close(still.back(points, 0.5), points * 1.25)
+
+
+def test_random_motions_reach_from_rest_to_fast() -> None:
+    torch.manual_seed(0)
+    motion = random_motion(torch.zeros(64, 16, 16, dtype=torch.int64))
+    points = pixel_points(64, 16, 16, CPU)
+    moved = (motion.back(points, 1.0) - points).norm(dim=-1).mean((1, 2))
+    assert moved.min() < 0.02 and 0.1 < moved.max() < 1.0
+
+
+def test_cross_entropy_by_hand() -> None:
+    logits = torch.tensor([[[[0.0, 2.0, 5.0]], [[1.0, 0.0, 5.0]]]])
+    labels = torch.tensor([[[0, 1, 255]]])
+    weights = torch.tensor([1.0, 3.0])
+    first, second = np.log(1 + np.e), np.log(1 + np.e ** 2)
+    expected = (first + 3 * second) / 4
+    assert float(cross_entropy(logits, labels, weights)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_soft_jaccard_of_a_certain_answer() -> None:
+    labels = torch.tensor([[[0] * 500 + [1] * 500]])
+    right = torch.stack([(labels == 0), (labels == 1)], 1).float() * 100
+    assert float(soft_jaccard(right, labels)) == pytest.approx(0.0, abs=1e-3)
+    assert float(soft_jaccard(right.flip(1), labels)) == pytest.approx(1.0, abs=2e-3)
+
+
+def test_distillation_is_zero_only_for_the_teacher() -> None:
+    teacher = torch.randn(2, 5, 3, 3)
+    assert float(distillation(teacher + 7, teacher)) == pytest.approx(0, abs=1e-6)
+    assert float(distillation(-teacher, teacher)) > 0.1
+
+
+def test_rare_classes_weigh_more() -> None:
+    labels = torch.tensor([0] * 900 + [1] * 100 + [255] * 50, dtype=torch.uint8)
+    weights = class_weights(labels, 2)
+    assert float(weights[1] / weights[0]) == pytest.approx(3.0, rel=1e-4)    # sqrt(900 / 100)
+
+
+def test_earlier_frames_stay_within_the_clip() -> None:
+    pool = FramePool(torch.zeros(5, 1, 1, 3), torch.zeros(5, 1, 1), ('a', 'a', 'b', 'b', 'b'),
+                     (0.0, 0.1, 0.0, 0.1, 0.2))
+    assert list(pool.earlier(4, longest_s=1.0)) == [2, 3]
+    assert list(pool.earlier(4, longest_s=0.1)) == [3]
+    assert list(pool.earlier(2, longest_s=1.0)) == []
+
+
+def test_clips_end_with_their_labelled_frame() -> None:
+    labels = torch.arange(4).repeat_interleave(16)[None, None].expand(3, 48, 64)
+    images = (labels * 60)[..., None].expand(3, 48, 64, 3).to(torch.uint8)
+    pool = FramePool(images, labels.to(torch.uint8), ('a', 'a', 'b'), (0.0, 1.0, 0.0))
+    sampler = Sampler(pool, None, street_share=0.5, crop=(32, 40), seed=0)
+    clip = sampler.clip(4)
+    assert [tuple(image.shape) for image in clip.images] == [(4, 3, 32, 40)] * 3
+    assert clip.labels.shape == (4, 32, 40)
+
+
+def test_an_interrupted_stage_goes_on_where_it_was(tmp_path: pathlib.Path) -> None:
+    calls = []
+
+    def train(steps: int) -> torch.Tensor:
+        torch.manual_seed(0)
+        model = torch.nn.Linear(1, 1)
+
+        def losses() -> dict[str, torch.Tensor]:
+            calls.append(1)
+            return {'square': model.weight.square().sum()}
+
+        fit('stage', model, losses, LoopOptions(steps=steps, batch_size=1, learning_rate=0.1,
+                                                folder=tmp_path))
+        return model.weight
+
+    train(30)
+    assert len(calls) == 30
+    train(50)
+    assert len(calls) == 50
+    weight = train(50)              # nothing is left to do; the result is there again
+    assert len(calls) == 50 and weight.abs() < 1
+    assert json.loads((tmp_path / 'stage.jsonl').read_text().split('\n')[0])['step'] == 20
+
+
+def test_a_broken_checkpoint_is_named(tmp_path: pathlib.Path,
+                                      capsys: pytest.CaptureFixture[str]) -> None:
+    small_data(tmp_path)
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out' / 'network.checkpoint.pt').write_bytes(b'broken')
+    assert train_command(tmp_path, '--stages', 'network') == 2
+    assert 'network.checkpoint.pt: not a checkpoint' in capsys.readouterr().err
+
+
+def small_data(folder: pathlib.Path) -> None:
+    (folder / 'data').mkdir()
+    for index in range(4):
+        labels = np.zeros((48, 64), np.uint8)
+        labels[24:] = 3
+        write(folder / 'data', f'A_{index * 30:05d}', labels, (64, 48))
+
+
+def train_command(folder: pathlib.Path, *more: str) -> int:
+    return main(['train', '--camvid', str(folder / 'data'), '--out', str(folder / 'out'),
+                 '--variant', 'tiny', '--steps', '3', '3', '3', '--batch-size', '2',
+                 '--crop', '32', '48', '--street-clips', '2', '--street-frames', '3',
+                 '--device', 'cpu', *more])
+
+
+def test_all_stages_train_what_they_should_and_nothing_else(tmp_path: pathlib.Path) -> None:
+    small_data(tmp_path)
+    path = tmp_path / 'out' / 'model.safetensors'
+
+    def weights_after(stage: str) -> dict[str, torch.Tensor]:
+        init = [] if stage == 'network' else ['--init', str(path)]
+        assert train_command(tmp_path, '--stages', stage, *init) == 0
+        assert read_notes(path)['last_stage'] == stage
+        return load_network(path).state_dict()
+
+    after = {stage: weights_after(stage) for stage in ('network', 'propagation', 'deviation')}
+
+    def changed(first: str, second: str) -> set[str]:
+        return {name.split('.')[0] for name, value in after[first].items()
+                if not torch.equal(value, after[second][name])}
+
+    assert changed('network', 'propagation') == {'kernel_predictor', 'adapt_net'}
+    assert changed('propagation', 'deviation') == {'deviation_net'}
+
+
+def test_evaluate_prints_a_row_for_each_schedule(
+        tmp_path: pathlib.Path, tiny_model: pathlib.Path,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    small_data(tmp_path)
+    out = tmp_path / 'rows.json'
+    assert main(['evaluate', '--camvid', str(tmp_path / 'data'), '--model', str(tiny_model),
+                 '--device', 'cpu', '--json', str(out)]) == 0
+    rows = json.loads(out.read_text())['rows']
+    assert [row['name'] for row in rows] == ['every_frame', 'low_latency']
+    assert rows[0]['key_rate'] == 1.0 and 0 <= rows[0]['miou'] <= 1
+    assert 'every_frame' in capsys.readouterr().out
