@@ -196,7 +196,7 @@ class BackgroundSlowTrack(SlowTrack):
             self._waiting = self._running = None
             self._finished.clear()
 
-    def close(self, timeout_s: float = 5.0) -> None:
+    def close(self, timeout_s: float = 2.0) -> None:
         """Stop the worker; returns at the latest after ``timeout_s``."""
         self.reset()
         with self._condition:
