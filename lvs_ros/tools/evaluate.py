@@ -30,12 +30,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--threshold', type=float, default=PipelineOptions.threshold,
                         help='deviation above which a frame becomes a key frame '
                              '(default: %(default)s)')
-    parser.add_argument('--fixed-interval', type=int, default=PipelineOptions.fixed_interval)
+    parser.add_argument('--fixed-interval', type=int, default=PipelineOptions.fixed_interval,
+                        help='frames from key frame to key frame of the fixed schedule '
+                             '(default: %(default)s)')
     parser.add_argument('--slow-delay-s', type=float, default=PipelineOptions.slow_delay_s,
                         help='simulated duration of S_h, seconds of stamp time '
                              '(default: %(default)s)')
-    parser.add_argument('--device', default=PipelineOptions.device)
-    parser.add_argument('--precision', default=PipelineOptions.precision)
+    parser.add_argument('--device', default=PipelineOptions.device,
+                        help='auto, cpu, cuda:0, … (default: %(default)s)')
+    parser.add_argument('--precision', default=PipelineOptions.precision,
+                        help='auto, float32, float16 or bfloat16 (default: %(default)s)')
     parser.add_argument('--json', type=pathlib.Path, metavar='FILE',
                         help='also write the rows to this file')
 

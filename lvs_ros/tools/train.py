@@ -11,6 +11,7 @@ import torch
 from lvs_ros.data.camvid import CLASSES
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import VARIANTS, SegmentationNetwork, load_network, save_network
+from lvs_ros.pipeline.build import choose_device
 from lvs_ros.training.frames import FramePool, camvid_frames, street_frames
 from lvs_ros.training.loop import LoopOptions
 from lvs_ros.training.losses import class_weights
@@ -40,8 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--minutes', nargs=3, type=float, default=[0, 0, 0],
                         metavar=('N', 'P', 'D'), help='time limits of the three stages, '
                         '0 = none (default: none); the learning rate reaches zero in time')
-    parser.add_argument('--batch-size', type=int, default=16)
-    parser.add_argument('--learning-rate', type=float, default=1.5e-3)
+    parser.add_argument('--batch-size', type=int, default=16,
+                        help='frames, or clips, a step (default: %(default)s)')
+    parser.add_argument('--learning-rate', type=float, default=1.5e-3,
+                        help='at its highest (default: %(default)s)')
     parser.add_argument('--crop', nargs=2, type=int, default=[360, 480],
                         metavar=('H', 'W'), help='size of the training crops (default: 360 480)')
     parser.add_argument('--street-clips', type=int, default=40,
@@ -51,15 +54,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='frames of each of these clips, at 15 Hz (default: %(default)s)')
     parser.add_argument('--street-share', type=float, default=0.2,
                         help='share of the street in the batches (default: %(default)s)')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--device', default='auto',
+                        help='auto, cpu, cuda:0, … (default: auto, a GPU if there is one)')
+    parser.add_argument('--seed', type=int, default=0,
+                        help='of weights, batches and streets (default: %(default)s)')
 
 
 def run(args: argparse.Namespace) -> int:
     """Train and write ``model.safetensors`` after each stage."""
     torch.manual_seed(args.seed)
     torch.backends.cudnn.benchmark = True
-    device = _device(args.device)
+    _check(args)
+    device = choose_device(args.device)
     real, street = _frames(args, device)
     sampler = Sampler(real, street, street_share=args.street_share, crop=tuple(args.crop),
                       seed=args.seed)
@@ -83,11 +89,16 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _device(name: str) -> torch.device:
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigurationError(f'device {name!r} cannot be used: {error}') from error
+def _check(args: argparse.Namespace) -> None:
+    for name in ('batch_size', 'street_frames', 'learning_rate'):
+        if not getattr(args, name) > 0:
+            raise ConfigurationError(f'--{name.replace("_", "-")} is {getattr(args, name)}: '
+                                     'expected more than 0')
+    if args.street_clips < 0 or not 0 <= args.street_share <= 1:
+        raise ConfigurationError('--street-clips must not be negative, and --street-share must '
+                                 'lie between 0 and 1')
+    if min(args.crop) < 32:
+        raise ConfigurationError(f'--crop is {args.crop}: expected at least 32 pixels each')
 
 
 def _frames(args: argparse.Namespace, device: torch.device
