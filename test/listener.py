@@ -47,12 +47,12 @@ class Listener:
                 f'{len(self.received[topic])} of {count} messages came on {topic}')
             return list(self.received[topic])
 
-    def wait_until(self, topic: str, matches: Callable[[Any], bool]) -> None:
-        """Return once a message of a topic has come that matches."""
+    def wait_until(self, topic: str, matches: Callable[[Any], bool], *,
+                   timeout_s: float = TIMEOUT_S) -> bool:
+        """Wait for a message of a topic that matches; return whether it has come."""
         with self._changed:
-            assert self._changed.wait_for(
-                lambda: any(map(matches, self.received[topic])), timeout=TIMEOUT_S), (
-                f'{len(self.received[topic])} messages came on {topic}, not the one waited for')
+            return self._changed.wait_for(
+                lambda: any(map(matches, self.received[topic])), timeout=timeout_s)
 
     def close(self) -> None:
         self._executor.shutdown()

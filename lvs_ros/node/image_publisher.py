@@ -30,6 +30,9 @@ _POLL_S = 0.02
 # is lost to a best effort subscriber.
 _SETTLE_S = 0.5
 _ACKNOWLEDGE_S = 2.0
+# A best effort subscriber acknowledges nothing, and what it has not fetched yet lies in this
+# process's shared memory.
+_LINGER_S = 0.5
 
 
 class ImagePublisher:
@@ -101,11 +104,15 @@ class ImagePublisher:
             time.sleep(_POLL_S)
         time.sleep(_SETTLE_S)
 
+    def flush(self) -> None:
+        """Give what was published the time to arrive."""
+        if self._reliable:
+            self._images.wait_for_all_acked(Duration(seconds=_ACKNOWLEDGE_S))
+        time.sleep(_LINGER_S)
+
     def close(self) -> None:
-        """Let what was published arrive, then take the node down."""
+        """Take the node down; images on their way are lost: see :meth:`flush`."""
         if self._context.ok():
-            if self._reliable:
-                self._images.wait_for_all_acked(Duration(seconds=_ACKNOWLEDGE_S))
             self._node.destroy_node()
             self._context.shutdown()
 

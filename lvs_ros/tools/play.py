@@ -96,6 +96,7 @@ def run(args: argparse.Namespace) -> int:
         report = PlaybackReport()
         try:
             _play(frames, publisher, report, args)
+            publisher.flush()
         except KeyboardInterrupt:
             if not args.loop:  # which has no other end
                 raise
