@@ -198,7 +198,10 @@ def children_of(demo: subprocess.Popen, domain_id: int, *, count: int) -> list[p
     """Wait until the demo has started its processes."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline and demo.poll() is None:
-        found = [process for process in processes_in(domain_id) if process.pid != demo.pid]
+        # A process that has just been forked still has the demo's own command line.
+        own = psutil.Process(demo.pid).cmdline()
+        found = [process for process in processes_in(domain_id)
+                 if process.pid != demo.pid and process.cmdline() != own]
         if len(found) == count:
             return found
         time.sleep(0.05)
