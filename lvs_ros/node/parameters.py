@@ -98,11 +98,11 @@ _ABOUT_PIPELINE = {
         'CPU threads of the network that runs on every frame; 0 = all cores.',
         minimum=0, maximum=1024),
     'slow_threads': About(
-        'CPU threads of the accurate network in the background; 0 = all cores.',
+        'CPU threads of the accurate network in the background; 0 = half of the cores.',
         minimum=0, maximum=1024),
     'slow_policy': About(
-        'How the background network competes for the CPU: idle (only what is left over), nice, '
-        'normal.', choices=('idle', 'nice', 'normal')),
+        'How the background network competes for the CPU: nice (yields to the frames), idle (only '
+        'what is left over), normal.', choices=('nice', 'idle', 'normal')),
     'slow_track': About(
         'Where the accurate network runs: background, or inline (in turn, with a simulated delay: '
         'reproducible, for tests).', choices=('background', 'inline')),

@@ -33,7 +33,7 @@ class PipelineOptions:
     :param inference_size: (width, height) the network runs at; (0, 0) = the image's own
     :param output_size: (width, height) of the masks; (0, 0) = the image's own
     :param fast_threads: CPU threads of the fast track; 0 = all cores
-    :param slow_threads: CPU threads of the slow track; 0 = all cores
+    :param slow_threads: CPU threads of the slow track; 0 = half of the cores
     :param slow_policy: 'idle', 'nice' or 'normal': scheduling of the slow track on a CPU
     :param slow_track: 'background', or 'inline' (deterministic, its delay simulated)
     :param slow_delay_s: simulated duration of S_h of the inline slow track, seconds of stamp time
@@ -50,7 +50,7 @@ class PipelineOptions:
     output_size: tuple[int, int] = (0, 0)
     fast_threads: int = 0
     slow_threads: int = 0
-    slow_policy: str = 'idle'
+    slow_policy: str = 'nice'
     slow_track: str = 'background'
     slow_delay_s: float = 0.3
 
@@ -124,7 +124,7 @@ def _check(options: PipelineOptions) -> None:
         raise ConfigurationError(f'slow_delay_s is {options.slow_delay_s}: expected 0 or more')
     for name in ('fast_threads', 'slow_threads'):
         if getattr(options, name) < 0:
-            raise ConfigurationError(f'{name} is {getattr(options, name)}: expected 0 (all cores) '
+            raise ConfigurationError(f'{name} is {getattr(options, name)}: expected 0 (automatic) '
                                      'or more')
     for name in ('inference_size', 'output_size'):
         size = getattr(options, name)

@@ -14,7 +14,7 @@ import torch
 
 from lvs_ros.errors import ConfigurationError
 
-SLOW_POLICIES = ('idle', 'nice', 'normal')
+SLOW_POLICIES = ('nice', 'idle', 'normal')
 _NICE_VALUE = 10
 
 
@@ -34,11 +34,13 @@ def check_policy(policy: str) -> None:
 def enter_slow_thread(*, policy: str, threads: int) -> None:
     """Set up the calling thread, and the team it will start, as the slow track.
 
-    :param policy: 'idle' (runs only where nothing else wants the core), 'nice' or 'normal'
-    :param threads: size of its team; 0 = all cores
+    :param policy: 'nice' (yields to the fast track), 'idle' (runs only where nothing else wants
+        the core: on a machine whose cores are all busy it may stand still, and with it, while it
+        holds Python's interpreter lock, everything else) or 'normal'
+    :param threads: size of its team; 0 = half of the cores
     """
     if policy == 'idle' and hasattr(os, 'sched_setscheduler'):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))   # 0: the calling thread
     elif policy != 'normal' and hasattr(os, 'setpriority'):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE_VALUE)
-    torch.set_num_threads(threads or cores())
+    torch.set_num_threads(threads or max(1, cores() // 2))

@@ -32,7 +32,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     subparsers = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
     chosen = next((word for word in words if not word.startswith('-')), None)
     for name, text in COMMANDS.items():
-        subparser = subparsers.add_parser(name, help=text, description=text[0].upper() + text[1:] + '.')
+        subparser = subparsers.add_parser(
+            name, help=text, description=text[0].upper() + text[1:] + '.')
         if name == chosen:
             # only the tool that runs is imported: 'lvs --help' needs neither torch nor ROS
             tool = importlib.import_module('lvs_ros.tools.' + name.replace('-', '_'))
