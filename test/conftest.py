@@ -11,8 +11,6 @@ from typing import Iterator
 
 import pytest
 
-import lvs_ros  # noqa: F401  before torch: it sets how torch's threads wait
-
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 # On Linux domains above 101 use ports that the system also hands out to other programs, and 0
 # is where every robot of the neighbourhood is.

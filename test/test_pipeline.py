@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pipeline step: state, late results, resets and failures."""
 
+import dataclasses
 import pathlib
 from typing import Any, Sequence
 
@@ -13,6 +14,7 @@ from lvs_ros.errors import ConfigurationError, ImageError, ModelFileError
 from lvs_ros.model import VARIANTS, SegmentationNetwork, save_network
 from lvs_ros.pipeline import (Frame, KeyFrameError, PipelineOptions, ScheduleSettings,
                               SegmentationPipeline, build_pipeline)
+from lvs_ros.pipeline.output import label_map
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
 from lvs_ros.pipeline.slow_track import Piece, SlowJob, SlowResult, SlowTrack, run_job
 
@@ -75,13 +77,13 @@ def network() -> SegmentationNetwork:
 
 
 def make(network: SegmentationNetwork, schedule: str = 'low_latency', threshold: float = 0.0,
-         **sizes: tuple[int, int]
+         **options: Any
          ) -> tuple[SegmentationPipeline, ManualSlowTrack, RecordingPropagation]:
     track = ManualSlowTrack(network.high_pieces())
     propagation = RecordingPropagation(network)
     pipeline = SegmentationPipeline(
         network, propagation=propagation, slow_track=track,
-        settings=ScheduleSettings(schedule, threshold, 5, 0), **sizes)
+        settings=ScheduleSettings(schedule, threshold, 5, 0), **options)
     return pipeline, track, propagation
 
 
@@ -248,6 +250,30 @@ def test_confidence_is_the_softmax_maximum(network: SegmentationNetwork) -> None
     assert confidence is not None
     assert confidence.dtype == np.uint8
     np.testing.assert_allclose(confidence, expected, atol=0.51)
+
+
+@pytest.mark.parametrize('align_corners', [False, True])
+def test_the_mask_is_the_best_class_of_the_enlarged_logits(
+        network: SegmentationNetwork, align_corners: bool) -> None:
+    network.config = dataclasses.replace(network.config, align_corners=align_corners)
+    logits = torch.randn(1, 19, 6, 9)
+    full_size = torch.nn.functional.interpolate(
+        logits, (41, 70), mode='bilinear', align_corners=align_corners)
+    masks = [label_map(logits, height=41, width=70, enlarge=network.enlarge,
+                       align_corners=align_corners, want_confidence=want_confidence)[0]
+             for want_confidence in (False, True)]
+    for mask in masks:
+        assert mask.dtype == np.uint8 and mask.flags.c_contiguous
+        assert (mask == full_size.argmax(1)[0].numpy()).mean() > 0.999    # ties of rounding aside
+
+
+def test_full_frames_use_all_cores_and_others_their_share(network: SegmentationNetwork) -> None:
+    used = []
+    network.head.register_forward_pre_hook(lambda *_: used.append(torch.get_num_threads()))
+    before = torch.get_num_threads()
+    pipeline, _, _ = make(network, schedule='every_frame', full_threads=before + 1)
+    pipeline.step(frame(0))
+    assert used == [before + 1] and torch.get_num_threads() == before
 
 
 def test_inference_and_output_size(network: SegmentationNetwork) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from lvs_ros.pipeline import threads
 from lvs_ros.pipeline.slow_track import (BackgroundSlowTrack, InlineSlowTrack, SlowJob,
                                          SlowResult)
 
@@ -135,7 +136,7 @@ def test_close_returns_although_a_piece_hangs() -> None:
 @pytest.mark.parametrize('policy', ['idle', 'nice', 'normal'])
 def test_every_policy_computes(policy: str) -> None:
     track = BackgroundSlowTrack([lambda low: low + 1], device=torch.device('cpu'), policy=policy,
-                                threads=0)
+                                threads=1)
     try:
         track.submit(job(7))
         result, = wait_for_results(track, 1)
@@ -162,3 +163,12 @@ def test_inline_reset_forgets() -> None:
     track.submit(job(1))
     track.reset()
     assert track.poll(10**9) == [] and not track.busy
+
+
+@pytest.mark.parametrize('cores, fast, slow, expected', [
+    (1, 0, 0, (1, 1)), (2, 0, 0, (1, 1)), (3, 0, 0, (2, 1)), (16, 0, 0, (8, 8)),
+    (16, 0, 2, (14, 2)), (4, 4, 0, (4, 2)), (4, 3, 3, (3, 3)), (2, 0, 9, (1, 9))])
+def test_the_tracks_share_the_cores(monkeypatch: pytest.MonkeyPatch, cores: int, fast: int,
+                                    slow: int, expected: tuple[int, int]) -> None:
+    monkeypatch.setattr(threads, 'cores', lambda: cores)
+    assert threads.share_cores(fast=fast, slow=slow) == expected

@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional
 
 # Features of so many bytes are worked on at once on a CPU: they stay in its cache for all taps.
-_CHUNK_BYTES = 1 << 18
+_CHUNK_BYTES = 1 << 19
 
 
 def spatially_variant_convolution(features: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:

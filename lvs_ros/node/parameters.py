@@ -95,7 +95,7 @@ _ABOUT_PIPELINE = {
         'Width and height of the published mask in pixels; [0, 0] = those of the image.',
         minimum=0, maximum=16384),
     'fast_threads': About(
-        'CPU threads of the network that runs on every frame; 0 = all cores.',
+        'CPU threads of the network that runs on every frame; 0 = what slow_threads leaves.',
         minimum=0, maximum=1024),
     'slow_threads': About(
         'CPU threads of the accurate network in the background; 0 = half of the cores.',

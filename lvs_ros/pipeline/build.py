@@ -13,7 +13,7 @@ from lvs_ros.pipeline.pipeline import SegmentationPipeline
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
 from lvs_ros.pipeline.schedule import ScheduleSettings
 from lvs_ros.pipeline.slow_track import BackgroundSlowTrack, InlineSlowTrack, SlowTrack
-from lvs_ros.pipeline.threads import check_policy, cores
+from lvs_ros.pipeline.threads import check_policy, cores, share_cores
 
 PRECISIONS = {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16}
 SLOW_TRACKS = ('background', 'inline')
@@ -32,7 +32,7 @@ class PipelineOptions:
     :param precision: 'auto' (float16 on a GPU, else float32), 'float32', 'float16', 'bfloat16'
     :param inference_size: (width, height) the network runs at; (0, 0) = the image's own
     :param output_size: (width, height) of the masks; (0, 0) = the image's own
-    :param fast_threads: CPU threads of the fast track; 0 = all cores
+    :param fast_threads: CPU threads of the fast track; 0 = what the slow track leaves
     :param slow_threads: CPU threads of the slow track; 0 = half of the cores
     :param slow_policy: 'idle', 'nice' or 'normal': scheduling of the slow track on a CPU
     :param slow_track: 'background', or 'inline' (deterministic, its delay simulated)
@@ -68,19 +68,24 @@ def build_pipeline(options: PipelineOptions) -> SegmentationPipeline:
     _check(options)
     device = choose_device(options.device)
     network = prepare(load_network(options.model), device=device, precision=options.precision)
+    fast_threads, slow_threads = options.fast_threads or cores(), options.slow_threads
+    if options.slow_track == 'background':
+        fast_threads, slow_threads = share_cores(
+            fast=options.fast_threads, slow=options.slow_threads)
     if device.type == 'cpu':
-        torch.set_num_threads(options.fast_threads or cores())
+        torch.set_num_threads(fast_threads)
     slow_track: SlowTrack
     if options.slow_track == 'inline':
         slow_track = InlineSlowTrack(network.high_pieces(), delay_s=options.slow_delay_s)
     else:
         slow_track = BackgroundSlowTrack(
             network.high_pieces(), device=device, policy=options.slow_policy,
-            threads=options.slow_threads)
+            threads=slow_threads)
     return SegmentationPipeline(
         network, propagation=SpatiallyVariantPropagation(network), slow_track=slow_track,
         settings=settings, inference_size=options.inference_size,
-        output_size=options.output_size)
+        output_size=options.output_size,
+        full_threads=cores() if device.type == 'cpu' else 0)
 
 
 def choose_device(name: str) -> torch.device:

@@ -20,6 +20,7 @@ from lvs_ros.pipeline.propagation import Propagation
 from lvs_ros.pipeline.schedule import ScheduleSettings
 from lvs_ros.pipeline.slow_track import SlowJob, SlowResult, SlowTrack, run_job
 from lvs_ros.pipeline.stopwatch import Stopwatch
+from lvs_ros.pipeline.threads import intra_op_threads
 
 
 class KeyFrameError(LvsError):
@@ -84,12 +85,14 @@ class SegmentationPipeline:
     :param settings: schedule and threshold
     :param inference_size: (width, height) the network runs at; (0, 0) = the image's own
     :param output_size: (width, height) of the masks; (0, 0) = the image's own
+    :param full_threads: CPU threads for frames that are computed in full, which have nothing
+        beside them to share the cores with; 0 = as many as for all others
     """
 
     def __init__(self, network: SegmentationNetwork, *, propagation: Propagation,
                  slow_track: SlowTrack, settings: ScheduleSettings,
                  inference_size: tuple[int, int] = (0, 0),
-                 output_size: tuple[int, int] = (0, 0)) -> None:
+                 output_size: tuple[int, int] = (0, 0), full_threads: int = 0) -> None:
         parameter = next(network.parameters())
         self._network = network
         self._device, self._dtype = parameter.device, parameter.dtype
@@ -98,6 +101,7 @@ class SegmentationPipeline:
         self._settings = settings
         self._policy = settings.build()
         self._inference_size, self._output_size = inference_size, output_size
+        self._full_threads = full_threads
         self._state: Optional[_State] = None
         self._reset_reason: Optional[str] = None
         self._count = 0
@@ -209,13 +213,11 @@ class SegmentationPipeline:
         width, height = frame.size if self._output_size == (0, 0) else self._output_size
         mask, confidence = label_map(
             logits, height=height, width=width, enlarge=self._network.enlarge,
-            want_confidence=want_confidence)
-        mask_on_host = mask.cpu().numpy()
-        confidence_on_host = None if confidence is None else confidence.cpu().numpy()
+            align_corners=self._network.config.align_corners, want_confidence=want_confidence)
         watch.lap('output')
         status = self._status(features, key_frame, deviation, watch)
         self._count += 1
-        return StepResult(mask=mask_on_host, confidence=confidence_on_host, status=status)
+        return StepResult(mask=mask, confidence=confidence, status=status)
 
     @torch.inference_mode()
     def warm_up(self, width: int, height: int) -> None:
@@ -291,7 +293,8 @@ class SegmentationPipeline:
     def _compute(self, features: _Features) -> Optional[torch.Tensor]:
         """Run S_h at once; None when it failed and there is something to propagate."""
         job = SlowJob(features.number, features.stamp_ns, features.low, features.description)
-        result = run_job(job, self._network.high_pieces())
+        with intra_op_threads(self._full_threads):
+            result = run_job(job, self._network.high_pieces())
         assert result is not None
         self._note(result)
         if result.high is None and self._state is None:

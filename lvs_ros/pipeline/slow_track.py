@@ -150,7 +150,7 @@ class BackgroundSlowTrack(SlowTrack):
     :param device: where it runs; on a GPU in a stream of its own, of low priority
     :param policy: scheduling of the thread, see
         :func:`~lvs_ros.pipeline.threads.enter_slow_thread`
-    :param threads: cores it may use; 0 = all
+    :param threads: size of its team on a CPU
     """
 
     def __init__(self, pieces: Sequence[Piece], *, device: torch.device, policy: str,

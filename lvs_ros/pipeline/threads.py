@@ -7,8 +7,10 @@ thread starts for torch inherits them, so setting them before the thread's first
 covers all of its work.
 """
 
+import contextlib
 import os
 import threading
+from typing import Iterator
 
 import torch
 
@@ -24,11 +26,32 @@ def cores() -> int:
         os.cpu_count() or 1)
 
 
+def share_cores(*, fast: int, slow: int) -> tuple[int, int]:
+    """Return the thread counts of fast and slow track, each given or, if 0, chosen.
+
+    Together the two have as many threads as there are cores, if there are two: a thread of the
+    fast track that waits for its core holds up the others of its team, and the frame with them.
+    """
+    slow = slow or max(1, cores() // 2)
+    return fast or max(1, cores() - slow), slow
+
+
 def check_policy(policy: str) -> None:
     """Raise :class:`~lvs_ros.errors.ConfigurationError` unless the policy is a known one."""
     if policy not in SLOW_POLICIES:
         raise ConfigurationError(f'slow_policy is {policy!r}: expected one of '
                                  + ', '.join(SLOW_POLICIES))
+
+
+@contextlib.contextmanager
+def intra_op_threads(count: int) -> Iterator[None]:
+    """Let torch use so many threads in this block; 0 = as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def enter_slow_thread(*, policy: str, threads: int) -> None:
@@ -37,10 +60,10 @@ def enter_slow_thread(*, policy: str, threads: int) -> None:
     :param policy: 'nice' (yields to the fast track), 'idle' (runs only where nothing else wants
         the core: on a machine whose cores are all busy it may stand still, and with it, while it
         holds Python's interpreter lock, everything else) or 'normal'
-    :param threads: size of its team; 0 = half of the cores
+    :param threads: size of its team
     """
     if policy == 'idle' and hasattr(os, 'sched_setscheduler'):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))   # 0: the calling thread
     elif policy != 'normal' and hasattr(os, 'setpriority'):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE_VALUE)
-    torch.set_num_threads(threads or max(1, cores() // 2))
+    torch.set_num_threads(threads)
