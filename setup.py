@@ -25,4 +25,6 @@ setup(data_files=[
     (SHARE, ['package.xml']),
     (os.path.join(SHARE, 'launch'), sorted(glob.glob('launch/*.launch.py'))),
     *shared_files('config'),
+    # `lvs replay` writes the definition into its recordings
+    *shared_files('msg'),
 ])

@@ -6,6 +6,7 @@ import fcntl
 import os
 import pathlib
 import random
+import signal
 import tempfile
 from typing import Iterator
 
@@ -15,6 +16,10 @@ REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 # On Linux domains above 101 use ports that the system also hands out to other programs, and 0
 # is where every robot of the neighbourhood is.
 DOMAIN_IDS = range(1, 102)
+
+# A shell lets what it starts in the background ignore Ctrl-C, and that is inherited: the programs
+# that the tests start and interrupt shall be like those that a user starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -47,6 +47,8 @@ def start(context: Context, *words: str) -> SegmentationNode:
 
 def value_of(value: Any) -> ParameterValue:
     """Make a parameter value as ``ros2 param set`` does."""
+    if value is None:
+        return ParameterValue()    # not set: the parameter would be taken away
     if isinstance(value, bool):
         return ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=value)
     if isinstance(value, int):
@@ -149,14 +151,15 @@ def test_whole_numbers_are_numbers(make_rig: Rigs, value: Any) -> None:
     ('threshold', 1.0000001, 'between 0 and 1'),
     ('threshold', math.nan, 'nan'),
     ('threshold', math.inf, 'inf'),
-    ('threshold', 'abc', 'type'),
-    ('threshold', 'nan', 'type'),
-    ('threshold', True, 'type'),
+    ('threshold', 'abc', "threshold: expected a number, not 'abc'"),
+    ('threshold', 'nan', "threshold: expected a number, not 'nan'"),
+    ('threshold', True, 'threshold: expected a number, not True'),
+    ('threshold', None, 'threshold: expected a number, not None'),
     ('schedule', 'fastest', 'low_latency, adaptive, fixed, every_frame'),
-    ('schedule', 3, 'type'),
+    ('schedule', 3, 'schedule: expected a string, not 3'),
     ('fixed_interval', 0, 'fixed_interval'),
     ('max_key_age_frames', -1, 'max_key_age_frames'),
-    ('max_key_age_frames', 2.5, 'type'),
+    ('max_key_age_frames', 2.5, 'max_key_age_frames: expected a whole number, not 2.5'),
     ('stale_after_s', -0.1, 'stale_after_s'),
     ('model', 'other', 'read-only'),
     ('autostart', False, 'read-only'),

@@ -13,14 +13,12 @@ from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from lvs_ros.data.as_rgb import as_rgb
 from lvs_ros.labels import LabelSet
 from lvs_ros.msg import FrameStatus
 from lvs_ros.node import qos
 from lvs_ros.node.image_messages import encode_image, ns_to_stamp
 from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
-
-_TO_RGB = {'bgr': cv2.COLOR_BGR2RGB, 'rgba': cv2.COLOR_RGBA2RGB, 'bgra': cv2.COLOR_BGRA2RGB,
-           'mono': cv2.COLOR_GRAY2RGB}
 
 
 class Outputs:
@@ -98,7 +96,7 @@ class Outputs:
 
     def _blend(self, frame: Frame, mask: np.ndarray) -> np.ndarray:
         """Lay the colours of a mask over its image, at the mask's size."""
-        image = _as_rgb(frame)
+        image = as_rgb(frame)
         if image.shape[:2] != mask.shape:
             image = cv2.resize(image, mask.shape[::-1], interpolation=cv2.INTER_AREA)
         return self._label_set.overlay(image, mask)
@@ -141,9 +139,3 @@ def status_message(header: Header, status: StepStatus, *, latency_ms: float | No
 
 def _or_nan(value: float | None) -> float:
     return math.nan if value is None else float(value)
-
-
-def _as_rgb(frame: Frame) -> np.ndarray:
-    if frame.order == 'rgb':
-        return frame.image
-    return cv2.cvtColor(np.ascontiguousarray(frame.image), _TO_RGB[frame.order])

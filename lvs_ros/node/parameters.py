@@ -125,6 +125,8 @@ class Entry:
         about = self.about
         descriptor = ParameterDescriptor(name=self.name, description=about.description,
                                          read_only=not about.dynamic)
+        # rclpy refuses a value of another type in terms of type numbers; convert() says it better.
+        descriptor.dynamic_typing = about.dynamic
         if about.choices:
             descriptor.additional_constraints = 'One of: ' + ', '.join(about.choices)
         if about.minimum is None or about.maximum is None:
