@@ -7,6 +7,7 @@ from typing import Any, Callable
 
 import rclpy
 from rclpy.context import Context
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -26,6 +27,7 @@ class Listener:
         self._executor.add_node(self._node)
         self._changed = threading.Condition()
         self.received: dict[str, list[Any]] = {}
+        self._publishers: dict[str, int] = {}
         self._thread = threading.Thread(target=self._executor.spin)
         self._thread.start()
 
@@ -34,10 +36,19 @@ class Listener:
         self.received[topic] = []
         self._node.create_subscription(
             kind, topic, lambda message: self._take(topic, message),
-            QoSProfile(depth=1000, reliability=reliability))
+            QoSProfile(depth=1000, reliability=reliability),
+            event_callbacks=SubscriptionEventCallbacks(
+                matched=lambda info: self._match(topic, info.current_count)))
 
     def now_ns(self) -> int:
         return self._node.get_clock().now().nanoseconds
+
+    def wait_for_publishers(self) -> None:
+        """Return once every topic has a publisher: what one sends before that is not heard."""
+        with self._changed:
+            assert self._changed.wait_for(
+                lambda: all(self._publishers.get(topic) for topic in self.received),
+                timeout=TIMEOUT_S), f'of {list(self.received)} only {self._publishers} came'
 
     def wait_for(self, topic: str, count: int) -> list[Any]:
         """Return the messages of a topic, once there are so many."""
@@ -59,6 +70,11 @@ class Listener:
         self._thread.join()
         self._node.destroy_node()
         self._context.shutdown()
+
+    def _match(self, topic: str, publishers: int) -> None:
+        with self._changed:
+            self._publishers[topic] = publishers
+            self._changed.notify_all()
 
     def _take(self, topic: str, message: Any) -> None:
         with self._changed:

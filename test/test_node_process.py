@@ -182,6 +182,24 @@ module.SegmentationNode.__init__.__kwdefaults__['pipeline_factory'] = load
     assert 'Traceback' not in process.output
 
 
+def test_a_signal_between_two_looks_at_the_context_is_a_clean_end(start: Any) -> None:
+    # The executor checks its context and then uses it; a signal may shut it down in between.
+    process = start(code="""
+import rclpy
+import lvs_ros.node.main as module
+
+class Executor(module.SingleThreadedExecutor):
+    def spin(self):
+        rclpy.shutdown()
+        self.spin_once(timeout_sec=0)
+        raise RuntimeError('the given context is not valid')
+
+module.SingleThreadedExecutor = Executor
+""" + MAIN)
+    assert process.end() == 0, process.output
+    assert 'Traceback' not in process.output
+
+
 @pytest.mark.parametrize('parameter, code, text', [
     ('threshold:=1.5', 2, 'lvs_node: error: wrong parameter threshold: 1.5 is not between 0'),
     ('model:=missing', 1, "no model 'missing'"),

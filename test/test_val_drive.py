@@ -84,6 +84,7 @@ def segment(recording: pathlib.Path, count: int) -> Drive:
         listener.subscribe(messages.FrameStatus, '/lvs/status')
         with running('node', '--ros-args', '-p', f'model:={MODEL}',
                      '-p', 'input_transport:=compressed'):
+            listener.wait_for_publishers()
             # It waits for the node to subscribe, which that does when it is ready.
             with running('play', str(recording)) as camera:
                 assert camera.wait(4 * TIMEOUT_S) == 0

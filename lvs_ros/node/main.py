@@ -66,6 +66,10 @@ def _run() -> int:
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except Exception:
+        if rclpy.ok():
+            raise
+        # The signal came between two looks of the executor at its context, which is gone now.
     finally:
         executor.shutdown()
         node.destroy_node()
