@@ -8,13 +8,15 @@ library leaves out on conversion), and so a foreign topic of an unreadable type 
 """
 
 import functools
-from typing import Any, Optional
+import math
+from typing import Any
 
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from lvs_ros.errors import RecordingError
 from lvs_ros.pipeline.frame import StepStatus
+from lvs_ros.pipeline.status_fields import status_fields
 from lvs_ros.resources import config_dir
 
 IMAGE = 'sensor_msgs/msg/Image'
@@ -23,7 +25,6 @@ FRAME_STATUS = 'lvs_ros/msg/FrameStatus'
 IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE)
 
 NS_PER_S = 1_000_000_000
-_NAN = float('nan')
 
 
 @functools.lru_cache(maxsize=None)
@@ -71,28 +72,13 @@ def status_message(status: StepStatus, *, stamp_ns: int, frame_id: str, frames_r
     :param frames_received: frames so far, this one included
     :param frames_dropped: malformed ones among them
     """
-    stages = {f'{stage}_ms': float(status.stage_ms.get(stage, 0.0))
-              for stage in ('input', 'low', 'deviation', 'propagation', 'classify', 'output')}
     return status_typestore().types[FRAME_STATUS](
         header=header_message(stamp_ns, frame_id),
-        schedule=status.schedule,
-        key_frame=status.key_frame,
         key_stamp=time_message(status.key_stamp_ns),
-        key_age_frames=status.key_age_frames,
-        key_provisional=status.key_provisional,
-        deviation=_nan_if_none(status.deviation),
-        threshold=status.threshold,
-        slow_track_busy=status.slow_track_busy,
-        slow_track_ms=_nan_if_none(status.slow_track_ms),
-        slow_track_failures=status.slow_track_failures,
-        **stages,
-        publish_ms=_NAN,
-        latency_ms=_NAN,
+        **status_fields(status),
+        publish_ms=math.nan,
+        latency_ms=math.nan,
         stale=False,
         frames_received=frames_received,
         frames_dropped=frames_dropped,
     )
-
-
-def _nan_if_none(value: Optional[float]) -> float:
-    return _NAN if value is None else value

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import cv2
@@ -19,6 +18,7 @@ from lvs_ros.msg import FrameStatus
 from lvs_ros.node import qos
 from lvs_ros.node.image_messages import encode_image, ns_to_stamp
 from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
+from lvs_ros.pipeline.status_fields import nan_if_none, status_fields
 
 
 class Outputs:
@@ -116,26 +116,12 @@ def status_message(header: Header, status: StepStatus, *, latency_ms: float | No
     :param latency_ms: stamp to publishing, in milliseconds; None where it cannot be told.
     :param publish_ms: making and sending the mask's message, in milliseconds.
     """
-    stage_ms = {f'{stage}_ms': float(ms) for stage, ms in status.stage_ms.items()}
     return FrameStatus(
         header=header,
-        schedule=status.schedule,
-        key_frame=status.key_frame,
         key_stamp=ns_to_stamp(status.key_stamp_ns),
-        key_age_frames=status.key_age_frames,
-        key_provisional=status.key_provisional,
-        deviation=_or_nan(status.deviation),
-        threshold=status.threshold,
-        slow_track_busy=status.slow_track_busy,
-        slow_track_ms=_or_nan(status.slow_track_ms),
-        slow_track_failures=status.slow_track_failures,
-        **stage_ms,
+        **status_fields(status),
         publish_ms=publish_ms,
-        latency_ms=_or_nan(latency_ms),
+        latency_ms=nan_if_none(latency_ms),
         stale=stale,
         frames_received=frames_received,
         frames_dropped=frames_dropped)
-
-
-def _or_nan(value: float | None) -> float:
-    return math.nan if value is None else float(value)

@@ -64,7 +64,6 @@ def build_pipeline(options: PipelineOptions) -> SegmentationPipeline:
     settings = ScheduleSettings(
         name=options.schedule, threshold=options.threshold,
         fixed_interval=options.fixed_interval, max_key_age_frames=options.max_key_age_frames)
-    settings.build()
     _check(options)
     device = choose_device(options.device)
     network = prepare(load_network(options.model), device=device, precision=options.precision)
