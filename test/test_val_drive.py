@@ -122,6 +122,7 @@ def test_the_node_segments_the_drive_at_its_own_rate(
                                         slow_track='inline')) as pipeline:
         for stamp, labelled in zip(stamps(count), frames):
             image, labels = labelled.load()
+            assert labels is not None
             per_frame.add(labels, pipeline.step(Frame(image, stamp)).mask)
             if stamp in drive.masks:
                 low_latency.add(labels, drive.masks[stamp])

@@ -11,7 +11,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from lvs_ros.data.camvid import LabelledImage, list_camvid
+from lvs_ros.data.camvid import list_camvid
+from lvs_ros.data.drive import DriveFrame
 from lvs_ros.data.metrics import ConfusionMatrix
 from lvs_ros.errors import DatasetError
 from lvs_ros.labels import LabelSet, load_label_set
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _row(args: argparse.Namespace, schedule: str, samples: list[LabelledImage]
+def _row(args: argparse.Namespace, schedule: str, samples: list[DriveFrame]
          ) -> dict[str, Any]:
     options = PipelineOptions(
         model=args.model, schedule=schedule, threshold=args.threshold, device=args.device,
@@ -76,7 +77,8 @@ def _row(args: argparse.Namespace, schedule: str, samples: list[LabelledImage]
         for sample in tqdm(samples, desc=schedule, mininterval=1.0):
             image, labels = sample.load()
             result = pipeline.step(Frame(image, round(sample.time_s * 1e9)))
-            confusion.add(labels, result.mask)
+            if labels is not None:
+                confusion.add(labels, result.mask)
             keys += result.status.key_frame
             step_ms.append(sum(result.status.stage_ms.values()))
     iou = dict(zip(label_set.names, (float(value) for value in confusion.iou())))

@@ -1,0 +1,93 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""One frame of a drive on disk, with its labels where it has some."""
+
+import dataclasses
+import pathlib
+from typing import Mapping, Optional
+
+import cv2
+import numpy as np
+
+from lvs_ros.errors import DatasetError
+from lvs_ros.labels import UNLABELLED
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelIds:
+    """What the bytes of a data set's label files mean.
+
+    :param class_ids: class id (255 = unlabelled) of each byte that may occur
+    :param expected: which bytes these are, in words, for the error about another one
+    """
+
+    class_ids: Mapping[int, int]
+    expected: str
+
+    def translate(self, stored: np.ndarray, path: pathlib.Path) -> np.ndarray:
+        """Return class ids.
+
+        :param stored: (H, W) uint8, the content of a label file
+        :param path: that file, for the error
+        :return: (H, W) uint8, 255 = unlabelled
+        :raises DatasetError: at a byte that means nothing.
+        """
+        table = np.full(256, UNLABELLED, np.uint8)
+        allowed = np.zeros(256, bool)
+        for byte, class_id in self.class_ids.items():
+            table[byte], allowed[byte] = class_id, True
+        wrong = ~allowed & (np.bincount(stored.reshape(-1), minlength=256) > 0)
+        if wrong.any():
+            raise DatasetError(f'{path}: class id {int(np.flatnonzero(wrong)[0])}; '
+                               f'expected {self.expected}')
+        return table[stored]
+
+
+@dataclasses.dataclass(frozen=True)
+class DriveFrame:
+    """One image file, with its label file where there is one.
+
+    :param sequence: name of the drive; frames of one sequence follow each other in time
+    :param time_s: time within that drive
+    :param label_path: None = this frame has no labels
+    :param label_ids: what the bytes of the label file mean; needed with ``label_path``
+    """
+
+    sequence: str
+    time_s: float
+    image_path: pathlib.Path
+    label_path: Optional[pathlib.Path] = None
+    label_ids: Optional[LabelIds] = dataclasses.field(default=None, repr=False)
+
+    def load(self) -> tuple[np.ndarray, Optional[np.ndarray]]:
+        """Read the image, and the labels where there are some.
+
+        :return: image (H, W, 3) uint8 RGB; labels (H, W) uint8, 255 = unlabelled, or None
+        :raises DatasetError: naming the file that is missing or does not fit.
+        """
+        image = cv2.imread(str(self.image_path), cv2.IMREAD_COLOR)
+        if image is None:
+            raise DatasetError(f'{self.image_path}: cannot be read as an image; copy it again, '
+                               'or remove it')
+        labels = None if self.label_path is None else self._load_labels(self.label_path)
+        if labels is not None and labels.shape != image.shape[:2]:
+            raise DatasetError(
+                f'{self.label_path}: {labels.shape[1]}x{labels.shape[0]} pixels, but the image '
+                f'{self.image_path} has {image.shape[1]}x{image.shape[0]}; expected the same size')
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB), labels
+
+    def without_labels(self) -> 'DriveFrame':
+        """Return the same frame as if it had never been labelled."""
+        return dataclasses.replace(self, label_path=None, label_ids=None)
+
+    def _load_labels(self, path: pathlib.Path) -> np.ndarray:
+        labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        if labels is None:
+            raise DatasetError(f'{path}: cannot be read as an image; copy it again, or remove it '
+                               'together with its image')
+        if labels.ndim != 2 or labels.dtype != np.uint8:
+            raise DatasetError(f'{path}: expected one byte a pixel (the class id), '
+                               f'found shape {labels.shape} of {labels.dtype}')
+        if self.label_ids is None:
+            raise ValueError(f'{path}: label_path without label_ids')
+        return self.label_ids.translate(labels, path)
