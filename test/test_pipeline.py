@@ -4,7 +4,7 @@
 
 import dataclasses
 import pathlib
-from typing import Any, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,11 +12,12 @@ import torch
 
 from lvs_ros.errors import ConfigurationError, ImageError, ModelFileError
 from lvs_ros.model import VARIANTS, SegmentationNetwork, save_network
+from lvs_ros.model.steps import Steps
 from lvs_ros.pipeline import (Frame, KeyFrameError, PipelineOptions, ScheduleSettings,
                               SegmentationPipeline, build_pipeline)
 from lvs_ros.pipeline.output import label_map
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
-from lvs_ros.pipeline.slow_track import Piece, SlowJob, SlowResult, SlowTrack, run_job
+from lvs_ros.pipeline.slow_track import HighSteps, SlowJob, SlowResult, SlowTrack, run_job
 
 FRAME_NS = 66_666_667
 
@@ -24,8 +25,8 @@ FRAME_NS = 66_666_667
 class ManualSlowTrack(SlowTrack):
     """Keeps the jobs; the test says when which of them is done."""
 
-    def __init__(self, pieces: Sequence[Piece]) -> None:
-        self.pieces = pieces
+    def __init__(self, high: HighSteps) -> None:
+        self.high = high
         self.jobs: list[SlowJob] = []
         self.done: list[SlowResult] = []
 
@@ -34,7 +35,7 @@ class ManualSlowTrack(SlowTrack):
 
     def finish(self, number: int, error: str | None = None) -> SlowResult:
         job = next(job for job in self.jobs if job.number == number)
-        result = run_job(job, self.pieces)
+        result = run_job(job, self.high)
         assert result is not None
         if error is not None:
             result = SlowResult(job, None, error, 1.0)
@@ -79,7 +80,7 @@ def network() -> SegmentationNetwork:
 def make(network: SegmentationNetwork, schedule: str = 'low_latency', threshold: float = 0.0,
          **options: Any
          ) -> tuple[SegmentationPipeline, ManualSlowTrack, RecordingPropagation]:
-    track = ManualSlowTrack(network.high_pieces())
+    track = ManualSlowTrack(network.high_steps)
     propagation = RecordingPropagation(network)
     pipeline = SegmentationPipeline(
         network, propagation=propagation, slow_track=track,
@@ -143,17 +144,16 @@ def test_failure_is_reported_and_masks_go_on(network: SegmentationNetwork) -> No
     assert status.slow_track_failures == 1 and status.slow_track_error is None
 
 
-def broken(self: SegmentationNetwork) -> list[Piece]:
-    def piece(low: torch.Tensor) -> torch.Tensor:
-        raise RuntimeError('out of memory')
-    return [piece]
+def broken(self: SegmentationNetwork, low: torch.Tensor) -> Steps:
+    yield
+    raise RuntimeError('out of memory')
 
 
 def test_failure_of_the_first_frame_is_an_error_and_the_next_frame_tries_again(
         network: SegmentationNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline, _, _ = make(network)
     with monkeypatch.context() as patch:
-        patch.setattr(SegmentationNetwork, 'high_pieces', broken)
+        patch.setattr(SegmentationNetwork, 'high_steps', broken)
         with pytest.raises(KeyFrameError, match='out of memory'):
             pipeline.step(frame(0))
     assert pipeline.step(frame(1)).status.key_frame
@@ -163,7 +163,7 @@ def test_inline_failure_falls_back_to_propagation(
         network: SegmentationNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline, _, _ = make(network, schedule='every_frame')
     pipeline.step(frame(0))
-    monkeypatch.setattr(SegmentationNetwork, 'high_pieces', broken)
+    monkeypatch.setattr(SegmentationNetwork, 'high_steps', broken)
     result = pipeline.step(frame(1))
     assert result.mask.shape == (32, 48)
     assert not result.status.key_frame and result.status.slow_track_failures == 1
@@ -269,7 +269,7 @@ def test_the_mask_is_the_best_class_of_the_enlarged_logits(
 
 def test_full_frames_use_all_cores_and_others_their_share(network: SegmentationNetwork) -> None:
     used = []
-    network.head.register_forward_pre_hook(lambda *_: used.append(torch.get_num_threads()))
+    network.head[2].register_forward_pre_hook(lambda *_: used.append(torch.get_num_threads()))
     before = torch.get_num_threads()
     pipeline, _, _ = make(network, schedule='every_frame', full_threads=before + 1)
     pipeline.step(frame(0))
@@ -294,9 +294,9 @@ def test_warm_up_leaves_no_trace(network: SegmentationNetwork) -> None:
 
 @pytest.mark.parametrize('options', [
     {'device': 'cuda:99'}, {'device': 'teapot'}, {'precision': 'float8'},
-    {'slow_policy': 'loud'}, {'slow_track': 'twice'}, {'fast_threads': -1},
-    {'inference_size': (3, 3)}, {'output_size': (0, 100)}, {'threshold': 2.0},
-    {'schedule': 'never'}, {'fixed_interval': 0}, {'max_key_age_frames': -1},
+    {'slow_policy': 'loud'}, {'cpu_sharing': 'none'}, {'slow_track': 'twice'},
+    {'fast_threads': -1}, {'inference_size': (3, 3)}, {'output_size': (0, 100)},
+    {'threshold': 2.0}, {'schedule': 'never'}, {'fixed_interval': 0}, {'max_key_age_frames': -1},
     {'slow_delay_s': float('nan')},
 ])
 def test_options_that_cannot_work_are_refused(
@@ -311,10 +311,12 @@ def test_missing_model_is_named() -> None:
         build_pipeline(PipelineOptions(model='nowhere.safetensors'))
 
 
+@pytest.mark.parametrize('cpu_sharing', ['turns', 'side_by_side'])
 def test_background_pipeline_end_to_end(
-        network: SegmentationNetwork, tmp_path: pathlib.Path) -> None:
+        network: SegmentationNetwork, tmp_path: pathlib.Path, cpu_sharing: str) -> None:
     save_network(network, tmp_path / 'tiny.safetensors', half=False)
-    options = PipelineOptions(model=str(tmp_path / 'tiny.safetensors'), threshold=0.0)
+    options = PipelineOptions(model=str(tmp_path / 'tiny.safetensors'), threshold=0.0,
+                              cpu_sharing=cpu_sharing)
     with build_pipeline(options) as pipeline:
         pipeline.warm_up(48, 32)
         for index in range(200):

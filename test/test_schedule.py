@@ -32,7 +32,7 @@ def make_pipeline(schedule: str, *, threshold: float = 0.5, interval: int = 5, m
         setattr(network, 'deviation', lambda key_low, low: torch.tensor([next(script)]))
     return SegmentationPipeline(
         network, propagation=SpatiallyVariantPropagation(network),
-        slow_track=InlineSlowTrack(network.high_pieces(), delay_s=delay_frames * FRAME_NS / 1e9),
+        slow_track=InlineSlowTrack(network.high_steps, delay_s=delay_frames * FRAME_NS / 1e9),
         settings=ScheduleSettings(name=schedule, threshold=threshold, fixed_interval=interval,
                                   max_key_age_frames=max_age))
 

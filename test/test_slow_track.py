@@ -3,14 +3,16 @@
 """The slow track: one job running, one waiting, results bound to their key frame."""
 
 import threading
-from typing import Any
+from typing import Callable, Optional
 
 import pytest
 import torch
 
+from lvs_ros.model.steps import Steps
 from lvs_ros.pipeline import threads
-from lvs_ros.pipeline.slow_track import (BackgroundSlowTrack, InlineSlowTrack, SlowJob,
+from lvs_ros.pipeline.slow_track import (BackgroundSlowTrack, HighSteps, InlineSlowTrack, SlowJob,
                                          SlowResult)
+from lvs_ros.pipeline.turns import Turns
 
 
 def job(number: int) -> SlowJob:
@@ -23,8 +25,15 @@ def result_value(result: SlowResult) -> float:
     return float(result.high)
 
 
+def of_one_step(function: Callable[[torch.Tensor], torch.Tensor]) -> HighSteps:
+    def high(low: torch.Tensor) -> Steps:
+        return function(low)
+        yield
+    return high
+
+
 class Gate:
-    """A piece of S_h that a test holds up."""
+    """A step of S_h that a test holds up."""
 
     def __init__(self) -> None:
         self.entered = threading.Semaphore(0)
@@ -36,8 +45,15 @@ class Gate:
         return low * 10
 
 
-def background(*pieces: Any) -> BackgroundSlowTrack:
-    return BackgroundSlowTrack(pieces, device=torch.device('cpu'), policy='normal', threads=1)
+@pytest.fixture(params=['side by side', 'in turns'])
+def turns(request: pytest.FixtureRequest) -> Optional[Turns]:
+    return Turns() if request.param == 'in turns' else None
+
+
+def background(high: HighSteps, turns: Optional[Turns], policy: str = 'normal'
+               ) -> BackgroundSlowTrack:
+    return BackgroundSlowTrack(high, device=torch.device('cpu'), policy=policy, threads=1,
+                               turns=turns)
 
 
 def wait_for_results(track: BackgroundSlowTrack, count: int) -> list[SlowResult]:
@@ -51,9 +67,9 @@ def wait_for_results(track: BackgroundSlowTrack, count: int) -> list[SlowResult]
     raise AssertionError(f'{len(results)} of {count} results came')
 
 
-def test_one_runs_one_waits_and_the_newest_wins() -> None:
+def test_one_runs_one_waits_and_the_newest_wins(turns: Optional[Turns]) -> None:
     gate = Gate()
-    track = background(gate)
+    track = background(of_one_step(gate), turns)
     try:
         track.submit(job(1))
         assert gate.entered.acquire(timeout=30)
@@ -71,13 +87,14 @@ def test_one_runs_one_waits_and_the_newest_wins() -> None:
         track.close()
 
 
-def test_an_exception_is_a_result_and_the_next_job_runs() -> None:
-    def piece(low: torch.Tensor) -> torch.Tensor:
+def test_an_exception_is_a_result_and_the_next_job_runs(turns: Optional[Turns]) -> None:
+    def high(low: torch.Tensor) -> Steps:
+        yield
         if float(low) == 1:
             raise RuntimeError('out of memory')
         return low
 
-    track = background(piece)
+    track = background(high, turns)
     try:
         track.submit(job(1))
         failed, = wait_for_results(track, 1)
@@ -89,9 +106,17 @@ def test_an_exception_is_a_result_and_the_next_job_runs() -> None:
         track.close()
 
 
-def test_a_reset_forgets_the_running_job() -> None:
+def test_a_reset_forgets_the_running_job(turns: Optional[Turns]) -> None:
     gate = Gate()
-    track = background(gate, lambda low: low)
+    reached = []
+
+    def high(low: torch.Tensor) -> Steps:
+        low = gate(low)
+        yield
+        reached.append(float(low))
+        return low
+
+    track = background(high, turns)
     try:
         track.submit(job(1))
         assert gate.entered.acquire(timeout=30)
@@ -103,15 +128,23 @@ def test_a_reset_forgets_the_running_job() -> None:
         result, = wait_for_results(track, 1)
         assert result.job.number == 2
         assert track.poll(0) == []
+        assert reached == [20.0]
     finally:
         gate.go.release()
         track.close()
 
 
-def test_close_abandons_a_job_between_two_pieces() -> None:
+def test_close_abandons_a_job_between_two_steps(turns: Optional[Turns]) -> None:
     gate = Gate()
     reached: list[torch.Tensor] = []
-    track = background(gate, reached.append)
+
+    def high(low: torch.Tensor) -> Steps:
+        low = gate(low)
+        yield
+        reached.append(low)
+        return low
+
+    track = background(high, turns)
     track.submit(job(1))
     assert gate.entered.acquire(timeout=30)
     closer = threading.Thread(target=track.close)
@@ -123,9 +156,9 @@ def test_close_abandons_a_job_between_two_pieces() -> None:
     assert 'lvs_slow_track' not in [thread.name for thread in threading.enumerate()]
 
 
-def test_close_returns_although_a_piece_hangs() -> None:
+def test_close_returns_although_a_step_hangs(turns: Optional[Turns]) -> None:
     gate = Gate()
-    track = background(gate)
+    track = background(of_one_step(gate), turns)
     track.submit(job(1))
     assert gate.entered.acquire(timeout=30)
     track.close(timeout_s=0.05)
@@ -135,8 +168,7 @@ def test_close_returns_although_a_piece_hangs() -> None:
 
 @pytest.mark.parametrize('policy', ['idle', 'nice', 'normal'])
 def test_every_policy_computes(policy: str) -> None:
-    track = BackgroundSlowTrack([lambda low: low + 1], device=torch.device('cpu'), policy=policy,
-                                threads=1)
+    track = background(of_one_step(lambda low: low + 1), None, policy)
     try:
         track.submit(job(7))
         result, = wait_for_results(track, 1)
@@ -146,7 +178,7 @@ def test_every_policy_computes(policy: str) -> None:
 
 
 def test_inline_results_come_after_their_delay_in_stamp_time() -> None:
-    track = InlineSlowTrack([lambda low: low * 10], delay_s=150e-9)
+    track = InlineSlowTrack(of_one_step(lambda low: low * 10), delay_s=150e-9)
     track.submit(job(1))                  # stamp 100, done at 250
     track.submit(job(2))                  # waits …
     track.submit(job(3))                  # … and is replaced; runs from 250 to 400
@@ -159,7 +191,7 @@ def test_inline_results_come_after_their_delay_in_stamp_time() -> None:
 
 
 def test_inline_reset_forgets() -> None:
-    track = InlineSlowTrack([lambda low: low], delay_s=0.0)
+    track = InlineSlowTrack(of_one_step(lambda low: low), delay_s=0.0)
     track.submit(job(1))
     track.reset()
     assert track.poll(10**9) == [] and not track.busy
@@ -168,7 +200,26 @@ def test_inline_reset_forgets() -> None:
 @pytest.mark.parametrize('cores, fast, slow, expected', [
     (1, 0, 0, (1, 1)), (2, 0, 0, (1, 1)), (3, 0, 0, (2, 1)), (16, 0, 0, (8, 8)),
     (16, 0, 2, (14, 2)), (4, 4, 0, (4, 2)), (4, 3, 3, (3, 3)), (2, 0, 9, (1, 9))])
-def test_the_tracks_share_the_cores(monkeypatch: pytest.MonkeyPatch, cores: int, fast: int,
-                                    slow: int, expected: tuple[int, int]) -> None:
+def test_side_by_side_the_tracks_share_the_cores(
+        monkeypatch: pytest.MonkeyPatch, cores: int, fast: int, slow: int,
+        expected: tuple[int, int]) -> None:
     monkeypatch.setattr(threads, 'cores', lambda: cores)
-    assert threads.share_cores(fast=fast, slow=slow) == expected
+    assert threads.share_cores(fast=fast, slow=slow, side_by_side=True) == expected
+
+
+@pytest.mark.parametrize('cores, fast, slow, expected', [
+    (1, 0, 0, (1, 1)), (2, 0, 0, (2, 2)), (3, 2, 0, (2, 3)), (3, 0, 1, (3, 1))])
+def test_in_turns_each_track_has_all_cores(
+        monkeypatch: pytest.MonkeyPatch, cores: int, fast: int, slow: int,
+        expected: tuple[int, int]) -> None:
+    monkeypatch.setattr(threads, 'cores', lambda: cores)
+    assert threads.share_cores(fast=fast, slow=slow, side_by_side=False) == expected
+
+
+@pytest.mark.parametrize('cores, sharing, expected', [
+    (1, 'auto', True), (3, 'auto', True), (4, 'auto', False), (16, 'turns', True),
+    (2, 'side_by_side', False)])
+def test_few_cores_are_used_in_turns(
+        monkeypatch: pytest.MonkeyPatch, cores: int, sharing: str, expected: bool) -> None:
+    monkeypatch.setattr(threads, 'cores', lambda: cores)
+    assert threads.takes_turns(sharing) is expected

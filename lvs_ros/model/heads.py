@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The second half of S_h: from the backbone's output to the features F_h that are propagated."""
 
+import math
+
 import torch
 from torch import nn
 from torch.nn import functional
 
 from lvs_ros.model.resnet import conv_bn_relu
+from lvs_ros.model.steps import Steps, convolve_norm_relu, finish
 
 
 class PyramidPoolingHead(nn.Module):
@@ -23,12 +26,18 @@ class PyramidPoolingHead(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C_in, h, w) → (B, C_h, h, w)."""
+        return finish(self.steps(x))
+
+    def steps(self, x: torch.Tensor, largest: float = math.inf) -> Steps:
+        """Do the same in steps; see :func:`~lvs_ros.model.steps.convolve`."""
         levels = [x]
         for size, reduce in zip(self.bins, self.pools):
             pooled = reduce(functional.adaptive_avg_pool2d(x, size))
             levels.append(functional.interpolate(
                 pooled, x.shape[-2:], mode='bilinear', align_corners=self.align_corners))
-        return self.bottleneck(torch.cat(levels, 1))
+        x = torch.cat(levels, 1)
+        yield
+        return (yield from convolve_norm_relu(self.bottleneck, x, largest))
 
 
 class LightHead(nn.Sequential):
@@ -36,3 +45,7 @@ class LightHead(nn.Sequential):
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(*conv_bn_relu(channels_in, channels_out, 3))
+
+    def steps(self, x: torch.Tensor, largest: float = math.inf) -> Steps:
+        """(B, C_in, h, w) → (B, C_h, h, w), in steps."""
+        return convolve_norm_relu(self, x, largest)

@@ -9,6 +9,9 @@
                           └── kernels(F_l^k, F_l) ── propagate ── adapt ── classify
 """
 
+import math
+from typing import Sequence
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -20,6 +23,9 @@ from lvs_ros.model.heads import LightHead, PyramidPoolingHead
 from lvs_ros.model.kernel_predictor import KernelPredictor
 from lvs_ros.model.resnet import SplitResNet
 from lvs_ros.model.spatially_variant_convolution import spatially_variant_convolution
+from lvs_ros.model.steps import Steps, finish
+
+_HIGH_STEPS = 16    # S_h is cut into at least so many
 
 
 class SegmentationNetwork(nn.Module):
@@ -36,7 +42,7 @@ class SegmentationNetwork(nn.Module):
         self.backbone = SplitResNet(config)
         low, deep, high = (self.backbone.low_channels, self.backbone.out_channels,
                            config.head_channels)
-        self.head: nn.Module = (
+        self.head: PyramidPoolingHead | LightHead = (
             PyramidPoolingHead(deep, high, align_corners=config.align_corners)
             if config.head == 'psp' else LightHead(deep, high))
         self.dropout = nn.Dropout2d(0.1)
@@ -63,13 +69,22 @@ class SegmentationNetwork(nn.Module):
 
     def high(self, low: torch.Tensor) -> torch.Tensor:
         """S_h: F_l → F_h, (B, C_h, ⌈H/8⌉, ⌈W/8⌉)."""
-        for piece in self.high_pieces():
-            low = piece(low)
-        return low
+        return finish(self.high_steps(low))
 
-    def high_pieces(self) -> list[nn.Module]:
-        """S_h cut into pieces to be called in order, so that a caller can stop in between."""
-        return [*self.backbone.high_blocks(), self.head]
+    def high_steps(self, low: torch.Tensor) -> Steps:
+        """S_h in small steps, for a caller that has something else to do in between.
+
+        On a CPU no step has more than about 1/16 of the work; a GPU shares itself out.
+        """
+        layers = [*self.backbone.high_blocks(), self.head]
+        largest = math.inf
+        if low.device.type == 'cpu' and not torch.is_grad_enabled():
+            largest = _convolution_weights(layers) / _HIGH_STEPS
+        for index, layer in enumerate(layers):
+            if index:
+                yield
+            low = yield from layer.steps(low, largest)
+        return low
 
     def classify(self, high: torch.Tensor) -> torch.Tensor:
         """F_h → logits (B, classes, ⌈H/8⌉, ⌈W/8⌉)."""
@@ -116,3 +131,8 @@ class SegmentationNetwork(nn.Module):
     def propagation_parts(self) -> list[nn.Module]:
         """Kernel predictor and AdaptNet, which are trained jointly."""
         return [self.kernel_predictor, self.adapt_net]
+
+
+def _convolution_weights(layers: Sequence[nn.Module]) -> int:
+    return sum(module.weight.numel() for layer in layers for module in layer.modules()
+               if isinstance(module, nn.Conv2d))

@@ -6,12 +6,14 @@ He et al., "Deep residual learning", CVPR 2016; dilated as in Yu and Koltun, "Di
 networks", CVPR 2017. Parameter names are torchvision's, so that its weights fit.
 """
 
+import math
 from typing import cast
 
 import torch
 from torch import nn
 
 from lvs_ros.model.config import BLOCKS, BOTTLENECK, ModelConfig
+from lvs_ros.model.steps import Steps, convolve, finish
 
 
 def conv_bn_relu(channels_in: int, channels_out: int, size: int, *, stride: int = 1,
@@ -40,8 +42,13 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C_in, H, W) → (B, width, H / stride, W / stride)."""
-        y = self.relu(self.bn1(self.conv1(x)))
-        y = self.bn2(self.conv2(y))
+        return finish(self.steps(x))
+
+    def steps(self, x: torch.Tensor, largest: float = math.inf) -> Steps:
+        """Do the same in steps; see :func:`~lvs_ros.model.steps.convolve`."""
+        y = self.relu(self.bn1((yield from convolve(self.conv1, x, largest))))
+        yield
+        y = self.bn2((yield from convolve(self.conv2, y, largest)))
         return self.relu(y + (x if self.downsample is None else self.downsample(x)))
 
 
@@ -63,9 +70,15 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C_in, H, W) → (B, 4 * width, H / stride, W / stride)."""
-        y = self.relu(self.bn1(self.conv1(x)))
-        y = self.relu(self.bn2(self.conv2(y)))
-        y = self.bn3(self.conv3(y))
+        return finish(self.steps(x))
+
+    def steps(self, x: torch.Tensor, largest: float = math.inf) -> Steps:
+        """Do the same in steps; see :func:`~lvs_ros.model.steps.convolve`."""
+        y = self.relu(self.bn1((yield from convolve(self.conv1, x, largest))))
+        yield
+        y = self.relu(self.bn2((yield from convolve(self.conv2, y, largest))))
+        yield
+        y = self.bn3((yield from convolve(self.conv3, y, largest)))
         return self.relu(y + (x if self.downsample is None else self.downsample(x)))
 
 
@@ -100,9 +113,10 @@ class SplitResNet(nn.Module):
         """The residual blocks of stage 1..4."""
         return cast(nn.Sequential, self.get_submodule(f'layer{number}'))
 
-    def blocks(self) -> list[nn.Module]:
+    def blocks(self) -> list[BasicBlock | Bottleneck]:
         """All residual blocks in order."""
-        return [block for number in range(1, 5) for block in self.stage(number)]
+        return [cast(BasicBlock | Bottleneck, block)
+                for number in range(1, 5) for block in self.stage(number)]
 
     def low(self, image: torch.Tensor) -> torch.Tensor:
         """S_l: (B, 3, H, W) normalised → (B, low_channels, H/8, W/8), or H/4 if cut earlier."""
@@ -111,7 +125,7 @@ class SplitResNet(nn.Module):
             x = block(x)
         return x
 
-    def high_blocks(self) -> list[nn.Module]:
+    def high_blocks(self) -> list[BasicBlock | Bottleneck]:
         """First half of S_h, to be called one after the other:
         F_l → (B, out_channels, H/8, W/8)."""
         return self.blocks()[self.low_blocks:]

@@ -20,6 +20,7 @@ from rclpy.parameter import Parameter
 
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.pipeline import SCHEDULES, PipelineOptions
+from lvs_ros.pipeline.threads import CPU_SHARING, SLOW_POLICIES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,15 +95,19 @@ _ABOUT_PIPELINE = {
     'output_size': About(
         'Width and height of the published mask in pixels; [0, 0] = those of the image.',
         minimum=0, maximum=16384),
+    'cpu_sharing': About(
+        'How frames and background network share a CPU: turns (each on all cores in turn, the '
+        'frames first), side_by_side (each on cores of its own), auto (turns up to 3 cores).',
+        choices=CPU_SHARING),
     'fast_threads': About(
-        'CPU threads of the network that runs on every frame; 0 = what slow_threads leaves.',
-        minimum=0, maximum=1024),
+        'CPU threads of the network that runs on every frame; 0 = all cores, or side by side what '
+        'slow_threads leaves.', minimum=0, maximum=1024),
     'slow_threads': About(
-        'CPU threads of the accurate network in the background; 0 = half of the cores.',
-        minimum=0, maximum=1024),
+        'CPU threads of the accurate network in the background; 0 = all cores, or side by side '
+        'half of them.', minimum=0, maximum=1024),
     'slow_policy': About(
-        'How the background network competes for the CPU: nice (yields to the frames), idle (only '
-        'what is left over), normal.', choices=('nice', 'idle', 'normal')),
+        'How the background network competes for the CPU where it runs side by side: nice (yields '
+        'to the frames), idle (only what is left over), normal.', choices=SLOW_POLICIES),
     'slow_track': About(
         'Where the accurate network runs: background, or inline (in turn, with a simulated delay: '
         'reproducible, for tests).', choices=('background', 'inline')),

@@ -13,7 +13,8 @@ from lvs_ros.pipeline.pipeline import SegmentationPipeline
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
 from lvs_ros.pipeline.schedule import ScheduleSettings
 from lvs_ros.pipeline.slow_track import BackgroundSlowTrack, InlineSlowTrack, SlowTrack
-from lvs_ros.pipeline.threads import check_policy, cores, share_cores
+from lvs_ros.pipeline.threads import check_policy, check_sharing, cores, share_cores, takes_turns
+from lvs_ros.pipeline.turns import Turns
 
 PRECISIONS = {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16}
 SLOW_TRACKS = ('background', 'inline')
@@ -32,9 +33,14 @@ class PipelineOptions:
     :param precision: 'auto' (float16 on a GPU, else float32), 'float32', 'float16', 'bfloat16'
     :param inference_size: (width, height) the network runs at; (0, 0) = the image's own
     :param output_size: (width, height) of the masks; (0, 0) = the image's own
-    :param fast_threads: CPU threads of the fast track; 0 = what the slow track leaves
-    :param slow_threads: CPU threads of the slow track; 0 = half of the cores
-    :param slow_policy: 'idle', 'nice' or 'normal': scheduling of the slow track on a CPU
+    :param cpu_sharing: how frames and slow track share a CPU: 'turns' (each on all cores in
+        turn, the frames first), 'side_by_side' (each on cores of its own) or 'auto' (turns up to
+        3 cores)
+    :param fast_threads: CPU threads of the fast track; 0 = all cores, or side by side what the
+        slow track leaves
+    :param slow_threads: CPU threads of the slow track; 0 = all cores, or side by side half of them
+    :param slow_policy: 'idle', 'nice' or 'normal': scheduling of the slow track on a CPU where it
+        runs side by side; in turns a frame waits for its step, which nothing must hold up
     :param slow_track: 'background', or 'inline' (deterministic, its delay simulated)
     :param slow_delay_s: simulated duration of S_h of the inline slow track, seconds of stamp time
     """
@@ -48,6 +54,7 @@ class PipelineOptions:
     precision: str = 'auto'
     inference_size: tuple[int, int] = (0, 0)
     output_size: tuple[int, int] = (0, 0)
+    cpu_sharing: str = 'auto'
     fast_threads: int = 0
     slow_threads: int = 0
     slow_policy: str = 'nice'
@@ -67,24 +74,27 @@ def build_pipeline(options: PipelineOptions) -> SegmentationPipeline:
     _check(options)
     device = choose_device(options.device)
     network = prepare(load_network(options.model), device=device, precision=options.precision)
-    fast_threads, slow_threads = options.fast_threads or cores(), options.slow_threads
-    if options.slow_track == 'background':
-        fast_threads, slow_threads = share_cores(
-            fast=options.fast_threads, slow=options.slow_threads)
+    background = options.slow_track == 'background'
+    turns = None
+    if background and device.type == 'cpu' and takes_turns(options.cpu_sharing):
+        turns = Turns()
+    fast_threads, slow_threads = share_cores(
+        fast=options.fast_threads, slow=options.slow_threads,
+        side_by_side=background and turns is None)
     if device.type == 'cpu':
         torch.set_num_threads(fast_threads)
     slow_track: SlowTrack
-    if options.slow_track == 'inline':
-        slow_track = InlineSlowTrack(network.high_pieces(), delay_s=options.slow_delay_s)
-    else:
+    if background:
         slow_track = BackgroundSlowTrack(
-            network.high_pieces(), device=device, policy=options.slow_policy,
-            threads=slow_threads)
+            network.high_steps, device=device, threads=slow_threads, turns=turns,
+            policy=options.slow_policy if turns is None else 'normal')
+    else:
+        slow_track = InlineSlowTrack(network.high_steps, delay_s=options.slow_delay_s)
     return SegmentationPipeline(
         network, propagation=SpatiallyVariantPropagation(network), slow_track=slow_track,
         settings=settings, inference_size=options.inference_size,
         output_size=options.output_size,
-        full_threads=cores() if device.type == 'cpu' else 0)
+        full_threads=cores() if device.type == 'cpu' else 0, turns=turns)
 
 
 def choose_device(name: str) -> torch.device:
@@ -121,6 +131,7 @@ def prepare(network: SegmentationNetwork, *, device: torch.device, precision: st
 
 def _check(options: PipelineOptions) -> None:
     check_policy(options.slow_policy)
+    check_sharing(options.cpu_sharing)
     if options.slow_track not in SLOW_TRACKS:
         raise ConfigurationError(f'slow_track is {options.slow_track!r}: expected one of '
                                  + ', '.join(SLOW_TRACKS))

@@ -64,8 +64,8 @@ class StepStatus:
     :param slow_track_failures: failures of S_h since the pipeline was built
     :param slow_track_error: text of the last failure; None once S_h has succeeded again
     :param slow_track_ms: duration of the last finished S_h; None before the first
-    :param stage_ms: duration of each stage: 'input', 'low', 'deviation', 'propagation',
-        'classify', 'output'
+    :param stage_ms: duration of each stage: 'wait' (for the cores), 'input', 'low', 'deviation',
+        'propagation', 'classify', 'output'
     :param reset_reason: why the key frame was forgotten before this frame; None if it was not
     """
 

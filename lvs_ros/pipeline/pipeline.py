@@ -6,8 +6,9 @@ Node, replay and evaluation all call :meth:`SegmentationPipeline.step`; there is
 forward path.
 """
 
+import contextlib
 import dataclasses
-from typing import Any, Optional
+from typing import Any, ContextManager, Optional
 
 import torch
 
@@ -21,6 +22,7 @@ from lvs_ros.pipeline.schedule import ScheduleSettings
 from lvs_ros.pipeline.slow_track import SlowJob, SlowResult, SlowTrack, run_job
 from lvs_ros.pipeline.stopwatch import Stopwatch
 from lvs_ros.pipeline.threads import intra_op_threads
+from lvs_ros.pipeline.turns import Turns
 
 
 class KeyFrameError(LvsError):
@@ -87,12 +89,14 @@ class SegmentationPipeline:
     :param output_size: (width, height) of the masks; (0, 0) = the image's own
     :param full_threads: CPU threads for frames that are computed in full, which have nothing
         beside them to share the cores with; 0 = as many as for all others
+    :param turns: by which frames and slow track share the cores; None = they run side by side
     """
 
     def __init__(self, network: SegmentationNetwork, *, propagation: Propagation,
                  slow_track: SlowTrack, settings: ScheduleSettings,
                  inference_size: tuple[int, int] = (0, 0),
-                 output_size: tuple[int, int] = (0, 0), full_threads: int = 0) -> None:
+                 output_size: tuple[int, int] = (0, 0), full_threads: int = 0,
+                 turns: Optional[Turns] = None) -> None:
         parameter = next(network.parameters())
         self._network = network
         self._device, self._dtype = parameter.device, parameter.dtype
@@ -102,6 +106,7 @@ class SegmentationPipeline:
         self._policy = settings.build()
         self._inference_size, self._output_size = inference_size, output_size
         self._full_threads = full_threads
+        self._turns = turns
         self._state: Optional[_State] = None
         self._reset_reason: Optional[str] = None
         self._count = 0
@@ -177,6 +182,8 @@ class SegmentationPipeline:
 
     def close(self) -> None:
         """Stop the slow track."""
+        if self._turns is not None:
+            self._turns.close()
         self._slow_track.close()
 
     def reset(self, reason: str = 'reset requested') -> None:
@@ -195,6 +202,11 @@ class SegmentationPipeline:
         """
         frame.check()
         watch = Stopwatch(self._device)
+        with self._turn():
+            watch.lap('wait')
+            return self._compute_step(frame, watch, want_confidence)
+
+    def _compute_step(self, frame: Frame, watch: Stopwatch, want_confidence: bool) -> StepResult:
         image = to_tensor(frame, size=self._inference_size, device=self._device,
                           dtype=self._dtype)
         self._check_continuity(frame)
@@ -227,13 +239,17 @@ class SegmentationPipeline:
             self.step(Frame(image=blank, stamp_ns=number))
             if self._state is not None:
                 # whatever the schedule: the parts that the first frame does not reach
-                low = self._state.key.low
-                self._network.deviation(low, low)
-                description = self._state.source.description
-                self._propagation.move(description, description, self._state.source.high, low)
+                low, source = self._state.key.low, self._state.source
+                with self._turn():
+                    self._network.deviation(low, low)
+                    self._propagation.move(
+                        source.description, source.description, source.high, low)
         self.reset()
         self._reset_reason = self._last_stamp_ns = self._last_size = None
         self._count = 0
+
+    def _turn(self) -> ContextManager[None]:
+        return contextlib.nullcontext() if self._turns is None else self._turns.frame()
 
     def _check_continuity(self, frame: Frame) -> None:
         if self._last_stamp_ns is not None and frame.stamp_ns < self._last_stamp_ns:
@@ -294,7 +310,7 @@ class SegmentationPipeline:
         """Run S_h at once; None when it failed and there is something to propagate."""
         job = SlowJob(features.number, features.stamp_ns, features.low, features.description)
         with intra_op_threads(self._full_threads):
-            result = run_job(job, self._network.high_pieces())
+            result = run_job(job, self._network.high_steps)
         assert result is not None
         self._note(result)
         if result.high is None and self._state is None:

@@ -7,16 +7,19 @@ carries its job, so whoever takes it knows which key frame it belongs to.
 """
 
 import abc
+import contextlib
 import dataclasses
 import threading
 import time
-from typing import Any, Callable, Iterable, Optional, Sequence
+from typing import Any, Callable, ContextManager, Optional
 
 import torch
 
+from lvs_ros.model.steps import Steps, advance
 from lvs_ros.pipeline.threads import enter_slow_thread
+from lvs_ros.pipeline.turns import Turns
 
-Piece = Callable[[torch.Tensor], torch.Tensor]
+HighSteps = Callable[[torch.Tensor], Steps]    # S_h: F_l → F_h
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,24 +75,28 @@ class SlowTrack(abc.ABC):
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Stop; a running job is abandoned at its next piece."""
+        """Stop; a running job is abandoned at its next step."""
 
 
-def run_job(job: SlowJob, pieces: Iterable[Piece],
-            abandoned: Callable[[], bool] = lambda: False) -> Optional[SlowResult]:
-    """Run S_h piece by piece; None when it was abandoned in between."""
+def run_job(job: SlowJob, high: HighSteps, *, abandoned: Callable[[], bool] = lambda: False,
+            turn: Callable[[], ContextManager[None]] = contextlib.nullcontext
+            ) -> Optional[SlowResult]:
+    """Run S_h step by step; None when it was abandoned in between.
+
+    :param turn: makes what must be held during a step
+    """
     started = time.perf_counter()
+    features, text = None, None
     try:
-        with torch.inference_mode():
-            features = job.low
-            for piece in pieces:
+        steps = high(job.low)
+        while features is None:
+            with turn(), torch.inference_mode():
                 if abandoned():
                     return None
-                features = piece(features)
+                features = advance(steps)
     except Exception as error:  # noqa: B902: whatever it is, the masks must go on
-        return SlowResult(job, None, f'{type(error).__name__}: {error}',
-                          (time.perf_counter() - started) * 1e3)
-    return SlowResult(job, features, None, (time.perf_counter() - started) * 1e3)
+        text = f'{type(error).__name__}: {error}'
+    return SlowResult(job, features, text, (time.perf_counter() - started) * 1e3)
 
 
 class InlineSlowTrack(SlowTrack):
@@ -98,12 +105,12 @@ class InlineSlowTrack(SlowTrack):
     The delay is in stamp time, so a replay gives the same masks on any machine. As in the real
     one, a job that comes while another is under way waits for it, and the newest wins.
 
-    :param pieces: S_h, to be called in order
+    :param high: S_h
     :param delay_s: how long a job takes, in stamp time
     """
 
-    def __init__(self, pieces: Sequence[Piece], *, delay_s: float) -> None:
-        self._pieces = pieces
+    def __init__(self, high: HighSteps, *, delay_s: float) -> None:
+        self._high = high
         self._delay_ns = round(delay_s * 1e9)
         self._running: Optional[tuple[SlowJob, int]] = None    # with the stamp of its end
         self._waiting: Optional[SlowJob] = None
@@ -120,7 +127,7 @@ class InlineSlowTrack(SlowTrack):
         results = []
         while self._running is not None and self._running[1] <= now_ns:
             job, ended_ns = self._running
-            result = run_job(job, self._pieces)
+            result = run_job(job, self._high)
             assert result is not None
             results.append(result)
             self._running = None
@@ -146,16 +153,18 @@ class InlineSlowTrack(SlowTrack):
 class BackgroundSlowTrack(SlowTrack):
     """One worker thread.
 
-    :param pieces: S_h, to be called in order
+    :param high: S_h
     :param device: where it runs; on a GPU in a stream of its own, of low priority
     :param policy: scheduling of the thread, see
         :func:`~lvs_ros.pipeline.threads.enter_slow_thread`
     :param threads: size of its team on a CPU
+    :param turns: by which it shares the cores with the frames; None = it runs beside them
     """
 
-    def __init__(self, pieces: Sequence[Piece], *, device: torch.device, policy: str,
-                 threads: int) -> None:
-        self._pieces = pieces
+    def __init__(self, high: HighSteps, *, device: torch.device, policy: str,
+                 threads: int, turns: Optional[Turns] = None) -> None:
+        self._high = high
+        self._turn = contextlib.nullcontext if turns is None else turns.step
         self._device = device
         self._condition = threading.Condition()
         self._waiting: Optional[SlowJob] = None
@@ -220,7 +229,7 @@ class BackgroundSlowTrack(SlowTrack):
                 return self._running is not current
 
             if stream is None:
-                result = run_job(job, self._pieces, abandoned)
+                result = run_job(job, self._high, abandoned=abandoned, turn=self._turn)
             else:
                 result = self._run_on_stream(job, stream, ready, abandoned)
             with self._condition:
@@ -235,7 +244,7 @@ class BackgroundSlowTrack(SlowTrack):
         with torch.cuda.stream(stream):
             stream.wait_event(ready)
             job.low.record_stream(stream)
-            result = run_job(job, self._pieces, abandoned)
+            result = run_job(job, self._high, abandoned=abandoned, turn=self._turn)
         try:
             stream.synchronize()    # errors of the device surface here
         except RuntimeError as error:

@@ -17,7 +17,9 @@ import torch
 from lvs_ros.errors import ConfigurationError
 
 SLOW_POLICIES = ('nice', 'idle', 'normal')
+CPU_SHARING = ('auto', 'turns', 'side_by_side')
 _NICE_VALUE = 10
+_MOST_CORES_FOR_TURNS = 3
 
 
 def cores() -> int:
@@ -26,14 +28,32 @@ def cores() -> int:
         os.cpu_count() or 1)
 
 
-def share_cores(*, fast: int, slow: int) -> tuple[int, int]:
+def takes_turns(sharing: str) -> bool:
+    """Tell whether the tracks use all cores in turn, rather than each its own all the time.
+
+    :param sharing: one of :data:`CPU_SHARING`; 'auto' chooses by the number of cores
+    """
+    return sharing == 'turns' or sharing == 'auto' and cores() <= _MOST_CORES_FOR_TURNS
+
+
+def share_cores(*, fast: int, slow: int, side_by_side: bool) -> tuple[int, int]:
     """Return the thread counts of fast and slow track, each given or, if 0, chosen.
 
-    Together the two have as many threads as there are cores, if there are two: a thread of the
-    fast track that waits for its core holds up the others of its team, and the frame with them.
+    :param side_by_side: the tracks run at the same time. Together the two then have as many
+        threads as there are cores, if there are two: a thread of the fast track that waits for
+        its core holds up the others of its team, and the frame with them.
     """
+    if not side_by_side:
+        return fast or cores(), slow or cores()
     slow = slow or max(1, cores() // 2)
     return fast or max(1, cores() - slow), slow
+
+
+def check_sharing(sharing: str) -> None:
+    """Raise :class:`~lvs_ros.errors.ConfigurationError` unless it is one of the known ones."""
+    if sharing not in CPU_SHARING:
+        raise ConfigurationError(f'cpu_sharing is {sharing!r}: expected one of '
+                                 + ', '.join(CPU_SHARING))
 
 
 def check_policy(policy: str) -> None:
