@@ -12,11 +12,11 @@ import torch
 from lvs_ros.model import load_network, read_notes
 from lvs_ros.tools.cli import main
 from lvs_ros.training.augment import grid_of, look, pixel_points, random_views, CropRange
-from lvs_ros.training.frames import FramePool
+from lvs_ros.training.frames import HeldFrames
 from lvs_ros.training.loop import LoopOptions, fit
 from lvs_ros.training.losses import class_weights, cross_entropy, distillation, soft_jaccard
 from lvs_ros.training.motion import Motion, random_motion
-from lvs_ros.training.sampling import Sampler
+from lvs_ros.training.sampling import Sampler, Source
 from test_camvid import write
 
 CPU = torch.device('cpu')
@@ -116,8 +116,8 @@ def test_rare_classes_weigh_more() -> None:
 
 
 def test_earlier_frames_stay_within_the_clip() -> None:
-    pool = FramePool(torch.zeros(5, 1, 1, 3), torch.zeros(5, 1, 1), ('a', 'a', 'b', 'b', 'b'),
-                     (0.0, 0.1, 0.0, 0.1, 0.2))
+    pool = HeldFrames(torch.zeros(5, 1, 1, 3), torch.zeros(5, 1, 1), ('a', 'a', 'b', 'b', 'b'),
+                      (0.0, 0.1, 0.0, 0.1, 0.2))
     assert list(pool.earlier(4, longest_s=1.0)) == [2, 3]
     assert list(pool.earlier(4, longest_s=0.1)) == [3]
     assert list(pool.earlier(2, longest_s=1.0)) == []
@@ -126,8 +126,8 @@ def test_earlier_frames_stay_within_the_clip() -> None:
 def test_clips_end_with_their_labelled_frame() -> None:
     labels = torch.arange(4).repeat_interleave(16)[None, None].expand(3, 48, 64)
     images = (labels * 60)[..., None].expand(3, 48, 64, 3).to(torch.uint8)
-    pool = FramePool(images, labels.to(torch.uint8), ('a', 'a', 'b'), (0.0, 1.0, 0.0))
-    sampler = Sampler(pool, None, street_share=0.5, crop=(32, 40), seed=0)
+    pool = HeldFrames(images, labels.to(torch.uint8), ('a', 'a', 'b'), (0.0, 1.0, 0.0))
+    sampler = Sampler([Source(pool)], crop=(32, 40), seed=0)
     clip = sampler.clip(4)
     assert [tuple(image.shape) for image in clip.images] == [(4, 3, 32, 40)] * 3
     assert clip.labels.shape == (4, 32, 40)

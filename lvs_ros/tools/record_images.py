@@ -5,18 +5,15 @@
 import argparse
 import fractions
 import pathlib
-import re
 
 from tqdm import tqdm
 
+from lvs_ros.data.image_folder import FORMATS, image_files
 from lvs_ros.data.message_types import NS_PER_S
 from lvs_ros.data.recording_writer import STORAGES, RecordingWriter
 from lvs_ros.errors import ConfigurationError, DatasetError, ImageError
 from lvs_ros.pipeline.encodings import decode_compressed
 from lvs_ros.tools.interruption import ended_like_interrupted
-
-FORMATS = {'.jpg': 'jpeg', '.jpeg': 'jpeg', '.png': 'png'}
-"""File name endings that are taken, with the format that a CompressedImage calls them."""
 
 _ENCODINGS = {'rgb': 'rgb8', 'bgr': 'bgr8'}
 
@@ -72,26 +69,6 @@ def _number(text: str) -> fractions.Fraction:
         return fractions.Fraction(text)
     except (ValueError, ZeroDivisionError) as error:
         raise argparse.ArgumentTypeError(f'{text!r} is no number') from error
-
-
-def image_files(folder: pathlib.Path) -> list[pathlib.Path]:
-    """List the images of a folder in natural order.
-
-    :raises DatasetError: when there are none
-    """
-    if not folder.is_dir():
-        raise DatasetError(f'{folder}: no such folder')
-    files = [path for path in folder.iterdir()
-             if path.suffix.lower() in FORMATS and path.is_file()]
-    if not files:
-        raise DatasetError(f'{folder}: no images; expected files ending in ' + ', '.join(FORMATS))
-    return sorted(files, key=lambda path: _natural_key(path.name))
-
-
-def _natural_key(name: str) -> list[tuple[int, str]]:
-    """Sort key in which a run of digits counts by its value."""
-    return [(int(part), '') if part.isdigit() else (-1, part)
-            for part in re.split(r'([0-9]+)', name)]
 
 
 def _write(writer: RecordingWriter, path: pathlib.Path, stamp_ns: int,

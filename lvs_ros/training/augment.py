@@ -9,6 +9,7 @@ piece of video by reading it through several views.
 
 import dataclasses
 import math
+from typing import Optional
 
 import torch
 from torch.nn import functional
@@ -25,20 +26,27 @@ class CropRange:
 
 
 def random_views(count: int, height: int, width: int, device: torch.device,
-                 crop: CropRange) -> torch.Tensor:
+                 crop: CropRange, *, frame: Optional[tuple[int, int]] = None) -> torch.Tensor:
     """Random zoom, rotation, flip and position.
 
+    :param height: of the crop, and width
+    :param frame: (height, width) of the frames; None = the crop's. At zoom 1 the crop has the
+        frame's scale, or a larger one where the frame is too small to fill it.
     :return: (count, 2, 3) float32, maps crop coordinates to frame coordinates, both -1..1
     """
     uniform = torch.rand(count, 5, device=device)
     low, high = math.log(crop.zoom[0]), math.log(crop.zoom[1])
-    scale = torch.exp(-(low + (high - low) * uniform[:, 0]))   # of the frame seen in the crop
+    scale = torch.exp(-(low + (high - low) * uniform[:, 0]))   # frame pixels a crop pixel
     angle = (uniform[:, 1] * 2 - 1) * math.radians(crop.rotation_deg)
     flip = torch.where(uniform[:, 2] < 0.5, -1.0, 1.0)
-    room = (1 - scale).abs()
-    cos, sin, aspect = angle.cos() * scale, angle.sin() * scale, height / width
-    row_x = torch.stack((cos * flip, -sin * aspect, (uniform[:, 3] * 2 - 1) * room), 1)
-    row_y = torch.stack((sin * flip / aspect, cos, (uniform[:, 4] * 2 - 1) * room), 1)
+    frame_height, frame_width = frame or (height, width)
+    enlarged = max(1.0, height / frame_height, width / frame_width)
+    tall, wide = height / enlarged, width / enlarged
+    cos, sin = angle.cos() * scale, angle.sin() * scale
+    place_x = (uniform[:, 3] * 2 - 1) * (1 - scale * wide / frame_width).abs()
+    place_y = (uniform[:, 4] * 2 - 1) * (1 - scale * tall / frame_height).abs()
+    row_x = torch.stack((cos * flip * wide, -sin * tall, place_x * frame_width), 1) / frame_width
+    row_y = torch.stack((sin * flip * wide, cos * tall, place_y * frame_height), 1) / frame_height
     return torch.stack((row_x, row_y), 1)
 
 

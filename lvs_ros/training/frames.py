@@ -1,93 +1,139 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Training frames, held in memory on the training device.
+"""Pools of training frames: what a sampler draws its batches from.
 
-CamVid and a few hundred street frames fit; a batch is then a gather, and every augmentation runs
-on the device.
+A pool that fits is held on the training device, where a batch is a gather
+(:class:`HeldFrames`); of one that does not, batches are read by threads ahead of their use
+(:class:`LazyFrames`).
 """
 
+import abc
 import concurrent.futures
-import dataclasses
-import pathlib
-from typing import Iterable
+import functools
+import os
+from typing import Callable, Sequence
 
 import numpy as np
 import torch
 
-from lvs_ros.data.camvid import list_camvid
-from lvs_ros.data.street import StreetScene
-from lvs_ros.errors import DatasetError
+from lvs_ros.labels import UNLABELLED
 
-STREET_RATE_HZ = 15.0
+Batch = tuple[torch.Tensor, torch.Tensor]
+"""Images (B, 3, H, W) float32 0..255 and labels (B, H, W) uint8, on the training device."""
+
+# Stamps are rounded: a frame that is just as old as allowed must count.
+_ROUNDING_S = 1e-6
 
 
-@dataclasses.dataclass(frozen=True)
-class FramePool:
-    """Labelled frames of several clips.
+class FramePool(abc.ABC):
+    """Frames of several clips, with labels where they have some.
 
-    :param images: (N, H, W, 3) uint8 RGB
-    :param labels: (N, H, W) uint8, 255 = unlabelled
-    :param clips: name of the clip of each frame
+    :param clips: name of the clip of each frame; the frames of a clip follow each other
     :param times_s: time of each frame within its clip, ascending
+    :param labelled: (N,) bool, whether a frame has labels at all
+    :param taught: the labels are masks of the full network, not an annotator's
+    :param size: (height, width) of all frames
+    :param device: where batches are wanted
     """
 
-    images: torch.Tensor
-    labels: torch.Tensor
-    clips: tuple[str, ...]
-    times_s: tuple[float, ...]
+    def __init__(self, clips: Sequence[str], times_s: Sequence[float], *, labelled: np.ndarray,
+                 taught: bool, size: tuple[int, int], device: torch.device) -> None:
+        self.clips, self.times_s = tuple(clips), tuple(times_s)
+        self.labelled, self.taught, self.size, self.device = labelled, taught, size, device
+        self._with_earlier: dict[float, np.ndarray] = {}
 
     def __len__(self) -> int:
         return len(self.clips)
 
-    def batch(self, indices: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return images (B, 3, H, W) float32 0..255 and labels (B, H, W) uint8."""
-        chosen = torch.from_numpy(indices).to(self.images.device)
-        return self.images[chosen].permute(0, 3, 1, 2).float(), self.labels[chosen]
+    @abc.abstractmethod
+    def request(self, indices: np.ndarray) -> Callable[[], Batch]:
+        """Begin to read a batch; the call of what is returned waits for it."""
+
+    @abc.abstractmethod
+    def label_sample(self) -> torch.Tensor:
+        """Return labels to count the classes in: uint8, any shape, on the training device."""
+
+    def batch(self, indices: np.ndarray) -> Batch:
+        """Read a batch."""
+        return self.request(indices)()
 
     def earlier(self, index: int, *, longest_s: float) -> range:
         """Indices of the frames of the same clip that are at most so much older."""
         first = index
         while (first > 0 and self.clips[first - 1] == self.clips[index]
-               and self.times_s[index] - self.times_s[first - 1] <= longest_s + 1e-6):
+               and self.times_s[index] - self.times_s[first - 1] <= longest_s + _ROUNDING_S):
             first -= 1
         return range(first, index)
 
-
-def _pool(frames: Iterable[tuple[np.ndarray, np.ndarray]], clips: list[str],
-          times_s: list[float], device: torch.device) -> FramePool:
-    images, labels = zip(*frames)
-    if len({image.shape for image in images}) > 1:
-        raise DatasetError('the training images differ in size; expected one size for all')
-    return FramePool(
-        images=torch.from_numpy(np.stack(images)).to(device),
-        labels=torch.from_numpy(np.stack(labels)).to(device),
-        clips=tuple(clips), times_s=tuple(times_s))
+    def with_earlier(self, longest_s: float) -> np.ndarray:
+        """Indices, (M,) int64, of the frames for which :meth:`earlier` is not empty."""
+        if longest_s not in self._with_earlier:
+            self._with_earlier[longest_s] = np.array(
+                [index for index in range(len(self)) if self.earlier(index, longest_s=longest_s)],
+                np.int64)
+        return self._with_earlier[longest_s]
 
 
-def camvid_frames(folder: pathlib.Path, device: torch.device) -> FramePool:
-    """Load a split of CamVid; its drives are the clips."""
-    samples = list_camvid(folder)
-    with concurrent.futures.ThreadPoolExecutor() as executor:
-        frames = list(executor.map(lambda sample: sample.load(), samples))
-    return _pool(frames, [sample.sequence for sample in samples],
-                 [sample.time_s for sample in samples], device)
+class HeldFrames(FramePool):
+    """Frames held in memory on the training device.
+
+    :param images: (N, H, W, 3) uint8 RGB
+    :param labels: (N, H, W) uint8, 255 = unlabelled
+    """
+
+    def __init__(self, images: torch.Tensor, labels: torch.Tensor, clips: Sequence[str],
+                 times_s: Sequence[float], *, taught: bool = False) -> None:
+        super().__init__(
+            clips, times_s, taught=taught, device=images.device,
+            labelled=(labels != UNLABELLED).flatten(1).any(1).cpu().numpy(),
+            size=(images.shape[1], images.shape[2]))
+        self._images, self._labels = images, labels
+
+    def request(self, indices: np.ndarray) -> Callable[[], Batch]:
+        return functools.partial(self._gather, indices)
+
+    def label_sample(self) -> torch.Tensor:
+        return self._labels
+
+    def _gather(self, indices: np.ndarray) -> Batch:
+        chosen = torch.from_numpy(indices).to(self.device)
+        return self._images[chosen].permute(0, 3, 1, 2).float(), self._labels[chosen]
 
 
-def _render_clip(seed: int, frames: int, width: int, height: int
-                 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    scene = StreetScene(seed=seed, width=width, height=height)
-    start_s = 100.0 * np.random.default_rng(seed).random()
-    return [scene.render(start_s + index / STREET_RATE_HZ) for index in range(frames)]
+Loader = Callable[[], tuple[np.ndarray, np.ndarray]]
+"""Reads a frame: image (H, W, 3) uint8 RGB and labels (H, W) uint8. Called in any thread."""
 
 
-def street_frames(device: torch.device, *, clips: int, frames: int, width: int, height: int,
-                  seed: int) -> FramePool:
-    """Render clips of the synthetic street, each of another street, at 15 Hz."""
-    seeds = [seed + index for index in range(clips)]
-    # OpenCV releases the interpreter while it draws, and threads need no pickling
-    with concurrent.futures.ThreadPoolExecutor() as executor:
-        rendered = list(executor.map(
-            lambda one: _render_clip(one, frames, width, height), seeds))
-    return _pool([frame for clip in rendered for frame in clip],
-                 [f'street {one}' for one in seeds for _ in range(frames)],
-                 [index / STREET_RATE_HZ for _ in seeds for index in range(frames)], device)
+class LazyFrames(FramePool):
+    """Frames that are read when a batch needs them, by threads.
+
+    :param loaders: one a frame
+    :param label_sample: uint8, some of the labels, any shape
+    :param executor: reads the frames
+    """
+
+    def __init__(self, loaders: Sequence[Loader], clips: Sequence[str], times_s: Sequence[float],
+                 *, labelled: np.ndarray, taught: bool, size: tuple[int, int],
+                 device: torch.device, label_sample: np.ndarray,
+                 executor: concurrent.futures.Executor) -> None:
+        super().__init__(clips, times_s, labelled=labelled, taught=taught, size=size,
+                         device=device)
+        self._loaders, self._executor = tuple(loaders), executor
+        self._label_sample = torch.from_numpy(label_sample).to(device)
+
+    def request(self, indices: np.ndarray) -> Callable[[], Batch]:
+        futures = [self._executor.submit(self._loaders[index]) for index in indices]
+        return functools.partial(self._stack, futures)
+
+    def label_sample(self) -> torch.Tensor:
+        return self._label_sample
+
+    def _stack(self, futures: Sequence[concurrent.futures.Future]) -> Batch:
+        images, labels = zip(*(future.result() for future in futures))
+        return (torch.from_numpy(np.stack(images)).to(self.device).permute(0, 3, 1, 2).float(),
+                torch.from_numpy(np.stack(labels)).to(self.device))
+
+
+def read_threads() -> concurrent.futures.ThreadPoolExecutor:
+    """Make threads that read frames: decoding releases the interpreter."""
+    return concurrent.futures.ThreadPoolExecutor(os.cpu_count(), thread_name_prefix='frames')

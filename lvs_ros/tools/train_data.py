@@ -1,0 +1,80 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The options of ``lvs train`` that say what to train on."""
+
+import argparse
+import pathlib
+
+from lvs_ros.training.data_options import DataOptions
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare them, in groups of their own."""
+    _add_labelled(parser.add_argument_group(
+        'labelled data', 'What the network stage needs; mixed with the synthetic street.'))
+    _add_unlabelled(parser.add_argument_group(
+        'drives without labels', 'Enough for the other two stages: the full network given by '
+        '--init labels the frames once, and its masks are the labels.'))
+    _add_street(parser.add_argument_group('synthetic street', 'Labelled clips in real time.'))
+    frames = parser.add_argument_group('frames')
+    frames.add_argument('--size', nargs=2, type=int, metavar=('W', 'H'),
+                        help='scale all frames to this size (default: as they are)')
+    frames.add_argument('--crop', nargs=2, type=int, metavar=('H', 'W'),
+                        help='size of the training crops (default: the whole frame)')
+    frames.add_argument('--memory-gb', type=float, default=DataOptions.memory_gb, metavar='GB',
+                        help='hold a data set on the training device up to this size; read a '
+                             'larger one while the training goes on (default: %(default)s)')
+
+
+def data_options(args: argparse.Namespace) -> DataOptions:
+    """Return what was asked for.
+
+    :raises ConfigurationError: when options do not go together.
+    """
+    options = DataOptions(
+        camvid=args.camvid, cityscapes=args.cityscapes, hide_labels=args.hide_labels,
+        recordings=tuple(args.recording), topic=args.topic,
+        recording_rate_hz=args.recording_rate, frames_per_recording=args.frames_per_recording,
+        street_clips=args.street_clips, street_frames=args.street_frames,
+        street_share=args.street_share, size=tuple(args.size) if args.size else None,
+        memory_gb=args.memory_gb, seed=args.seed)
+    options.check()
+    return options
+
+
+def _add_labelled(group: argparse._ArgumentGroup) -> None:
+    group.add_argument('--camvid', type=pathlib.Path, metavar='DIR',
+                       help='a training split in the layout of CamVid: images/NAME.jpg, '
+                            'labels/NAME.png')
+    group.add_argument('--cityscapes', type=pathlib.Path, metavar='DIR',
+                       help='the root of Cityscapes (leftImg8bit, gtFine, and '
+                            'leftImg8bit_sequence if it is there); its train split is taken')
+    group.add_argument('--hide-labels', action='store_true',
+                       help='never read their labels and take the drives as recordings, to '
+                            'measure what labels are worth')
+
+
+def _add_unlabelled(group: argparse._ArgumentGroup) -> None:
+    group.add_argument('--recording', nargs='+', type=pathlib.Path, default=[], metavar='PATH',
+                       help='recordings (rosbag2 folder, .mcap, .db3, ROS 1 .bag), folders of '
+                            'images, or video files')
+    group.add_argument('--topic', metavar='NAME',
+                       help='image topic of the recordings (default: the only one)')
+    group.add_argument('--recording-rate', type=float, metavar='HZ',
+                       default=DataOptions.recording_rate_hz,
+                       help='images per second of folders of images (default: %(default)s)')
+    group.add_argument('--frames-per-recording', type=int, metavar='N',
+                       default=DataOptions.frames_per_recording,
+                       help='choose so many frames of a longer recording, in runs spread over '
+                            'it; 0 = all (default: %(default)s)')
+
+
+def _add_street(group: argparse._ArgumentGroup) -> None:
+    group.add_argument('--street-clips', type=int, metavar='N',
+                       help='clips, each of another street; 0 = none (default: 40 beside '
+                            'labelled CamVid, else none; its classes are those of CamVid)')
+    group.add_argument('--street-frames', type=int, default=DataOptions.street_frames,
+                       metavar='N', help='frames of each of them, at 15 Hz (default: %(default)s)')
+    group.add_argument('--street-share', type=float, default=DataOptions.street_share,
+                       metavar='SHARE', help='its share in the batches, 0..1 '
+                                             '(default: %(default)s)')

@@ -1,0 +1,81 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""What to train on, as a user asks for it."""
+
+import dataclasses
+import pathlib
+from typing import Optional, Sequence
+
+from lvs_ros.errors import ConfigurationError
+
+
+@dataclasses.dataclass(frozen=True)
+class DataOptions:
+    """What to train on.
+
+    :param camvid: folder of a split in the layout of CamVid
+    :param cityscapes: root of Cityscapes, of which ``train`` is taken
+    :param hide_labels: treat these as if they were recordings
+    :param recordings: recordings, folders of images, video files
+    :param topic: image topic of the recordings; None = the only one
+    :param recording_rate_hz: images per second of folders of images
+    :param frames_per_recording: of a longer one, so many frames are chosen; 0 = all
+    :param street_clips: clips of the synthetic street; None = as many as suit the other data
+    :param street_frames: frames of each of them
+    :param street_share: share of the street in the batches, where there are other data
+    :param size: (width, height) to scale all frames to; None = as they are
+    :param memory_gb: data sets that take more are read while the training goes on
+    :param seed: of the streets
+    """
+
+    camvid: Optional[pathlib.Path] = None
+    cityscapes: Optional[pathlib.Path] = None
+    hide_labels: bool = False
+    recordings: Sequence[pathlib.Path] = ()
+    topic: Optional[str] = None
+    recording_rate_hz: float = 15.0
+    frames_per_recording: int = 2000
+    street_clips: Optional[int] = None
+    street_frames: int = 12
+    street_share: float = 0.2
+    size: Optional[tuple[int, int]] = None
+    memory_gb: float = 2.0
+    seed: int = 0
+
+    def check(self) -> None:
+        """See whether the options go together.
+
+        :raises ConfigurationError: saying which do not.
+        """
+        drives = [one for one in (self.camvid, self.cityscapes) if one is not None]
+        if not drives and not self.recordings and not self.street_clips:
+            raise ConfigurationError('nothing to train on: give --camvid, --cityscapes, '
+                                     '--recording or --street-clips')
+        if len(drives) > 1:
+            raise ConfigurationError('CamVid and Cityscapes do not share a label set: give '
+                                     '--camvid or --cityscapes')
+        if self.hide_labels and not drives:
+            raise ConfigurationError('--hide-labels hides the labels of --camvid or --cityscapes: '
+                                     'give one of them')
+        if (self.street_clips or 0) < 0 or not 0 <= self.street_share <= 1:
+            raise ConfigurationError('--street-clips must not be negative, and --street-share '
+                                     'must lie between 0 and 1')
+        if self.frames_per_recording < 0:
+            raise ConfigurationError(f'--frames-per-recording is {self.frames_per_recording}: '
+                                     'expected a number of frames, or 0 for all')
+        if self.size is not None and min(self.size) < 32:
+            raise ConfigurationError(f'--size is {self.size[0]} {self.size[1]}: expected at least '
+                                     '32 pixels each')
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether there are frames that the full network has to label."""
+        return bool(self.recordings) or self.hide_labels
+
+    @property
+    def label_set(self) -> Optional[str]:
+        """Name of the label set that the data's own labels come in; None = they have none."""
+        if self.cityscapes is not None and not self.hide_labels:
+            return 'cityscapes'
+        labelled = self.camvid is not None and not self.hide_labels
+        return 'camvid' if labelled or self.street_clips else None

@@ -1,0 +1,72 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The network that a training starts from."""
+
+from typing import Optional
+
+from lvs_ros.errors import ConfigurationError, ModelFileError
+from lvs_ros.model import VARIANTS, SegmentationNetwork, find_model, load_network
+from lvs_ros.training.data import CLASSES
+from lvs_ros.training.data_options import DataOptions
+
+# The settings that make the full network what it is; the others belong to the propagation.
+_OF_TEACHER = ('label_set', 'classes', 'backbone', 'base_width', 'stem', 'dilation', 'head',
+               'head_channels', 'align_corners', 'mean', 'std')
+
+
+def starting_network(data: DataOptions, *, init: Optional[str], variant: Optional[str]
+                     ) -> SegmentationNetwork:
+    """Make the network that is to be trained.
+
+    :param init: a model to start from, name or path; None = random weights
+    :param variant: one of VARIANTS; None = the architecture of ``init``, or lite. With both, the
+        parts that fit are taken over.
+    :raises ConfigurationError: when the data needs a trained network, and this is none
+    :raises ModelFileError: when ``init`` cannot be read, or has other classes than the data.
+    """
+    if init is None:
+        if data.needs_teacher or data.label_set is None:
+            raise ConfigurationError('what has no labels is labelled by the full network: give a '
+                                     'trained model with --init')
+        return SegmentationNetwork(VARIANTS[variant or 'lite'](
+            data.label_set, CLASSES[data.label_set]))
+    source = load_network(init)
+    if variant is None:
+        _check_classes(source, data.label_set, init)
+        return source
+    label_set = data.label_set or source.config.label_set
+    network = SegmentationNetwork(VARIANTS[variant](
+        label_set, CLASSES.get(label_set, source.config.classes)))
+    if data.needs_teacher:
+        _check_teacher(network, source, init)
+    _take_over(network, source)
+    return network
+
+
+def _check_classes(network: SegmentationNetwork, label_set: Optional[str], init: str) -> None:
+    found = network.config.label_set, network.config.classes
+    if label_set is None or found == (label_set, CLASSES[label_set]):
+        return
+    raise ModelFileError(
+        f'{find_model(init)}: the model labels the {found[1]} classes of {found[0]!r}, the data '
+        f'has the {CLASSES[label_set]} of {label_set!r}; choose a model that was trained on such '
+        'data, or name an architecture with --variant to take over only the parts that fit')
+
+
+def _check_teacher(network: SegmentationNetwork, source: SegmentationNetwork, init: str) -> None:
+    differing = [name for name in _OF_TEACHER
+                 if getattr(network.config, name) != getattr(source.config, name)]
+    if differing:
+        raise ModelFileError(
+            f'{find_model(init)}: labels what has no labels, but the architecture that --variant '
+            f'names would change its full network ({", ".join(differing)}); leave --variant away')
+
+
+def _take_over(network: SegmentationNetwork, source: SegmentationNetwork) -> None:
+    state, known = network.state_dict(), source.state_dict()
+    fitting = {name: known[name] for name, value in state.items()
+               if name in known and known[name].shape == value.shape}
+    network.load_state_dict({**state, **fitting})
+    anew = sorted({'.'.join(name.split('.')[:3]) for name in set(state) - set(fitting)})
+    print(f'{len(fitting)} of {len(state)} tensors taken over; '
+          f'these start anew: {", ".join(anew) or "none"}')
