@@ -9,18 +9,24 @@ and loaded as float32. Nothing in such a file is ever executed.
 import json
 import os
 import pathlib
-from typing import Mapping, Optional, Union
+from typing import Mapping, Optional, TypeVar, Union
 
 import safetensors
 import safetensors.torch
 import torch
+from torch import nn
 
 from lvs_ros.errors import ConfigurationError, ModelFileError
 from lvs_ros.model.config import ModelConfig
 from lvs_ros.model.network import SegmentationNetwork
+from lvs_ros.model.rivals import Rivals
 from lvs_ros.resources import config_dir
 
 FORMAT = 'lvs_ros 1'
+RIVALS_FORMAT = 'lvs_ros rivals 1'
+RIVALS_SUFFIX = '.rivals'
+
+_Module = TypeVar('_Module', bound=nn.Module)
 
 
 def save_network(network: SegmentationNetwork, path: Union[str, os.PathLike], *,
@@ -30,12 +36,22 @@ def save_network(network: SegmentationNetwork, path: Union[str, os.PathLike], *,
     :param half: store float16 instead of float32
     :param notes: further metadata, such as how it was trained
     """
-    path = pathlib.Path(path)
+    _write(pathlib.Path(path), network, network.config, FORMAT, half=half, notes=notes)
+
+
+def save_rivals(rivals: Rivals, path: Union[str, os.PathLike], *,
+                notes: Optional[Mapping[str, str]] = None) -> None:
+    """Write the modules of comparison rows to a file, as :func:`save_network` does."""
+    _write(pathlib.Path(path), rivals, rivals.config, RIVALS_FORMAT, half=True, notes=notes)
+
+
+def _write(path: pathlib.Path, module: nn.Module, config: ModelConfig, file_format: str, *,
+           half: bool, notes: Optional[Mapping[str, str]]) -> None:
     tensors = {
         name: (value.half() if half and value.is_floating_point() else value).contiguous().cpu()
-        for name, value in network.state_dict().items()
+        for name, value in module.state_dict().items()
         if not name.endswith('num_batches_tracked')}
-    metadata = {'format': FORMAT, 'config': network.config.to_json(),
+    metadata = {'format': file_format, 'config': config.to_json(),
                 'notes': json.dumps(dict(notes or {}), sort_keys=True)}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + '.partial')
@@ -55,7 +71,8 @@ def find_model(name_or_path: Union[str, os.PathLike]) -> pathlib.Path:
     if path.suffix != '.safetensors':
         path = config_dir() / 'models' / f'{name_or_path}.safetensors'
     if not path.is_file():
-        known = sorted(p.stem for p in (config_dir() / 'models').glob('*.safetensors'))
+        known = sorted(p.stem for p in (config_dir() / 'models').glob('*.safetensors')
+                       if not p.stem.endswith(RIVALS_SUFFIX))
         raise ModelFileError(
             f'no model {str(name_or_path)!r}: expected the path of a .safetensors file, or one '
             f'of the models that come with lvs_ros ({", ".join(known) or "none"})')
@@ -68,6 +85,40 @@ def load_network(name_or_path: Union[str, os.PathLike]) -> SegmentationNetwork:
     :raises ModelFileError: naming the file and what is wrong with it.
     """
     path = find_model(name_or_path)
+    metadata, state = _read(path, FORMAT, 'a model')
+    try:
+        network = SegmentationNetwork(ModelConfig.from_json(metadata.get('config', '')))
+    except ConfigurationError as error:
+        raise ModelFileError(f'{path}: {error}') from error
+    return _fill(path, network, state)
+
+
+def rivals_path(name_or_path: Union[str, os.PathLike]) -> pathlib.Path:
+    """Return where the comparison weights of a model are: ``MODEL.rivals.safetensors`` beside it.
+
+    :raises ModelFileError: when there is no such model.
+    """
+    path = find_model(name_or_path)
+    return path.with_name(f'{path.stem}{RIVALS_SUFFIX}.safetensors')
+
+
+def load_rivals(path: Union[str, os.PathLike], network: SegmentationNetwork) -> Rivals:
+    """Read the modules of comparison rows, float32, on the CPU, in evaluation mode.
+
+    :param network: the network that they were trained for
+    :raises ModelFileError: naming the file and what is wrong with it.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise ModelFileError(
+            f'{path}: missing; the rows grfp5 and small_per_frame need weights of their own: '
+            'train them with "lvs train --stages small recurrent", or leave these rows out')
+    _metadata, state = _read(path, RIVALS_FORMAT, 'a file of comparison weights')
+    return _fill(path, Rivals(network), state)
+
+
+def _read(path: pathlib.Path, file_format: str, what: str
+          ) -> tuple[Mapping[str, str], dict[str, torch.Tensor]]:
     try:
         with safetensors.safe_open(path, framework='pt') as file:
             metadata = file.metadata() or {}
@@ -75,17 +126,17 @@ def load_network(name_or_path: Union[str, os.PathLike]) -> SegmentationNetwork:
     except (safetensors.SafetensorError, OSError) as error:
         raise ModelFileError(f'{path}: not a readable safetensors file, or cut short ({error}); '
                              'copy it again or train a new one with "lvs train"') from error
-    if metadata.get('format') != FORMAT:
+    if metadata.get('format') != file_format:
         raise ModelFileError(
-            f'{path}: not a model of lvs_ros (format {metadata.get("format")!r}, expected '
-            f'{FORMAT!r}); models are made by "lvs train"')
-    try:
-        network = SegmentationNetwork(ModelConfig.from_json(metadata.get('config', '')))
-    except ConfigurationError as error:
-        raise ModelFileError(f'{path}: {error}') from error
-    _check_fit(path, network.state_dict(), state)
-    network.load_state_dict({name: value.float() for name, value in state.items()}, strict=False)
-    return network.eval()
+            f'{path}: not {what} of lvs_ros (format {metadata.get("format")!r}, expected '
+            f'{file_format!r}); it is made by "lvs train"')
+    return metadata, state
+
+
+def _fill(path: pathlib.Path, module: _Module, state: Mapping[str, torch.Tensor]) -> _Module:
+    _check_fit(path, module.state_dict(), state)
+    module.load_state_dict({name: value.float() for name, value in state.items()}, strict=False)
+    return module.eval()
 
 
 def read_notes(name_or_path: Union[str, os.PathLike]) -> dict[str, str]:

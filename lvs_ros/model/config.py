@@ -18,8 +18,9 @@ BLOCKS = {
 
 BOTTLENECK = ('resnet50', 'resnet101')
 STEMS = ('conv7', 'conv3', 'conv3_wide')
-DILATIONS = ('half_first', 'uniform')
-HEADS = ('psp', 'light')
+DILATIONS = ('half_first', 'half_conv1', 'conv1_only', 'uniform')
+HEADS = ('psp', 'light', 'fcn')
+ALIGNMENTS = ('none', 'flow')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,16 +34,22 @@ class ModelConfig:
     :param stem: 'conv7' (torchvision), 'conv3' (three 3x3 of half width, half width, full width:
         mmsegmentation's V1c) or 'conv3_wide' (64, 64, 128: hszhao/semseg)
     :param dilation: 'half_first': the first block of a dilated stage has half of its dilation
-        (torchvision, mmsegmentation); 'uniform': all alike (hszhao/semseg). Weights trained
-        with one load into the other without an error and give wrong labels.
+        (torchvision, mmsegmentation); 'uniform': all alike (hszhao/semseg). They differ in basic
+        blocks only: 'half_conv1': of the first block only the first convolution (timm: what a
+        network trained with strides becomes); 'conv1_only': as 'half_first', and the second
+        convolution of a block is never dilated (mmsegmentation). Weights trained with one load
+        into the other without an error and give wrong labels.
     :param split: last block of S_l, 'layerN.M'; the paper's is 'layer3.2' (conv4_3)
-    :param head: 'psp' (pyramid pooling) or 'light' (one 3x3 convolution)
+    :param head: 'psp' (pyramid pooling), 'light' (one 3x3 convolution) or 'fcn' (three, the last
+        of which sees the backbone's output, too: mmsegmentation's FCN)
     :param head_channels: channels of F_h, which are propagated
     :param kernel_size: H_K, side of the predicted kernels, odd
     :param embed_channels: channels inside the kernel predictor
     :param adapt_channels: channels inside AdaptNet
     :param deviation_channels: channels inside the deviation net
     :param deviation_stride: stride of its first convolution; 1 in the paper
+    :param alignment: what brings the key frame's features close to their place before the kernels
+        are predicted: 'none' (the paper) or 'flow' (optical flow). The kernels are trained for it.
     :param align_corners: how logits and pooled features are enlarged
     :param mean: per channel mean (RGB, 0..255) taken off the image
     :param std: per channel standard deviation (RGB, 0..255) it is divided by
@@ -62,6 +69,7 @@ class ModelConfig:
     adapt_channels: int = 256
     deviation_channels: int = 256
     deviation_stride: int = 1
+    alignment: str = 'none'
     align_corners: bool = False
     mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
     std: tuple[float, float, float] = (58.395, 57.12, 57.375)
@@ -71,6 +79,7 @@ class ModelConfig:
         self._expect_one_of('stem', STEMS)
         self._expect_one_of('dilation', DILATIONS)
         self._expect_one_of('head', HEADS)
+        self._expect_one_of('alignment', ALIGNMENTS)
         for name in ('classes', 'base_width', 'head_channels', 'embed_channels',
                      'adapt_channels', 'deviation_channels', 'deviation_stride'):
             if getattr(self, name) < 1:
@@ -139,7 +148,7 @@ def lite(label_set: str, classes: int) -> ModelConfig:
     return ModelConfig(
         label_set=label_set, classes=classes, backbone='resnet34', base_width=28,
         split='layer2.0', head_channels=128, kernel_size=9, embed_channels=32,
-        adapt_channels=96, deviation_channels=32, deviation_stride=2)
+        adapt_channels=96, deviation_channels=32, deviation_stride=2, alignment='flow')
 
 
 def tiny(label_set: str, classes: int) -> ModelConfig:

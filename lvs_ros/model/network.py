@@ -7,19 +7,23 @@
     image ── low ── F_l ──┬── high ─────────────── F_h ── classify ── logits     (key frame)
                           ├── deviation(F_l^k, F_l)                              (every frame)
                           └── kernels(F_l^k, F_l) ── propagate ── adapt ── classify
+
+With ``alignment: flow``, optical flow has brought the key frame's features close to their place
+before the kernels are predicted. In the paper, the kernels do all of it.
 """
 
 import math
-from typing import Sequence
+from typing import Optional, Sequence
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from lvs_ros.model.adapt_net import AdaptNet
+from lvs_ros.model.alignment import align
 from lvs_ros.model.config import ModelConfig
 from lvs_ros.model.deviation_net import DeviationNet
-from lvs_ros.model.heads import LightHead, PyramidPoolingHead
+from lvs_ros.model.heads import build_head
 from lvs_ros.model.kernel_predictor import KernelPredictor
 from lvs_ros.model.resnet import SplitResNet
 from lvs_ros.model.spatially_variant_convolution import spatially_variant_convolution
@@ -42,9 +46,7 @@ class SegmentationNetwork(nn.Module):
         self.backbone = SplitResNet(config)
         low, deep, high = (self.backbone.low_channels, self.backbone.out_channels,
                            config.head_channels)
-        self.head: PyramidPoolingHead | LightHead = (
-            PyramidPoolingHead(deep, high, align_corners=config.align_corners)
-            if config.head == 'psp' else LightHead(deep, high))
+        self.head = build_head(config, deep)
         self.dropout = nn.Dropout2d(0.1)
         self.classifier = nn.Conv2d(high, config.classes, 1)
         self.kernel_predictor = KernelPredictor(low, config.embed_channels, config.kernel_size)
@@ -99,14 +101,20 @@ class SegmentationNetwork(nn.Module):
         return self.kernel_predictor.embed(low)
 
     def propagate(self, key_embedding: torch.Tensor, embedding: torch.Tensor,
-                  key_high: torch.Tensor) -> torch.Tensor:
+                  key_high: torch.Tensor, displacement: Optional[torch.Tensor] = None
+                  ) -> torch.Tensor:
         """Move F_h of the key frame to the present frame.
 
         :param key_embedding: (B, C_e, h, w), :meth:`embed` of the key frame
         :param embedding: (B, C_e, h, w), :meth:`embed` of the frame
         :param key_high: (B, C_h, h, w), F_h of the key frame
+        :param displacement: (B, 2, h, w), where the content of each position was in the key
+            frame, see :func:`~lvs_ros.model.alignment.align`; None = leave it to the kernels
         :return: (B, C_h, h, w)
         """
+        if displacement is not None:
+            key_embedding = align(key_embedding, displacement)
+            key_high = align(key_high, displacement)
         return spatially_variant_convolution(
             key_high, self.kernel_predictor(key_embedding, embedding))
 

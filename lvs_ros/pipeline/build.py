@@ -3,6 +3,7 @@
 """Puts a pipeline together from options."""
 
 import dataclasses
+from typing import Optional
 
 import torch
 
@@ -10,9 +11,10 @@ from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import SegmentationNetwork, load_network
 from lvs_ros.model.folding import fold_batch_norm
 from lvs_ros.pipeline.pipeline import SegmentationPipeline
-from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
+from lvs_ros.pipeline.propagation import Propagation, SpatiallyVariantPropagation
 from lvs_ros.pipeline.schedule import ScheduleSettings
 from lvs_ros.pipeline.slow_track import BackgroundSlowTrack, InlineSlowTrack, SlowTrack
+from lvs_ros.pipeline.smoothing import Smoothing
 from lvs_ros.pipeline.threads import check_policy, check_sharing, cores, share_cores, takes_turns
 from lvs_ros.pipeline.turns import Turns
 
@@ -68,12 +70,21 @@ def build_pipeline(options: PipelineOptions) -> SegmentationPipeline:
     :raises ConfigurationError: for an option that cannot work.
     :raises ModelFileError: for a missing or broken model file.
     """
-    settings = ScheduleSettings(
-        name=options.schedule, threshold=options.threshold,
-        fixed_interval=options.fixed_interval, max_key_age_frames=options.max_key_age_frames)
-    _check(options)
-    device = choose_device(options.device)
-    network = prepare(load_network(options.model), device=device, precision=options.precision)
+    check_options(options)
+    network = prepare(load_network(options.model), device=choose_device(options.device),
+                      precision=options.precision)
+    return assemble(network, options, propagation=SpatiallyVariantPropagation(network))
+
+
+def assemble(network: SegmentationNetwork, options: PipelineOptions, *,
+             propagation: Propagation, smoothing: Optional[Smoothing] = None
+             ) -> SegmentationPipeline:
+    """Make a pipeline of parts; to be called in the thread that will run the steps.
+
+    :param network: the result of :func:`prepare`
+    :param options: checked by :func:`check_options`
+    """
+    device = next(network.parameters()).device
     background = options.slow_track == 'background'
     turns = None
     if background and device.type == 'cpu' and takes_turns(options.cpu_sharing):
@@ -91,10 +102,10 @@ def build_pipeline(options: PipelineOptions) -> SegmentationPipeline:
     else:
         slow_track = InlineSlowTrack(network.high_steps, delay_s=options.slow_delay_s)
     return SegmentationPipeline(
-        network, propagation=SpatiallyVariantPropagation(network), slow_track=slow_track,
-        settings=settings, inference_size=options.inference_size,
+        network, propagation=propagation, slow_track=slow_track,
+        settings=_settings(options), inference_size=options.inference_size,
         output_size=options.output_size,
-        full_threads=cores() if device.type == 'cpu' else 0, turns=turns)
+        full_threads=cores() if device.type == 'cpu' else 0, turns=turns, smoothing=smoothing)
 
 
 def choose_device(name: str) -> torch.device:
@@ -129,7 +140,15 @@ def prepare(network: SegmentationNetwork, *, device: torch.device, precision: st
     return network.to(device, PRECISIONS[precision])
 
 
-def _check(options: PipelineOptions) -> None:
+def _settings(options: PipelineOptions) -> ScheduleSettings:
+    return ScheduleSettings(
+        name=options.schedule, threshold=options.threshold,
+        fixed_interval=options.fixed_interval, max_key_age_frames=options.max_key_age_frames)
+
+
+def check_options(options: PipelineOptions) -> None:
+    """Raise :class:`~lvs_ros.errors.ConfigurationError` for an option that cannot work."""
+    _settings(options)
     check_policy(options.slow_policy)
     check_sharing(options.cpu_sharing)
     if options.slow_track not in SLOW_TRACKS:

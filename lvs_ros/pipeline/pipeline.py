@@ -20,6 +20,7 @@ from lvs_ros.pipeline.output import label_map
 from lvs_ros.pipeline.propagation import Propagation
 from lvs_ros.pipeline.schedule import ScheduleSettings
 from lvs_ros.pipeline.slow_track import SlowJob, SlowResult, SlowTrack, run_job
+from lvs_ros.pipeline.smoothing import Smoothing
 from lvs_ros.pipeline.stopwatch import Stopwatch
 from lvs_ros.pipeline.threads import intra_op_threads
 from lvs_ros.pipeline.turns import Turns
@@ -90,13 +91,14 @@ class SegmentationPipeline:
     :param full_threads: CPU threads for frames that are computed in full, which have nothing
         beside them to share the cores with; 0 = as many as for all others
     :param turns: by which frames and slow track share the cores; None = they run side by side
+    :param smoothing: improves the logits by those of earlier frames; None = they stay as they are
     """
 
     def __init__(self, network: SegmentationNetwork, *, propagation: Propagation,
                  slow_track: SlowTrack, settings: ScheduleSettings,
                  inference_size: tuple[int, int] = (0, 0),
                  output_size: tuple[int, int] = (0, 0), full_threads: int = 0,
-                 turns: Optional[Turns] = None) -> None:
+                 turns: Optional[Turns] = None, smoothing: Optional[Smoothing] = None) -> None:
         parameter = next(network.parameters())
         self._network = network
         self._device, self._dtype = parameter.device, parameter.dtype
@@ -107,6 +109,7 @@ class SegmentationPipeline:
         self._inference_size, self._output_size = inference_size, output_size
         self._full_threads = full_threads
         self._turns = turns
+        self._smoothing = smoothing
         self._state: Optional[_State] = None
         self._reset_reason: Optional[str] = None
         self._count = 0
@@ -192,6 +195,8 @@ class SegmentationPipeline:
             self._reset_reason = reason
         self._state = None
         self._slow_track.reset()
+        if self._smoothing is not None:
+            self._smoothing.reset()
 
     @torch.inference_mode()
     def step(self, frame: Frame, *, want_confidence: bool = False) -> StepResult:
@@ -213,7 +218,7 @@ class SegmentationPipeline:
         watch.lap('input')
         low = self._network.low(image)
         features = _Features(self._count, frame.stamp_ns, low,
-                             self._propagation.describe(image, low))
+                             self._propagation.describe(frame, low))
         watch.lap('low')
         self._take_results(frame.stamp_ns)
         deviation, key_frame = self._decide(features)
@@ -221,6 +226,8 @@ class SegmentationPipeline:
         high = self._high(features, key_frame)
         watch.lap('propagation')
         logits = self._network.classify(high)
+        if self._smoothing is not None:
+            logits = self._smoothing.smooth(frame, image, logits)
         watch.lap('classify')
         width, height = frame.size if self._output_size == (0, 0) else self._output_size
         mask, confidence = label_map(

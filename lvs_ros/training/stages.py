@@ -8,10 +8,12 @@ import torch
 from torch import nn
 
 from lvs_ros.model.network import SegmentationNetwork
+from lvs_ros.model.rivals import Rivals, run_recurrent, shrink
+from lvs_ros.training.flows import BatchFlow
 from lvs_ros.training.loop import LoopOptions, Losses, fit
 from lvs_ros.training.losses import (cross_entropy, distillation, feature_distance,
                                      soft_jaccard)
-from lvs_ros.training.sampling import Sampler
+from lvs_ros.training.sampling import Clip, Sampler
 
 
 def train_network(network: SegmentationNetwork, sampler: Sampler, weights: torch.Tensor,
@@ -54,19 +56,17 @@ def train_propagation(network: SegmentationNetwork, sampler: Sampler, weights: t
     """
     network.eval().requires_grad_(False)
     trained = nn.ModuleList(network.propagation_parts()).train().requires_grad_(True)
+    move = _Mover(network)
 
     def losses() -> Losses:
         clip = sampler.clip(options.batch_size)
+        lows = _lows(network, clip)
         with torch.no_grad():
-            lows = [network.low(image.contiguous(memory_format=torch.channels_last))
-                    for image in clip.images]
             key_high, wanted = network.high(lows[0]), network.high(lows[-1])
             teacher = network.classify(wanted)
-        embeddings = [network.embed(low) for low in lows]
-        direct = network.adapt(lows[-1], network.propagate(embeddings[0], embeddings[2], key_high))
-        between = network.adapt(lows[1], network.propagate(embeddings[0], embeddings[1], key_high))
-        chained = network.adapt(
-            lows[-1], network.propagate(embeddings[1], embeddings[2], between))
+        move.begin(clip, lows)
+        direct = move(0, 2, key_high)
+        chained = move(1, 2, move(0, 1, key_high))
         high = torch.cat((direct, chained))
         logits = network.classify(high)
         labels = clip.labels.repeat(2, 1, 1)
@@ -79,6 +79,38 @@ def train_propagation(network: SegmentationNetwork, sampler: Sampler, weights: t
     network.eval()
 
 
+class _Mover:
+    """Propagates between the frames of a clip, as the pipeline does between those of a stream."""
+
+    def __init__(self, network: SegmentationNetwork) -> None:
+        self._network = network
+        self._flow = BatchFlow() if network.config.alignment == 'flow' else None
+        self._lows: list[torch.Tensor] = []
+        self._embeddings: list[torch.Tensor] = []
+        self._displacements: dict[tuple[int, int], torch.Tensor] = {}
+
+    def begin(self, clip: Clip, lows: list[torch.Tensor]) -> None:
+        """Look at the three frames of a clip."""
+        self._lows = lows
+        self._embeddings = [self._network.embed(low) for low in lows]
+        if self._flow is not None:
+            pairs = [(1, 0), (2, 1), (2, 0)]    # (now, before)
+            self._displacements = dict(zip(pairs, self._flow.displacements(
+                clip.images, pairs, height=lows[0].shape[2], width=lows[0].shape[3])))
+
+    def __call__(self, source: int, target: int, high: torch.Tensor) -> torch.Tensor:
+        """Move F_h of one frame to a later one."""
+        return self._network.adapt(self._lows[target], self._network.propagate(
+            self._embeddings[source], self._embeddings[target], high,
+            self._displacements.get((target, source))))
+
+
+@torch.no_grad()
+def _lows(network: SegmentationNetwork, clip: Clip) -> list[torch.Tensor]:
+    return [network.low(image.contiguous(memory_format=torch.channels_last))
+            for image in clip.images]
+
+
 def train_deviation(network: SegmentationNetwork, sampler: Sampler, options: LoopOptions) -> None:
     """Stage 3: the fraction of pixels whose label differs between two full segmentations."""
     network.eval().requires_grad_(False)
@@ -86,9 +118,8 @@ def train_deviation(network: SegmentationNetwork, sampler: Sampler, options: Loo
 
     def losses() -> Losses:
         clip = sampler.clip(options.batch_size)
+        lows = _lows(network, clip)
         with torch.no_grad():
-            lows = [network.low(image.contiguous(memory_format=torch.channels_last))
-                    for image in clip.images]
             masks = [network.enlarge(network.classify(network.high(low)),
                                      *clip.labels.shape[1:]).argmax(1) for low in lows]
         predicted = torch.cat([trained.logit(lows[0], lows[2]), trained.logit(lows[1], lows[2])])
@@ -99,3 +130,51 @@ def train_deviation(network: SegmentationNetwork, sampler: Sampler, options: Loo
 
     fit('deviation', trained, losses, options)
     network.eval()
+
+
+def train_small_head(network: SegmentationNetwork, rivals: Rivals, sampler: Sampler,
+                     weights: torch.Tensor, options: LoopOptions) -> None:
+    """For comparison: the small network on every frame, with the losses of stage 2."""
+    network.eval().requires_grad_(False)
+    trained = rivals.small_head.train().requires_grad_(True)
+
+    def losses() -> Losses:
+        clip = sampler.clip(options.batch_size)
+        with torch.no_grad():
+            low = network.low(clip.images[-1].contiguous(memory_format=torch.channels_last))
+            wanted = network.high(low)
+            teacher = network.classify(wanted)
+        high = trained(low)
+        logits = network.classify(high)
+        return {'cross_entropy': 0.5 * cross_entropy(
+                    network.enlarge(logits, *clip.labels.shape[1:]), clip.labels, weights),
+                'labels': 2.0 * distillation(logits, teacher),
+                'features': 1.0 * feature_distance(high, wanted)}
+
+    fit('small', trained, losses, options)
+    rivals.eval()
+
+
+def train_recurrent(network: SegmentationNetwork, rivals: Rivals, sampler: Sampler,
+                    weights: torch.Tensor, options: LoopOptions) -> None:
+    """For comparison: the gated recurrent unit, on three frames, each computed in full."""
+    network.eval().requires_grad_(False)
+    trained = rivals.recurrent.train().requires_grad_(True)
+    flow = BatchFlow()
+
+    def losses() -> Losses:
+        # Its own experiment, too, uses consecutive frames: short clips.
+        clip = sampler.clip(options.batch_size, longest_s=0.3)
+        with torch.no_grad():
+            chances = [network.classify(network.high(low)).float().softmax(1)
+                       for low in _lows(network, clip)]
+        height, width = chances[0].shape[2:]
+        displacements = flow.displacements(clip.images, [(1, 0), (2, 1)], height=height,
+                                           width=width)
+        images = [shrink(image, height, width) for image in clip.images]
+        mixed = run_recurrent(trained, chances, images, displacements)
+        logits = network.enlarge(mixed.clamp(min=1e-6).log(), *clip.labels.shape[1:])
+        return {'cross_entropy': cross_entropy(logits, clip.labels, weights)}
+
+    fit('recurrent', trained, losses, options)
+    rivals.eval()

@@ -1,0 +1,86 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The rows of the table: a schedule, a way to propagate, and one network for all of them."""
+
+import dataclasses
+from typing import Callable, Mapping, Optional
+
+from lvs_ros.errors import ConfigurationError
+from lvs_ros.model import SegmentationNetwork, load_network
+from lvs_ros.model.checkpoint import load_rivals, rivals_path
+from lvs_ros.model.rivals import SmallNetwork
+from lvs_ros.pipeline import PipelineOptions, SegmentationPipeline
+from lvs_ros.pipeline.build import assemble, check_options, choose_device, prepare
+from lvs_ros.pipeline.propagation import (FlowPropagation, HoldPropagation, Propagation,
+                                          SpatiallyVariantPropagation)
+from lvs_ros.pipeline.smoothing import GatedRecurrentSmoothing
+
+
+def _variant(network: SegmentationNetwork) -> Propagation:
+    return SpatiallyVariantPropagation(network)
+
+
+def _hold(_network: SegmentationNetwork) -> Propagation:
+    return HoldPropagation()
+
+
+def _flow(_network: SegmentationNetwork) -> Propagation:
+    return FlowPropagation()
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One row of the table.
+
+    :param name: as in evaluation.json
+    :param title: as it is printed
+    :param schedule: one of :data:`~lvs_ros.pipeline.schedule.SCHEDULES`
+    :param propagation: makes the propagation of a network
+    :param rival: the weights of its own that the row needs: 'small_head', 'recurrent' or None
+    """
+
+    name: str
+    title: str
+    schedule: str
+    propagation: Callable[[SegmentationNetwork], Propagation] = _variant
+    rival: Optional[str] = None
+
+
+ROWS: Mapping[str, Row] = {row.name: row for row in (
+    Row('clockwork', 'Clockwork (hold)', 'fixed', _hold),
+    Row('deep_feature_flow', 'Deep Feature Flow (DIS)', 'fixed', _flow),
+    Row('grfp5', 'GRFP(5)', 'every_frame', rival='recurrent'),
+    Row('per_frame', 'per-frame network', 'every_frame'),
+    Row('fixed', 'fixed schedule', 'fixed'),
+    Row('adaptive', 'adaptive schedule', 'adaptive'),
+    Row('low_latency', 'low-latency', 'low_latency'),
+    Row('small_per_frame', 'small per-frame', 'every_frame', rival='small_head'),
+)}
+"""The paper's Table 1, and the small network on every frame."""
+
+
+def build_row(name: str, options: PipelineOptions) -> SegmentationPipeline:
+    """Make the pipeline of a row; to be called in the thread that will run the steps.
+
+    :param options: of all rows; the schedule comes from the row
+    :raises ConfigurationError: for an unknown row, or an option that cannot work.
+    :raises ModelFileError: when the model, or the weights that the row needs, are not there.
+    """
+    if name not in ROWS:
+        raise ConfigurationError(f'row {name!r}: expected one of ' + ', '.join(ROWS))
+    row = ROWS[name]
+    options = dataclasses.replace(options, schedule=row.schedule)
+    check_options(options)
+    network = load_network(options.model)
+    smoothing = None
+    device = choose_device(options.device)
+    if row.rival is not None:
+        rivals = load_rivals(rivals_path(options.model), network)
+        if row.rival == 'small_head':
+            network = SmallNetwork(network, rivals.small_head)
+        else:
+            # Probabilities of 5 frames in 16 bits would round away what is to be added up.
+            smoothing = GatedRecurrentSmoothing(
+                rivals.recurrent.requires_grad_(False).to(device))
+    network = prepare(network, device=device, precision=options.precision)
+    return assemble(network, options, propagation=row.propagation(network), smoothing=smoothing)

@@ -1,0 +1,91 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Alignment by optical flow: warping against a naive loop, the flow against a known shift."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from lvs_ros.model.alignment import align
+from lvs_ros.pipeline.frame import Frame
+from lvs_ros.pipeline.optical_flow import OpticalFlow
+
+
+def naive(features: np.ndarray, displacement: np.ndarray) -> np.ndarray:
+    """Bilinear reading with coordinates held inside, position by position."""
+    channels, height, width = features.shape
+    result = np.zeros_like(features)
+    for y in range(height):
+        for x in range(width):
+            sx = min(max(x + displacement[0, y, x], 0), width - 1)
+            sy = min(max(y + displacement[1, y, x], 0), height - 1)
+            x0, y0 = int(np.floor(sx)), int(np.floor(sy))
+            x1, y1 = min(x0 + 1, width - 1), min(y0 + 1, height - 1)
+            fx, fy = sx - x0, sy - y0
+            for c in range(channels):
+                plane = features[c]
+                result[c, y, x] = ((1 - fy) * ((1 - fx) * plane[y0, x0] + fx * plane[y0, x1])
+                                   + fy * ((1 - fx) * plane[y1, x0] + fx * plane[y1, x1]))
+    return result
+
+
+@pytest.mark.parametrize('size', [(5, 7), (1, 4), (6, 6)])
+def test_align_reads_where_the_content_was(size: tuple[int, int]) -> None:
+    random = np.random.default_rng(3)
+    features = random.normal(size=(2, 3, *size))
+    displacement = random.uniform(-4, 4, size=(2, 2, *size))
+    found = align(torch.from_numpy(features), torch.from_numpy(displacement))
+    for row in range(2):
+        np.testing.assert_allclose(found[row].numpy(), naive(features[row], displacement[row]),
+                                   atol=1e-9)
+
+
+def test_no_displacement_changes_nothing() -> None:
+    features = torch.rand(1, 4, 9, 11)
+    torch.testing.assert_close(align(features, torch.zeros(1, 2, 9, 11)), features)
+
+
+def textured(height: int, width: int) -> np.ndarray:
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
+    return cv2.GaussianBlur(noise, (0, 0), 4) * 3
+
+
+@pytest.mark.parametrize('shortest_side', [1000, 130])
+def test_flow_finds_a_known_shift(shortest_side: int) -> None:
+    # The camera turns: what was at x is at x - 16 now, so that it was 16 pixels to the right.
+    scene = textured(240, 360)
+    before, now = scene[:, :320], scene[:, 16:336]
+    flow = OpticalFlow(shortest_side=shortest_side)
+    greys = [flow.grey(Frame(image, 0)) for image in (now, before)]
+    assert greys[0].shape == ((240, 320) if shortest_side > 240 else (120, 160))
+    found = flow.displacement(*greys, height=30, width=40)
+    assert found.shape == (1, 2, 30, 40)
+    inner = found[0, :, 4:-4, 6:-6]    # at the borders the content was out of sight
+    assert (inner[0] - 2.0).abs().median() < 0.1    # 16 pixels are 2 positions
+    assert inner[1].abs().median() < 0.1
+    # and features that moved with the picture fall into place
+    old = torch.from_numpy(cv2.resize(before, (40, 30), interpolation=cv2.INTER_AREA))
+    new = torch.from_numpy(cv2.resize(now, (40, 30), interpolation=cv2.INTER_AREA))
+    moved = align(old.permute(2, 0, 1)[None].float(), found)[0].permute(1, 2, 0)
+    assert (moved - new)[4:-4, 6:-6].abs().mean() < 0.2 * (old.float() - new)[
+        4:-4, 6:-6].abs().mean()
+
+
+@pytest.mark.parametrize('order', ['rgb', 'bgr', 'rgba', 'bgra', 'mono'])
+def test_grey_of_every_channel_order(order: str) -> None:
+    rgb = textured(64, 80)
+    expected = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    image = {'rgb': rgb, 'bgr': rgb[:, :, ::-1], 'mono': expected,
+             'rgba': np.dstack([rgb, rgb[:, :, 0]]),
+             'bgra': np.dstack([rgb[:, :, ::-1], rgb[:, :, 0]])}[order]
+    grey = OpticalFlow().grey(Frame(image, 0, order))
+    np.testing.assert_array_equal(grey, expected)
+    assert not np.shares_memory(grey, image)
+
+
+def test_tiny_images_have_a_flow_too() -> None:
+    flow = OpticalFlow()
+    grey = flow.grey(Frame(np.zeros((16, 16, 3), np.uint8), 0))
+    found = flow.displacement(grey, grey, height=2, width=2)
+    assert found.shape == (1, 2, 2, 2) and bool(torch.isfinite(found).all())

@@ -1,0 +1,142 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The comparison rows' own modules: the gated recurrent unit by hand, files, pipelines."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from lvs_ros.errors import ModelFileError
+from lvs_ros.evaluation.rows import ROWS, build_row
+from lvs_ros.model import SegmentationNetwork, load_network, save_network
+from lvs_ros.model.checkpoint import load_rivals, rivals_path, save_rivals
+from lvs_ros.model.config import tiny
+from lvs_ros.model.rivals import GatedRecurrentUnit, Rivals, SmallNetwork, run_recurrent
+from lvs_ros.pipeline import Frame, PipelineOptions
+
+
+@pytest.fixture
+def model(tmp_path: pathlib.Path) -> pathlib.Path:
+    """A tiny model with comparison weights, all random, beside it."""
+    torch.manual_seed(5)
+    network = SegmentationNetwork(dataclasses.replace(tiny('camvid', 11), alignment='flow'))
+    rivals = Rivals(network)
+    torch.nn.init.normal_(rivals.small_head.adapt_net.correction.weight)
+    save_network(network, tmp_path / 'm.safetensors', half=False)
+    save_rivals(rivals, tmp_path / 'm.rivals.safetensors')
+    return tmp_path / 'm.safetensors'
+
+
+def frames(count: int) -> list[Frame]:
+    random = np.random.default_rng(1)
+    return [Frame(random.integers(0, 256, (64, 96, 3)).astype(np.uint8), number * 66_000_000)
+            for number in range(count)]
+
+
+def test_the_recurrent_unit_follows_its_equations() -> None:
+    torch.manual_seed(0)
+    unit = GatedRecurrentUnit(3)
+    for parameter in unit.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    before, now = torch.rand(1, 3, 6, 7).softmax(1), torch.rand(1, 3, 6, 7).softmax(1)
+    image_before, image = torch.rand(1, 3, 6, 7), torch.rand(1, 3, 6, 7)
+    # the content was one position further right
+    displacement = torch.zeros(1, 2, 6, 7)
+    displacement[:, 0] = 1
+    warped = torch.cat((before[..., 1:], before[..., -1:]), -1)
+    image_warped = torch.cat((image_before[..., 1:], image_before[..., -1:]), -1)
+
+    def conv(x: torch.Tensor, name: str) -> torch.Tensor:
+        layer = getattr(unit, name)
+        return functional.conv2d(functional.pad(x, (2, 2, 2, 2)), layer.weight, layer.bias)
+
+    r = 1 - torch.tanh(torch.abs(conv(image - image_warped, 'reset_image')))
+    h = conv(now, 'candidate_now') + conv(r * warped, 'candidate_before')
+    z = 1 / (1 + torch.exp(-conv(now, 'update_now') - conv(warped, 'update_before')))
+    scores = unit.sharpness * ((1 - z) * r * warped + z * h)
+    expected = scores.exp() / scores.exp().sum(1, keepdim=True)
+    torch.testing.assert_close(unit(before, now, image_before, image, displacement), expected)
+
+
+def test_running_over_frames_is_one_unit_after_the_other() -> None:
+    torch.manual_seed(0)
+    unit = GatedRecurrentUnit(2)
+    chances = [torch.rand(1, 2, 4, 4).softmax(1) for _ in range(3)]
+    images = [torch.rand(1, 3, 4, 4) for _ in range(3)]
+    still = torch.zeros(1, 2, 4, 4)
+    first = unit(chances[0], chances[1], images[0], images[1], still)
+    second = unit(first, chances[2], images[1], images[2], still)
+    torch.testing.assert_close(run_recurrent(unit, chances, images, [still, still]), second)
+    assert run_recurrent(unit, chances[:1], images[:1], []) is chances[0]
+
+
+def test_the_small_network_shares_all_but_s_h(model: pathlib.Path) -> None:
+    network = load_network(model)
+    rivals = load_rivals(rivals_path(model), network)
+    small = SmallNetwork(network, rivals.small_head).eval()
+    image = torch.rand(1, 3, 64, 96) * 255
+    low = network.low(image)
+    expected = network.classifier(rivals.small_head.adapt_net(
+        low, torch.zeros(1, network.config.head_channels, *low.shape[2:])))
+    torch.testing.assert_close(small.classify(small.high(small.low(image))), expected)
+    assert small.classifier is network.classifier and small.backbone is network.backbone
+
+
+def test_the_small_row_labels_with_the_small_network(model: pathlib.Path) -> None:
+    network = load_network(model)
+    small = SmallNetwork(network, load_rivals(rivals_path(model), network).small_head).eval()
+    frame = frames(1)[0]
+    with build_row('small_per_frame', PipelineOptions(model=str(model), device='cpu',
+                                                      slow_track='inline')) as pipeline:
+        mask = pipeline.step(frame).mask
+    with torch.inference_mode():
+        expected = small(torch.from_numpy(frame.image).permute(2, 0, 1)[None].float()).argmax(1)
+    assert (mask == expected[0].numpy()).mean() > 0.99    # batch norms are folded
+
+
+def test_smoothing_looks_at_five_frames_and_forgets_them_on_reset(model: pathlib.Path) -> None:
+    def masks(images: list[Frame]) -> list[np.ndarray]:
+        with build_row('grfp5', PipelineOptions(model=str(model), device='cpu',
+                                                slow_track='inline')) as pipeline:
+            return [pipeline.step(frame).mask for frame in images]
+
+    stream = frames(8)
+    whole = masks(stream)
+    np.testing.assert_array_equal(masks(stream[3:])[-1], whole[-1])    # five frames suffice
+    with build_row('per_frame', PipelineOptions(model=str(model), device='cpu')) as pipeline:
+        np.testing.assert_array_equal(pipeline.step(stream[0]).mask, whole[0])
+    with build_row('grfp5', PipelineOptions(model=str(model), device='cpu')) as pipeline:
+        pipeline.step(stream[1])
+        pipeline.reset()
+        np.testing.assert_array_equal(pipeline.step(stream[0]).mask, whole[0])
+
+
+@pytest.mark.parametrize('name', ROWS)
+def test_every_row_labels_a_stream(name: str, model: pathlib.Path) -> None:
+    options = PipelineOptions(model=str(model), device='cpu', slow_track='inline',
+                              slow_delay_s=0.1, fixed_interval=3, threshold=0.0)
+    with build_row(name, options) as pipeline:
+        results = [pipeline.step(frame) for frame in frames(7)]
+    assert all(result.mask.shape == (64, 96) for result in results)
+    keys = [result.status.key_frame for result in results]
+    expected = {'clockwork': 3, 'deep_feature_flow': 3, 'fixed': 3}.get(name, 7)
+    assert sum(keys) == expected
+
+
+def test_missing_and_foreign_weights_are_named(model: pathlib.Path) -> None:
+    path = rivals_path(model)
+    options = PipelineOptions(model=str(model), device='cpu')
+    path.rename(path.with_suffix('.away'))
+    with pytest.raises(ModelFileError, match='m.rivals.safetensors: missing.*lvs train'):
+        build_row('small_per_frame', options)
+    path.write_bytes(model.read_bytes())
+    with pytest.raises(ModelFileError, match='not a file of comparison weights'):
+        build_row('grfp5', options)
+    other = SegmentationNetwork(tiny('camvid', 5))
+    save_rivals(Rivals(other), path)
+    with pytest.raises(ModelFileError, match='has shape'):
+        build_row('grfp5', options)
