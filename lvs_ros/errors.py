@@ -31,5 +31,9 @@ class DatasetError(LvsError):
     """A data set folder, image or label file that is missing or does not fit."""
 
 
+class TrainingError(LvsError):
+    """A training that diverges, or whose files cannot be written."""
+
+
 class LabelSetError(LvsError):
     """A label set that is unknown or malformed."""

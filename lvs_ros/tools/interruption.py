@@ -48,6 +48,25 @@ def interrupted_once() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def interruption_noted() -> Iterator[Callable[[], bool]]:
+    """Only note the first SIGINT, SIGTERM or SIGHUP; raise KeyboardInterrupt at the second.
+
+    For what ends at a place of its own choice.
+
+    :return: whether one has come
+    """
+    came: list[int] = []
+
+    def note(number: int, frame: Optional[FrameType]) -> None:
+        came.append(number)
+        if len(came) > 1:
+            raise KeyboardInterrupt
+
+    with _handled_by(note):
+        yield lambda: bool(came)
+
+
+@contextlib.contextmanager
 def interruption_deferred() -> Iterator[None]:
     """Let SIGINT, SIGTERM and SIGHUP wait until the end of the block.
 

@@ -3,21 +3,35 @@
 """The optimisation loop that all stages share: schedule, mixed precision, averaging, resuming."""
 
 import dataclasses
-import json
 import math
-import os
 import pathlib
 import time
-from typing import Any, Callable, Mapping, Optional
+from typing import Callable, Optional
 
+import numpy as np
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from tqdm import tqdm
 
-from lvs_ros.errors import ModelFileError
+from lvs_ros.errors import ConfigurationError, ModelFileError, TrainingError
+from lvs_ros.training import distributed
+from lvs_ros.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
+from lvs_ros.training.curves import plot_curves
+from lvs_ros.training.distributed import Losses
+from lvs_ros.training.progress_display import (ProgressDisplay, RecentSteps, describe,
+                                               time_left_s)
+from lvs_ros.training.random_state import RandomState
+from lvs_ros.training.stage_log import Record, StageLog
 
-Losses = Mapping[str, torch.Tensor]
+PRECISIONS = ('auto', 'float32', 'bfloat16')
+LOG_STEPS = 20
+"""A record of the log every so many steps, of their mean."""
+PATIENCE_STEPS = 20
+"""So many steps in a row whose loss is not finite end the training."""
+
+
+def _never() -> bool:
+    return False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,11 +39,16 @@ class LoopOptions:
     """Settings of one stage.
 
     :param steps: optimiser steps
-    :param batch_size: frames (or groups of frames) a step
+    :param batch_size: frames (or groups of frames) a step, in each process
     :param learning_rate: at its highest; warmed up over 5 % of the steps, then a cosine to zero
     :param minutes: end earlier, with the schedule shortened to fit; 0 = no limit
-    :param folder: where checkpoints and the log go; None = nowhere
-    :param checkpoint_steps: a checkpoint every so many steps
+    :param folder: where checkpoints, logs and curves go; None = nowhere
+    :param checkpoint_steps: a checkpoint at the latest after so many steps
+    :param checkpoint_minutes: and after so much time
+    :param precision: bfloat16 (where it is safe, by autocast), float32, or auto: the first on a
+        GPU that computes with it, else the second
+    :param should_stop: looked at before each step; when true, the stage writes a checkpoint and
+        raises KeyboardInterrupt
     """
 
     steps: int
@@ -39,101 +58,226 @@ class LoopOptions:
     minutes: float = 0.0
     folder: Optional[pathlib.Path] = None
     checkpoint_steps: int = 500
+    checkpoint_minutes: float = 10.0
+    precision: str = 'auto'
+    should_stop: Callable[[], bool] = _never
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise ConfigurationError(f'precision is {self.precision!r}: expected one of '
+                                     + ', '.join(PRECISIONS))
+
+    @property
+    def limit_s(self) -> float:
+        """The time limit; infinite without one."""
+        return self.minutes * 60 if self.minutes > 0 else math.inf
 
 
 def fit(stage: str, trained: nn.Module, compute_losses: Callable[[], Losses],
-        options: LoopOptions) -> None:
+        options: LoopOptions, *, generator: Optional[np.random.Generator] = None) -> None:
     """Train in place; at the end ``trained`` holds the running average of its weights.
 
-    :param stage: name, for the progress bar and the files
+    In a group of processes (see :mod:`lvs_ros.training.distributed`) each calls this with its own
+    batches, and all end with the same weights.
+
+    :param stage: name, for the display and the files
     :param trained: the modules that change, in training mode
-    :param compute_losses: draws a batch and returns its losses by name; their sum is minimised
+    :param compute_losses: draws a batch and returns its losses by name, the same names at every
+        step; their sum is minimised
+    :param generator: what ``compute_losses`` draws from beside torch's own generators, so that
+        its state can be kept in the checkpoints
+    :raises ModelFileError: when there is a checkpoint that does not fit
+    :raises TrainingError: when the loss stays infinite or NaN, or files cannot be written
+    :raises KeyboardInterrupt: when ``options.should_stop`` said so; a checkpoint is written then
     """
-    device = next(trained.parameters()).device
-    optimiser = torch.optim.AdamW(trained.parameters(), lr=options.learning_rate,
-                                  weight_decay=options.weight_decay,
-                                  fused=device.type == 'cuda')
-    average = AveragedModel(trained, multi_avg_fn=get_ema_multi_avg_fn(0.998), use_buffers=True)
-    state = _Checkpoint(stage, options, trained, average, optimiser)
-    started, elapsed_s = time.monotonic(), state.load(device)
-    started -= elapsed_s
-    bar = tqdm(total=options.steps, initial=state.step, desc=stage, mininterval=2.0)
-    while (progress := _progress(state.step, time.monotonic() - started, options)) < 1:
-        for group in optimiser.param_groups:
-            group['lr'] = options.learning_rate * _rate(progress)
-        optimiser.zero_grad(set_to_none=True)
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == 'cuda'):
-            losses = compute_losses()
-        total = torch.stack([value.float() for value in losses.values()]).sum()
-        total.backward()
-        nn.utils.clip_grad_norm_(trained.parameters(), 5.0)
-        optimiser.step()
-        average.update_parameters(trained)
-        state.step += 1
-        bar.update()
-        if state.step % 20 == 0:
-            values = {name: round(float(value.detach()), 4) for name, value in losses.items()}
-            bar.set_postfix(values)
-            state.log(values)
-        if state.step % options.checkpoint_steps == 0:
-            state.save(time.monotonic() - started)
-    bar.close()
-    state.save(time.monotonic() - started)
-    trained.load_state_dict(average.module.state_dict())
+    _Loop(stage, trained, compute_losses, options, generator).run()
 
 
-def _progress(step: int, elapsed_s: float, options: LoopOptions) -> float:
-    limit_s = options.minutes * 60
-    return max(step / max(1, options.steps), elapsed_s / limit_s if limit_s else 0.0)
+class _Loop:
+
+    def __init__(self, stage: str, trained: nn.Module, compute_losses: Callable[[], Losses],
+                 options: LoopOptions, generator: Optional[np.random.Generator]) -> None:
+        self._stage, self._trained, self._options = stage, trained, options
+        self._generator = generator
+        self._device = next(trained.parameters()).device
+        self._dtype = _autocast_dtype(options.precision, self._device)
+        distributed.share_batch_norm(trained)
+        self._compute_losses = distributed.shared_computation(trained, compute_losses)
+        self._optimiser = torch.optim.AdamW(
+            trained.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay,
+            fused=self._device.type == 'cuda')
+        self._average = AveragedModel(trained, multi_avg_fn=get_ema_multi_avg_fn(0.998),
+                                      use_buffers=True)
+        self._state = TrainingState(trained, self._average, self._optimiser)
+        self._path = options.folder and options.folder / f'{stage}.checkpoint.safetensors'
+        self._recent = RecentSteps(LOG_STEPS)
+        self._failures = 0
+
+    def run(self) -> None:
+        self._resume()
+        self._saved_at = self._state.step, self._state.elapsed_s
+        self._started_s = time.monotonic() - self._state.elapsed_s
+        self._log = StageLog(self._options.folder if distributed.is_main() else None,
+                             self._stage, step=self._state.step)
+        display = ProgressDisplay(self._stage, is_shown=distributed.is_main())
+        try:
+            is_finished = self._train(display)
+        finally:
+            display.close()
+            self._log.close()
+        self._save()
+        if not is_finished:
+            self._say(f'interrupted at step {self._state.step} of {self._options.steps}; '
+                      + (f'the same command goes on from {self._path}' if self._path
+                         else 'nothing was kept, as there is no folder for checkpoints'))
+            raise KeyboardInterrupt
+        self._trained.load_state_dict(self._average.module.state_dict())
+        # The running statistics of batch norm are of each process's own batches.
+        distributed.copy_from_main(self._trained)
+
+    def _train(self, display: ProgressDisplay) -> bool:
+        """Take steps until the end (True) or until told to stop (False)."""
+        state = self._state
+        first_step = state.step
+        while (progress := self._progress()) < 1:
+            if self._is_told_to_stop:
+                break
+            started_s = time.monotonic()
+            rate = self._options.learning_rate * _rate(progress)
+            losses = self._step(rate)
+            self._recent.add(losses, time.monotonic() - started_s)
+            if state.step % LOG_STEPS == 0:
+                self._write_record(rate)
+            if self._is_checkpoint_due():
+                self._save()
+            display.show(self._fraction(), self._describe())
+        if state.step > first_step and state.step % LOG_STEPS:
+            self._write_record(rate)
+        return progress >= 1
+
+    def _progress(self) -> float:
+        """How much of the schedule is behind us, 0..1, by the clock of rank 0."""
+        # Processes that disagreed about the end would wait for each other for ever.
+        own_s = time.monotonic() - self._started_s if distributed.is_main() else 0.0
+        self._state.elapsed_s, is_told_to_stop = distributed.largest(
+            max(own_s, 0.0), float(self._options.should_stop()))
+        self._is_told_to_stop = is_told_to_stop > 0
+        return self._fraction()
+
+    def _fraction(self) -> float:
+        state, options = self._state, self._options
+        if state.step >= options.steps:
+            return 1.0
+        return max(state.step / options.steps, state.elapsed_s / options.limit_s)
+
+    def _step(self, learning_rate: float) -> Optional[dict[str, float]]:
+        """Take one step; return its losses, or None when it was skipped."""
+        for group in self._optimiser.param_groups:
+            group['lr'] = learning_rate
+        self._optimiser.zero_grad(set_to_none=True)
+        with torch.autocast(self._device.type, torch.bfloat16,
+                            enabled=self._dtype == torch.bfloat16):
+            losses = self._compute_losses()
+        values = torch.stack([value.float() for value in losses.values()])
+        values.sum().backward()
+        norm = nn.utils.clip_grad_norm_(self._trained.parameters(), 5.0)
+        # All processes see the same numbers here, and so decide alike.
+        means = distributed.mean_of(values.detach())
+        numbers = torch.cat((means, norm.detach().to(means).reshape(1))).tolist()
+        self._state.step += 1
+        if not all(math.isfinite(number) for number in numbers):
+            self._skip(dict(zip(losses, numbers)))
+            return None
+        self._failures = 0
+        self._optimiser.step()
+        self._average.update_parameters(self._trained)
+        return dict(zip(losses, numbers))
+
+    def _skip(self, losses: dict[str, float]) -> None:
+        self._state.skipped_steps += 1
+        self._failures += 1
+        # The forward pass that overflowed has left its trace in the running statistics.
+        with torch.no_grad():
+            for value, good in zip(self._trained.buffers(), self._average.module.buffers()):
+                if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+                    value.copy_(good)
+        if self._failures >= PATIENCE_STEPS:
+            broken = [name for name, value in losses.items() if not math.isfinite(value)]
+            raise TrainingError(
+                f'{self._stage}: {self._failures} steps in a row, up to step {self._state.step}, '
+                f'had {" and ".join(broken) or "gradients"} infinite or not a number: the '
+                'training has diverged. Start the same command with a lower --learning-rate (it '
+                f'was {self._options.learning_rate:g}); {self._kept()}')
+
+    def _kept(self) -> str:
+        if self._path is None or not self._path.is_file():
+            return 'it starts this stage anew, as no checkpoint was written yet'
+        return (f'it goes on from step {self._saved_at[0]}, kept in {self._path}. To start the '
+                'stage anew, remove that file')
+
+    def _is_checkpoint_due(self) -> bool:
+        # Not while steps are being skipped: a training that diverges must not overwrite the
+        # last good state with its own.
+        step, elapsed_s = self._saved_at
+        return self._failures == 0 and (
+            self._state.step - step >= self._options.checkpoint_steps
+            or self._state.elapsed_s - elapsed_s >= 60 * self._options.checkpoint_minutes)
+
+    def _save(self) -> None:
+        self._saved_at = self._state.step, self._state.elapsed_s
+        if self._path is None or self._options.folder is None:
+            return
+        states = distributed.gathered(RandomState.capture(self._device, self._generator))
+        if distributed.is_main():
+            save_checkpoint(self._path, self._stage, self._state, states)
+            plot_curves(self._options.folder)
+
+    def _resume(self) -> None:
+        path, state = self._path, self._state
+        if path is None or not any(found := distributed.gathered(path.is_file())):
+            return
+        if not all(found):
+            raise TrainingError(f'{path}: not all processes see this checkpoint; expected an '
+                                'output folder that all machines share')
+        states = load_checkpoint(path, self._stage, state)
+        if distributed.rank() < len(states):  # else there are more processes than last time
+            try:
+                states[distributed.rank()].restore(self._device, self._generator)
+            except (ValueError, RuntimeError, TypeError, KeyError) as error:
+                raise ModelFileError(
+                    f'{path}: it holds the state of other random generators ({error}); remove it '
+                    'to start the stage anew, or choose another output folder') from error
+        done = self._fraction() >= 1
+        self._say(f'was trained before, for {state.step} steps; to train it anew, remove {path}'
+                  if done else f'goes on from step {state.step} of {self._options.steps} ({path})')
+
+    def _write_record(self, learning_rate: float) -> None:
+        self._log.write(Record(
+            step=self._state.step, time_s=self._state.elapsed_s, learning_rate=learning_rate,
+            steps_per_s=self._recent.steps_per_s, skipped_steps=self._state.skipped_steps,
+            losses=self._recent.losses))
+
+    def _describe(self) -> str:
+        state, options = self._state, self._options
+        left_s = time_left_s(steps_left=options.steps - state.step,
+                             steps_per_s=self._recent.steps_per_s,
+                             limit_left_s=options.limit_s - state.elapsed_s)
+        return describe(step=state.step, steps=options.steps, has_limit=options.minutes > 0,
+                        left_s=left_s, recent=self._recent, skipped_steps=state.skipped_steps)
+
+    def _say(self, text: str) -> None:
+        if distributed.is_main():
+            print(f'{self._stage}: {text}', flush=True)
+
+
+def _autocast_dtype(precision: str, device: torch.device) -> torch.dtype:
+    if precision == 'auto':
+        is_supported = device.type == 'cuda' and torch.cuda.is_bf16_supported()
+        return torch.bfloat16 if is_supported else torch.float32
+    return torch.bfloat16 if precision == 'bfloat16' else torch.float32
 
 
 def _rate(progress: float, warm_up: float = 0.05) -> float:
     if progress < warm_up:
         return max(0.01, progress / warm_up)
     return 0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up)))
-
-
-class _Checkpoint:
-    """Everything that changes in a stage, so that an interrupted one goes on where it was."""
-
-    def __init__(self, stage: str, options: LoopOptions, trained: nn.Module,
-                 average: nn.Module, optimiser: torch.optim.Optimizer) -> None:
-        self.step = 0
-        self._parts: dict[str, Any] = {
-            'trained': trained, 'average': average, 'optimiser': optimiser}
-        self._folder = options.folder
-        self._stage = stage
-
-    @property
-    def _path(self) -> Optional[pathlib.Path]:
-        return None if self._folder is None else self._folder / f'{self._stage}.checkpoint.pt'
-
-    def load(self, device: torch.device) -> float:
-        """Restore the newest checkpoint, if any; return the seconds already spent."""
-        path = self._path
-        if path is None or not path.is_file():
-            return 0.0
-        try:
-            saved = torch.load(path, map_location=device, weights_only=True)
-            for name, part in self._parts.items():
-                part.load_state_dict(saved[name])
-        except Exception as error:  # the unpickler of a broken file raises anything
-            raise ModelFileError(
-                f'{path}: not a checkpoint of this training ({error}); remove it to start the '
-                'stage anew, or choose another output folder') from error
-        self.step = int(saved['step'])
-        return float(saved['elapsed_s'])
-
-    def save(self, elapsed_s: float) -> None:
-        path = self._path
-        if path is None:
-            return
-        saved = {name: part.state_dict() for name, part in self._parts.items()}
-        partial = path.with_suffix('.partial')
-        torch.save({**saved, 'step': self.step, 'elapsed_s': elapsed_s}, partial)
-        os.replace(partial, path)
-
-    def log(self, values: Mapping[str, float]) -> None:
-        if self._folder is not None:
-            with open(self._folder / f'{self._stage}.jsonl', 'a', encoding='utf-8') as file:
-                file.write(json.dumps({'step': self.step, **values}) + '\n')
