@@ -161,9 +161,9 @@ def test_a_broken_checkpoint_is_named(tmp_path: pathlib.Path,
                                       capsys: pytest.CaptureFixture[str]) -> None:
     small_data(tmp_path)
     (tmp_path / 'out').mkdir()
-    (tmp_path / 'out' / 'network.checkpoint.pt').write_bytes(b'broken')
+    (tmp_path / 'out' / 'network.checkpoint.safetensors').write_bytes(b'broken')
     assert train_command(tmp_path, '--stages', 'network') == 2
-    assert 'network.checkpoint.pt: not a checkpoint' in capsys.readouterr().err
+    assert 'network.checkpoint.safetensors: not a readable checkpoint' in capsys.readouterr().err
 
 
 def small_data(folder: pathlib.Path) -> None:

@@ -5,17 +5,18 @@
 import argparse
 import datetime
 import pathlib
-from typing import Optional, Sequence
+from typing import Callable, Optional, Sequence
 
 import torch
 
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import VARIANTS, SegmentationNetwork, save_network
 from lvs_ros.pipeline.build import choose_device
+from lvs_ros.tools.interruption import interruption_noted
 from lvs_ros.tools.train_data import add_data_arguments, data_options
 from lvs_ros.training import distributed
 from lvs_ros.training.data import TrainingData, load_data
-from lvs_ros.training.loop import LoopOptions
+from lvs_ros.training.loop import PRECISIONS, LoopOptions
 from lvs_ros.training.losses import class_weights
 from lvs_ros.training.sampling import Sampler
 from lvs_ros.training.stages import train_deviation, train_network, train_propagation
@@ -60,6 +61,8 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
     group.add_argument('--device', default='auto',
                        help='auto, cpu, cuda:0, … (default: auto, a GPU if there is one; each '
                             'process of torchrun gets its own)')
+    group.add_argument('--precision', choices=PRECISIONS, default='auto',
+                       help='default: auto, bfloat16 on a GPU that computes with it, else float32')
     group.add_argument('--seed', type=int, default=0, metavar='N',
                        help='of weights, batches and streets (default: %(default)s)')
 
@@ -81,12 +84,13 @@ def run(args: argparse.Namespace) -> int:
             print(data.description)
         # So far nothing has been written: whatever is wrong with the data leaves no trace.
         args.out.mkdir(parents=True, exist_ok=True)
-        _train(args, network, data, stages)
+        with interruption_noted() as is_interrupted:
+            _train(args, network, data, stages, is_interrupted)
     return 0
 
 
 def _train(args: argparse.Namespace, network: SegmentationNetwork, data: TrainingData,
-           stages: Sequence[str]) -> None:
+           stages: Sequence[str], is_interrupted: Callable[[], bool]) -> None:
     # Each process draws other batches, and augments them in other ways.
     seed = args.seed + distributed.rank()
     torch.manual_seed(seed)
@@ -97,7 +101,7 @@ def _train(args: argparse.Namespace, network: SegmentationNetwork, data: Trainin
         options = LoopOptions(
             steps=args.steps[index], minutes=args.minutes[index],
             batch_size=distributed.share_of(args.batch_size), learning_rate=args.learning_rate,
-            folder=args.out)
+            folder=args.out, precision=args.precision, should_stop=is_interrupted)
         if stage == 'network':
             train_network(network, sampler, weights, options)
         elif stage == 'propagation':

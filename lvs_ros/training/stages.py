@@ -40,7 +40,7 @@ def train_network(network: SegmentationNetwork, sampler: Sampler, weights: torch
                 'auxiliary': 0.3 * cross_entropy(extra, labels, weights)}
 
     try:
-        fit('network', trained, losses, options)
+        fit('network', trained, losses, options, generator=sampler.random)
     finally:
         hook.remove()
     network.eval()
@@ -75,7 +75,7 @@ def train_propagation(network: SegmentationNetwork, sampler: Sampler, weights: t
                 'labels': 2.0 * distillation(logits, teacher.repeat(2, 1, 1, 1)),
                 'features': 1.0 * feature_distance(high, wanted.repeat(2, 1, 1, 1))}
 
-    fit('propagation', trained, losses, options)
+    fit('propagation', trained, losses, options, generator=sampler.random)
     network.eval()
 
 
@@ -128,7 +128,7 @@ def train_deviation(network: SegmentationNetwork, sampler: Sampler, options: Loo
         # cross-entropy with a fraction as its target is least where the sigmoid equals it
         return {'deviation': nn.functional.binary_cross_entropy_with_logits(predicted, truth)}
 
-    fit('deviation', trained, losses, options)
+    fit('deviation', trained, losses, options, generator=sampler.random)
     network.eval()
 
 
@@ -151,7 +151,7 @@ def train_small_head(network: SegmentationNetwork, rivals: Rivals, sampler: Samp
                 'labels': 2.0 * distillation(logits, teacher),
                 'features': 1.0 * feature_distance(high, wanted)}
 
-    fit('small', trained, losses, options)
+    fit('small', trained, losses, options, generator=sampler.random)
     rivals.eval()
 
 
@@ -176,5 +176,5 @@ def train_recurrent(network: SegmentationNetwork, rivals: Rivals, sampler: Sampl
         logits = network.enlarge(mixed.clamp(min=1e-6).log(), *clip.labels.shape[1:])
         return {'cross_entropy': cross_entropy(logits, clip.labels, weights)}
 
-    fit('recurrent', trained, losses, options)
+    fit('recurrent', trained, losses, options, generator=sampler.random)
     rivals.eval()
