@@ -36,7 +36,7 @@ def footage_pool(footage: Footage, options: PoolOptions, *, limit: int) -> Frame
     size: tuple[int, ...] = ()
     for time_s, image, name in tqdm(footage.frames(chosen), total=len(chosen), unit='frame',
                                     desc=f'masks of {footage.path.name}', disable=None):
-        image = np.ascontiguousarray(options.scaled(image))
+        image = options.scaled(image)
         size = size or image.shape[:2]
         check_size(image, size, name)
         mask = options.teacher.mask(image)

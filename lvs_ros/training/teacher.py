@@ -25,7 +25,8 @@ class Teacher:
         :param image: (H, W, 3) uint8 RGB
         :return: (H, W) uint8 class ids
         """
-        batch = torch.from_numpy(np.ascontiguousarray(image)).to(self._device)
+        # A copy: the image may be a view on a message, which torch must not write to.
+        batch = torch.from_numpy(image.copy()).to(self._device)
         batch = batch.permute(2, 0, 1)[None].float().contiguous(memory_format=torch.channels_last)
         with torch.autocast(self._device.type, torch.bfloat16,
                             enabled=self._device.type == 'cuda'):
