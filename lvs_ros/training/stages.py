@@ -27,7 +27,9 @@ def train_network(network: SegmentationNetwork, sampler: Sampler, weights: torch
     def keep(_module: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
         middle['features'] = output
 
-    hook = network.backbone.stage(3)[-1].register_forward_hook(keep)
+    # S_h runs in steps and not by its blocks' forward; the last ReLU of a block gives its output.
+    last_block = network.backbone.stage(3)[-1]
+    hook = last_block.get_submodule('relu').register_forward_hook(keep)
     trained = nn.ModuleList([*network.segmentation_parts(), auxiliary]).train()
     network.dropout.train()
 
