@@ -3,11 +3,13 @@
 """The second half of S_h: from the backbone's output to the features F_h that are propagated."""
 
 import math
+from typing import cast
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from lvs_ros.model.config import ModelConfig
 from lvs_ros.model.resnet import conv_bn_relu
 from lvs_ros.model.steps import Steps, convolve_norm_relu, finish
 
@@ -49,3 +51,37 @@ class LightHead(nn.Sequential):
     def steps(self, x: torch.Tensor, largest: float = math.inf) -> Steps:
         """(B, C_in, h, w) → (B, C_h, h, w), in steps."""
         return convolve_norm_relu(self, x, largest)
+
+
+class FullyConvolutionalHead(nn.Module):
+    """Two 3x3 convolutions, then one that sees their input, too: mmsegmentation's FCN."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.convolutions = nn.ModuleList((conv_bn_relu(channels_in, channels_out, 3),
+                                           conv_bn_relu(channels_out, channels_out, 3)))
+        self.fuse = conv_bn_relu(channels_in + channels_out, channels_out, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C_in, h, w) → (B, C_h, h, w)."""
+        return finish(self.steps(x))
+
+    def steps(self, x: torch.Tensor, largest: float = math.inf) -> Steps:
+        """Do the same in steps; see :func:`~lvs_ros.model.steps.convolve`."""
+        y = x
+        for layers in self.convolutions:
+            y = yield from convolve_norm_relu(cast(nn.Sequential, layers), y, largest)
+            yield
+        return (yield from convolve_norm_relu(self.fuse, torch.cat((x, y), 1), largest))
+
+
+Head = PyramidPoolingHead | LightHead | FullyConvolutionalHead
+
+
+def build_head(config: ModelConfig, channels_in: int) -> Head:
+    """Return the head that a configuration names, new."""
+    if config.head == 'psp':
+        return PyramidPoolingHead(channels_in, config.head_channels,
+                                  align_corners=config.align_corners)
+    head = LightHead if config.head == 'light' else FullyConvolutionalHead
+    return head(channels_in, config.head_channels)

@@ -31,11 +31,13 @@ class BasicBlock(nn.Module):
 
     expansion = 1
 
-    def __init__(self, channels_in: int, width: int, *, stride: int, dilation: int) -> None:
+    def __init__(self, channels_in: int, width: int, *, stride: int,
+                 dilations: tuple[int, int]) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels_in, width, 3, stride, dilation, dilation, bias=False)
+        first, second = dilations
+        self.conv1 = nn.Conv2d(channels_in, width, 3, stride, first, first, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, 1, dilation, dilation, bias=False)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, second, second, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
         self.downsample = _shortcut(channels_in, width * self.expansion, stride)
@@ -57,8 +59,10 @@ class Bottleneck(nn.Module):
 
     expansion = 4
 
-    def __init__(self, channels_in: int, width: int, *, stride: int, dilation: int) -> None:
+    def __init__(self, channels_in: int, width: int, *, stride: int,
+                 dilations: tuple[int, int]) -> None:
         super().__init__()
+        dilation = dilations[0]
         self.conv1 = nn.Conv2d(channels_in, width, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.conv2 = nn.Conv2d(width, width, 3, stride, dilation, dilation, bias=False)
@@ -99,7 +103,7 @@ class SplitResNet(nn.Module):
                 blocks.append(block(
                     channels, width,
                     stride=2 if stage == 2 and index == 0 else 1,
-                    dilation=_dilation(stage, index, config.dilation)))
+                    dilations=_dilations(stage, index, config.dilation)))
                 channels = width * block.expansion
                 if (stage, index) <= split:
                     self.low_blocks += 1
@@ -145,9 +149,11 @@ def _stem(config: ModelConfig) -> tuple[nn.Sequential, int]:
         *conv_bn_relu(widths[1], widths[2], 3), pool), widths[2]
 
 
-def _dilation(stage: int, index: int, pattern: str) -> int:
-    dilation = {1: 1, 2: 1, 3: 2, 4: 4}[stage]
-    return max(1, dilation // 2) if pattern == 'half_first' and index == 0 else dilation
+def _dilations(stage: int, index: int, pattern: str) -> tuple[int, int]:
+    # of the first 3x3 convolution of a block, and of the second, which only basic blocks have
+    full = {1: 1, 2: 1, 3: 2, 4: 4}[stage]
+    first = full if pattern == 'uniform' or index else max(1, full // 2)
+    return first, {'half_conv1': full, 'conv1_only': 1}.get(pattern, first)
 
 
 def _shortcut(channels_in: int, channels_out: int, stride: int) -> nn.Module | None:
