@@ -17,6 +17,8 @@ COMMANDS = {
     'record-images': 'turn a folder of images into a recording',
     'evaluate': 'measure a model on labelled frames',
     'train': 'train a model',
+    'import-checkpoint': 'turn weights of mmsegmentation, semseg, torchvision or timm into a '
+                         'model',
     'street': 'publish the synthetic street as a camera',
     'node': 'run the segmentation node',
 }

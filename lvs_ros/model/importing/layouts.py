@@ -1,0 +1,140 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The key names by which each project stores a ResNet and the head on it."""
+
+import dataclasses
+from typing import Collection, Optional
+
+from lvs_ros.errors import ModelFileError
+from lvs_ros.model.importing.foreign_file import some
+
+Renames = tuple[tuple[str, str], ...]
+
+_CONV7: Renames = (('stem.0.', 'conv1.'), ('stem.1.', 'bn1.'))
+_DEEP_SEMSEG: Renames = (
+    ('stem.0.', 'conv1.'), ('stem.1.', 'bn1.'), ('stem.3.', 'conv2.'), ('stem.4.', 'bn2.'),
+    ('stem.6.', 'conv3.'), ('stem.7.', 'bn3.'))
+_DEEP_TIMM: Renames = (('stem.7.', 'bn1.'), ('stem.', 'conv1.'))
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How one project names what is in a network of ours.
+
+    :param source: the project, in words
+    :param head: one of :data:`~lvs_ros.model.config.HEADS`, or None for a backbone alone
+    :param backbone: prefix of the backbone's keys
+    :param renames: pairs (our prefix, theirs); the first that fits is taken
+    :param left_out: prefixes of what has no place in our network, such as auxiliary heads
+    """
+
+    source: str
+    head: Optional[str]
+    backbone: str
+    renames: Renames
+    left_out: tuple[str, ...]
+
+    def foreign_name(self, name: str) -> Optional[str]:
+        """Return their name of a tensor of ours; None for what they do not have."""
+        for ours, theirs in self.renames:
+            if name.startswith(ours):
+                return theirs + name[len(ours):]
+        return None
+
+
+def recognise(names: Collection[str], path: object, *, backbone_only: bool = False) -> Layout:
+    """Return the layout that the key names show.
+
+    :param path: of the file, for the message
+    :param backbone_only: leave the head out
+    :raises ModelFileError: when it is none of those that are known.
+    """
+    keys = set(names)
+    if any(name.startswith('decode_head.') for name in keys):
+        return _mmsegmentation(keys, path, backbone_only)
+    if 'layer0.0.weight' in keys:
+        return _semseg(keys, backbone_only)
+    if 'backbone.layer1.0.conv1.weight' in keys and 'classifier.4.weight' in keys:
+        return _torchvision_fcn(backbone_only)
+    if 'backbone.layer1.0.conv1.weight' in keys:
+        return _layout('mmpretrain', None, 'backbone.', _mm_stem(keys, 'backbone.'), (),
+                       ('head.',))
+    if 'layer1.0.conv1.weight' in keys:
+        return _classifier(keys)
+    raise ModelFileError(
+        f'{path}: the key names are of no layout that is known ({some(sorted(keys))}); expected '
+        'a PSPNet or FCN of mmsegmentation or hszhao/semseg, an FCN of torchvision, or a ResNet '
+        'of torchvision, timm or mmpretrain')
+
+
+def _layout(source: str, head: Optional[str], backbone: str, stem: Renames, rest: Renames,
+            left_out: tuple[str, ...]) -> Layout:
+    renames = tuple((f'backbone.{ours}', backbone + theirs) for ours, theirs in stem)
+    return Layout(source, head, backbone, renames + (('backbone.', backbone),) + rest, left_out)
+
+
+def _mm_stem(keys: Collection[str], backbone: str) -> Renames:
+    return () if f'{backbone}stem.0.weight' in keys else _CONV7
+
+
+def _mmsegmentation(keys: Collection[str], path: object, backbone_only: bool) -> Layout:
+    stem = _mm_stem(keys, 'backbone.')
+    if backbone_only:
+        return _layout('mmsegmentation', None, 'backbone.', stem, (),
+                       ('decode_head.', 'auxiliary_head.'))
+
+    # their ConvModule names its parts where ours numbers them
+    def module(ours: str, theirs: str) -> Renames:
+        return ((f'head.{ours}0.', f'decode_head.{theirs}.conv.'),
+                (f'head.{ours}1.', f'decode_head.{theirs}.bn.'))
+
+    if 'decode_head.psp_modules.0.1.conv.weight' in keys:
+        head, renames = 'psp', module('bottleneck.', 'bottleneck')
+        for level in range(4):
+            renames += module(f'pools.{level}.', f'psp_modules.{level}.1')
+    elif 'decode_head.conv_cat.conv.weight' in keys:
+        head, renames = 'fcn', module('fuse.', 'conv_cat')
+        for index in range(2):
+            renames += module(f'convolutions.{index}.', f'convs.{index}')
+    elif 'decode_head.convs.0.conv.weight' in keys:
+        head, renames = 'light', module('', 'convs.0')
+    else:
+        found = sorted(name for name in keys if name.startswith('decode_head.'))
+        raise ModelFileError(f'{path}: a decode head of mmsegmentation that is not known here '
+                             f'({some(found)}); expected its PSPHead or FCNHead. The backbone '
+                             'alone can be imported with --backbone-only')
+    return _layout('mmsegmentation', head, 'backbone.', stem,
+                   renames + (('classifier.', 'decode_head.conv_seg.'),), ('auxiliary_head.',))
+
+
+def _semseg(keys: Collection[str], backbone_only: bool) -> Layout:
+    stem: Renames = (('stem.', 'layer0.'),)
+    if backbone_only:
+        return _layout('hszhao/semseg', None, '', stem, (), ('ppm.', 'cls.', 'aux.'))
+    psp = 'ppm.features.0.1.weight' in keys
+    ours = 'head.bottleneck.' if psp else 'head.'
+    head: Renames = ((f'{ours}0.', 'cls.0.'), (f'{ours}1.', 'cls.1.'), ('classifier.', 'cls.4.'))
+    for level in range(4 if psp else 0):
+        head += ((f'head.pools.{level}.0.', f'ppm.features.{level}.1.'),
+                 (f'head.pools.{level}.1.', f'ppm.features.{level}.2.'))
+    return _layout('hszhao/semseg', 'psp' if psp else 'light', '', stem, head, ('aux.',))
+
+
+def _torchvision_fcn(backbone_only: bool) -> Layout:
+    head: Renames = (('head.0.', 'classifier.0.'), ('head.1.', 'classifier.1.'),
+                     ('classifier.', 'classifier.4.'))
+    left_out: tuple[str, ...] = ('aux_classifier.',)
+    if backbone_only:
+        head, left_out = (), ('classifier.', 'aux_classifier.')
+    return _layout('torchvision', None if backbone_only else 'light', 'backbone.', _CONV7, head,
+                   left_out)
+
+
+def _classifier(keys: Collection[str]) -> Layout:
+    if 'stem.0.weight' in keys:
+        return _layout('mmpretrain', None, '', (), (), ('fc.',))
+    if 'conv3.weight' in keys:
+        return _layout('hszhao/semseg (ImageNet)', None, '', _DEEP_SEMSEG, (), ('fc.',))
+    deep = 'conv1.0.weight' in keys
+    return _layout('timm' if deep else 'torchvision or timm', None, '',
+                   _DEEP_TIMM if deep else _CONV7, (), ('fc.',))
