@@ -4,6 +4,7 @@
 
 import dataclasses
 import pathlib
+import threading
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from lvs_ros.model.steps import Steps
 from lvs_ros.pipeline import (Frame, KeyFrameError, PipelineOptions, ScheduleSettings,
                               SegmentationPipeline, build_pipeline)
 from lvs_ros.pipeline.output import label_map
-from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
+from lvs_ros.pipeline.propagation import FrameDescription, SpatiallyVariantPropagation
 from lvs_ros.pipeline.slow_track import HighSteps, SlowJob, SlowResult, SlowTrack, run_job
+from lvs_ros.pipeline.turns import Turns
 
 FRAME_NS = 66_666_667
 
@@ -65,7 +67,7 @@ class RecordingPropagation(SpatiallyVariantPropagation):
         super().__init__(network)
         self.moved: list[torch.Tensor] = []
 
-    def move(self, source: torch.Tensor, target: torch.Tensor, high: torch.Tensor,
+    def move(self, source: FrameDescription, target: FrameDescription, high: torch.Tensor,
              low: torch.Tensor) -> torch.Tensor:
         self.moved.append(high)
         return super().move(source, target, high, low)
@@ -269,11 +271,41 @@ def test_the_mask_is_the_best_class_of_the_enlarged_logits(
 
 def test_full_frames_use_all_cores_and_others_their_share(network: SegmentationNetwork) -> None:
     used = []
-    network.head[2].register_forward_pre_hook(lambda *_: used.append(torch.get_num_threads()))
+    network.get_submodule('head.2').register_forward_pre_hook(
+        lambda *_: used.append(torch.get_num_threads()))
     before = torch.get_num_threads()
     pipeline, _, _ = make(network, schedule='every_frame', full_threads=before + 1)
     pipeline.step(frame(0))
     assert used == [before + 1] and torch.get_num_threads() == before
+
+
+def test_in_turns_every_thread_gets_the_same_masks(network: SegmentationNetwork) -> None:
+    plain, _, _ = make(network)
+    in_turns, _, _ = make(network, turns=Turns())
+    masks: list[np.ndarray] = []
+    for index in range(3):
+        thread = threading.Thread(target=lambda: masks.append(in_turns.step(frame(index)).mask))
+        thread.start()
+        thread.join(60)
+        assert (masks[index] == plain.step(frame(index)).mask).all()
+
+
+@pytest.mark.parametrize('error', [RuntimeError, KeyboardInterrupt])
+def test_a_step_that_fails_holds_nobody_up(
+        network: SegmentationNetwork, monkeypatch: pytest.MonkeyPatch,
+        error: type[BaseException]) -> None:
+    def broken_low(image: torch.Tensor) -> torch.Tensor:
+        raise error
+
+    turns = Turns()
+    pipeline, _, _ = make(network, turns=turns)
+    with monkeypatch.context() as patch:
+        patch.setattr(network, 'low', broken_low)
+        with pytest.raises(error):
+            pipeline.step(frame(0))
+    with turns.step():
+        pass
+    assert pipeline.step(frame(1)).status.key_frame
 
 
 def test_inference_and_output_size(network: SegmentationNetwork) -> None:

@@ -10,6 +10,7 @@ import torch
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import SegmentationNetwork, load_network
 from lvs_ros.model.folding import fold_batch_norm
+from lvs_ros.pipeline.memory import keep_freed_memory
 from lvs_ros.pipeline.pipeline import SegmentationPipeline
 from lvs_ros.pipeline.propagation import Propagation, SpatiallyVariantPropagation
 from lvs_ros.pipeline.schedule import ScheduleSettings
@@ -94,6 +95,7 @@ def assemble(network: SegmentationNetwork, options: PipelineOptions, *,
         side_by_side=background and turns is None)
     if device.type == 'cpu':
         torch.set_num_threads(fast_threads)
+        keep_freed_memory()
     slow_track: SlowTrack
     if background:
         slow_track = BackgroundSlowTrack(

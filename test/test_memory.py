@@ -1,0 +1,27 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""What is freed is not given back to the system."""
+
+import platform
+import resource
+
+import pytest
+
+from lvs_ros.pipeline.memory import keep_freed_memory
+
+PAGE_BYTES = resource.getpagesize()
+SIZE_BYTES = 8 << 20
+
+
+def faults_of_using_memory() -> int:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    kept = [bytearray(SIZE_BYTES) for _ in range(5)]    # cleared, so every page is touched
+    assert len(kept) == 5
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='only glibc can be told')
+def test_the_second_use_of_memory_meets_no_page_faults() -> None:
+    keep_freed_memory()
+    faults_of_using_memory()
+    assert faults_of_using_memory() < SIZE_BYTES // PAGE_BYTES    # of 5 times as many pages
