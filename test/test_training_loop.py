@@ -400,7 +400,7 @@ def test_the_time_left_is_honest() -> None:
     assert time_left_s(steps_left=10, steps_per_s=2, limit_left_s=3.0) == 3
     assert time_left_s(steps_left=10, steps_per_s=2, limit_left_s=-1.0) == 0
     assert describe(step=4, steps=9, has_limit=False, left_s=61, recent=recent,
-                    skipped_steps=0) == 'step 4/9, 01:01 left, 2.0 steps/s, square 0.5'
+                    skipped_steps=0) == 'step 4/9, 01:01 left, 2.0 steps/s, square 0.500'
     assert describe(step=4, steps=9, has_limit=True, left_s=math.inf, recent=RecentSteps(1),
                     skipped_steps=2) == 'step 4 of at most 9, 2 skipped'
 

@@ -119,7 +119,8 @@ class _Loop:
         self._started_s = time.monotonic() - self._state.elapsed_s
         self._log = StageLog(self._options.folder if distributed.is_main() else None,
                              self._stage, step=self._state.step)
-        display = ProgressDisplay(self._stage, is_shown=distributed.is_main())
+        display = ProgressDisplay(self._stage, fraction=self._fraction(),
+                                  is_shown=distributed.is_main())
         try:
             is_finished = self._train(display)
         finally:

@@ -64,22 +64,23 @@ def describe(*, step: int, steps: int, has_limit: bool, left_s: float, recent: R
         words.append(f'{speed:.1f} steps/s' if speed >= 1 else f'{1 / speed:.1f} s/step')
     if skipped_steps:
         words.append(f'{skipped_steps} skipped')
-    return ', '.join([*words, *(f'{name} {value:.4g}' for name, value in recent.losses.items())])
+    return ', '.join([*words, *(f'{name} {value:#.3g}' for name, value in recent.losses.items())])
 
 
 class ProgressDisplay:
     """Shows how far a stage has come.
 
+    :param fraction: from where it goes on, 0..1
     :param is_shown: False in the processes that have nothing to say
     """
 
-    def __init__(self, stage: str, *, is_shown: bool) -> None:
+    def __init__(self, stage: str, *, fraction: float, is_shown: bool) -> None:
         self._stage, self._is_shown = stage, is_shown
         self._last_line_s = time.monotonic()
         self._bar: Optional[_Bar] = None
         if is_shown and sys.stderr.isatty():
-            self._bar = _Bar(total=1.0, desc=stage, mininterval=0.5, miniters=0,
-                             dynamic_ncols=True,
+            self._bar = _Bar(total=1.0, initial=min(1.0, fraction), desc=stage,
+                             mininterval=0.5, miniters=0, dynamic_ncols=True,
                              bar_format='{desc} {percentage:3.0f}%|{bar}| {details}')
 
     def show(self, fraction: float, details: str) -> None:
@@ -100,7 +101,7 @@ class ProgressDisplay:
 class _Bar(tqdm):
     """A bar whose length and time left need not follow from a count of steps."""
 
-    details = ''
+    details = 'starting'
 
     @property
     def format_dict(self) -> Any:
