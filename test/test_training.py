@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from lvs_ros.model import load_network, read_notes
+from lvs_ros.model.checkpoint import load_rivals, rivals_path
+from lvs_ros.model.rivals import Rivals
 from lvs_ros.tools.cli import main
 from lvs_ros.training.augment import grid_of, look, pixel_points, random_views, CropRange
 from lvs_ros.training.frames import HeldFrames
@@ -176,7 +178,7 @@ def small_data(folder: pathlib.Path) -> None:
 
 def train_command(folder: pathlib.Path, *more: str) -> int:
     return main(['train', '--camvid', str(folder / 'data'), '--out', str(folder / 'out'),
-                 '--variant', 'tiny', '--steps', '3', '3', '3', '--batch-size', '2',
+                 '--variant', 'tiny', '--steps', '3', '--batch-size', '2',
                  '--crop', '32', '48', '--street-clips', '2', '--street-frames', '3',
                  '--device', 'cpu', *more])
 
@@ -191,7 +193,8 @@ def test_all_stages_train_what_they_should_and_nothing_else(tmp_path: pathlib.Pa
         assert read_notes(path)['last_stage'] == stage
         return load_network(path).state_dict()
 
-    after = {stage: weights_after(stage) for stage in ('network', 'propagation', 'deviation')}
+    after = {stage: weights_after(stage) for stage in (
+        'network', 'propagation', 'deviation', 'small', 'recurrent')}
 
     def changed(first: str, second: str) -> set[str]:
         return {name.split('.')[0] for name, value in after[first].items()
@@ -199,16 +202,17 @@ def test_all_stages_train_what_they_should_and_nothing_else(tmp_path: pathlib.Pa
 
     assert changed('network', 'propagation') == {'kernel_predictor', 'adapt_net'}
     assert changed('propagation', 'deviation') == {'deviation_net'}
+    assert not changed('deviation', 'small') and not changed('small', 'recurrent')
+    trained, fresh = load_rivals(rivals_path(path), load_network(path)), Rivals(load_network(path))
+    different = {name.split('.')[0] for name, value in trained.state_dict().items()
+                 if not torch.equal(value, fresh.state_dict()[name])}
+    assert different == {'small_head', 'recurrent'}
 
 
-def test_evaluate_prints_a_row_for_each_schedule(
-        tmp_path: pathlib.Path, tiny_model: pathlib.Path,
-        capsys: pytest.CaptureFixture[str]) -> None:
+def test_counts_that_fit_no_stages_are_refused(
+        tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     small_data(tmp_path)
-    out = tmp_path / 'rows.json'
-    assert main(['evaluate', '--camvid', str(tmp_path / 'data'), '--model', str(tiny_model),
-                 '--device', 'cpu', '--json', str(out)]) == 0
-    rows = json.loads(out.read_text())['rows']
-    assert [row['name'] for row in rows] == ['every_frame', 'low_latency']
-    assert rows[0]['key_rate'] == 1.0 and 0 <= rows[0]['miou'] <= 1
-    assert 'every_frame' in capsys.readouterr().out
+    assert train_command(tmp_path, '--steps', '1', '2') == 2
+    assert '--steps has 2 numbers: expected one for each of the stages' in capsys.readouterr().err
+    assert train_command(tmp_path, '--minutes', '-1') == 2
+    assert not (tmp_path / 'out').exists()

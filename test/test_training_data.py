@@ -294,8 +294,8 @@ def test_crops_keep_the_scale_and_the_shape_of_things() -> None:
 
 
 def train(folder: pathlib.Path, *more: str) -> int:
-    return main(['train', '--out', str(folder / 'out'), '--steps', '2', '2', '2', '--batch-size',
-                 '2', '--crop', '32', '48', '--street-frames', '2', '--device', 'cpu', *more])
+    return main(['train', '--out', str(folder / 'out'), '--steps', '2', '--batch-size', '2',
+                 '--crop', '32', '48', '--street-frames', '2', '--device', 'cpu', *more])
 
 
 @pytest.mark.parametrize('memory_gb', ['2', '0'])
@@ -454,3 +454,14 @@ def test_options_that_do_not_go_together(
         tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...],
         reason: str) -> None:
     assert reason in refused(tmp_path, capsys, *options)
+
+
+def test_a_backbone_alone_is_no_teacher(tmp_path: pathlib.Path,
+                                        capsys: pytest.CaptureFixture[str]) -> None:
+    image_folder(tmp_path / 'frames')
+    network = SegmentationNetwork(VARIANTS['tiny']('camvid', 11))
+    path = tmp_path / 'imported.safetensors'
+    save_network(network, path, notes={'starts_anew': 'head, classifier, kernel_predictor'})
+    assert train(tmp_path, '--recording', str(tmp_path / 'frames'), '--init', str(path)) == 2
+    assert 'imported.safetensors: only its backbone has been trained' in capsys.readouterr().err
+    assert not (tmp_path / 'out').exists()

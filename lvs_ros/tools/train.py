@@ -1,16 +1,21 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""``lvs train``: trains a model in three stages: network, propagation, deviation."""
+"""``lvs train``: trains a model in three stages: network, propagation, deviation.
+
+Two further stages train what the method is compared with: small, recurrent.
+"""
 
 import argparse
 import datetime
 import pathlib
-from typing import Callable, Optional, Sequence
+from typing import Callable, Mapping, Optional, Sequence
 
 import torch
 
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import VARIANTS, SegmentationNetwork, save_network
+from lvs_ros.model.checkpoint import RIVALS_SUFFIX, load_rivals, rivals_path, save_rivals
+from lvs_ros.model.rivals import Rivals
 from lvs_ros.pipeline.build import choose_device
 from lvs_ros.tools.interruption import interruption_noted
 from lvs_ros.tools.train_data import add_data_arguments, data_options
@@ -19,11 +24,14 @@ from lvs_ros.training.data import TrainingData, load_data
 from lvs_ros.training.loop import PRECISIONS, LoopOptions
 from lvs_ros.training.losses import class_weights
 from lvs_ros.training.sampling import Sampler
-from lvs_ros.training.stages import train_deviation, train_network, train_propagation
+from lvs_ros.training.stages import train_stage
 from lvs_ros.training.start import starting_network
 from lvs_ros.training.teacher import Teacher
 
-STAGES = ('network', 'propagation', 'deviation')
+STAGES = {'network': 12000, 'propagation': 4000, 'deviation': 2000}
+"""The stages that make a model, with their usual numbers of steps."""
+RIVAL_STAGES = {'small': 4000, 'recurrent': 500}
+"""Those of the comparison rows small_per_frame and grfp5 of ``lvs evaluate``."""
 UNLABELLED_STAGES = ('propagation', 'deviation')
 """Those that learn from the full network, and need no labels."""
 
@@ -45,15 +53,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_training(group: argparse._ArgumentGroup) -> None:
-    group.add_argument('--stages', nargs='+', choices=STAGES,
-                       help='which stages to run, in this order (default: all; with drives '
-                            'without labels: propagation deviation)')
-    group.add_argument('--steps', nargs=3, type=int, default=[12000, 4000, 2000],
-                       metavar=('N', 'P', 'D'), help='steps of the three stages '
-                       '(default: 12000 4000 2000)')
-    group.add_argument('--minutes', nargs=3, type=float, default=[0, 0, 0],
-                       metavar=('N', 'P', 'D'), help='time limits of the three stages, '
-                       '0 = none (default: none); the learning rate reaches zero in time')
+    group.add_argument('--stages', nargs='+', choices=[*STAGES, *RIVAL_STAGES],
+                       help='which stages to run, in this order (default: network propagation '
+                            'deviation; with drives without labels the last two); small and '
+                            "recurrent train the comparison rows of 'lvs evaluate'")
+    group.add_argument('--steps', nargs='+', type=int, metavar='N',
+                       help='steps of each of these stages, or one number for all (default: '
+                       + ', '.join(f'{name} {steps}' for name, steps
+                                   in {**STAGES, **RIVAL_STAGES}.items()) + ')')
+    group.add_argument('--minutes', nargs='+', type=float, default=[0], metavar='N',
+                       help='time limit of each of these stages, or one for all; 0 = none '
+                            '(default: none); the learning rate reaches zero in time')
     group.add_argument('--batch-size', type=int, default=16, metavar='N',
                        help='frames, or clips, a step, over all GPUs (default: %(default)s)')
     group.add_argument('--learning-rate', type=float, default=1.5e-3, metavar='RATE',
@@ -72,6 +82,8 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     options = data_options(args)
     stages = _stages(args.stages, without_labels=options.needs_teacher)
+    args.steps = args.steps or [{**STAGES, **RIVAL_STAGES}[stage] for stage in stages]
+    _check_counts(args, stages)
     torch.manual_seed(args.seed)
     torch.backends.cudnn.benchmark = True
     device = choose_device(distributed.local_device_name(args.device))
@@ -96,22 +108,37 @@ def _train(args: argparse.Namespace, network: SegmentationNetwork, data: Trainin
     torch.manual_seed(seed)
     sampler = Sampler(data.sources, crop=tuple(args.crop or data.size), seed=seed)
     weights = class_weights(data.label_sample, network.config.classes)
-    for stage in stages:
-        index = STAGES.index(stage)
-        options = LoopOptions(
-            steps=args.steps[index], minutes=args.minutes[index],
-            batch_size=distributed.share_of(args.batch_size), learning_rate=args.learning_rate,
-            folder=args.out, precision=args.precision, should_stop=is_interrupted)
-        if stage == 'network':
-            train_network(network, sampler, weights, options)
-        elif stage == 'propagation':
-            train_propagation(network, sampler, weights, options)
-        else:
-            train_deviation(network, sampler, options)
+    rivals = _rivals(args, network, stages).to(sampler.device)
+    for stage, steps, minutes in zip(stages, _each(args.steps, stages), _each(
+            args.minutes, stages)):
+        train_stage(stage, network, rivals, sampler, weights, LoopOptions(
+            steps=int(steps), minutes=minutes, batch_size=distributed.share_of(args.batch_size),
+            learning_rate=args.learning_rate, folder=args.out, precision=args.precision,
+            should_stop=is_interrupted))
         if distributed.is_main():
-            path = args.out / 'model.safetensors'
-            save_network(network, path, notes=_notes(args, data, stage))
-            print(f'{stage}: done, written to {path}')
+            _save(args, network, rivals, stage, _notes(args, data, stage))
+
+
+def _save(args: argparse.Namespace, network: SegmentationNetwork, rivals: Rivals, stage: str,
+          notes: Mapping[str, str]) -> None:
+    path = args.out / 'model.safetensors'
+    save_network(network, path, notes=notes)
+    if stage in RIVAL_STAGES:
+        path = rivals_path(path)
+        save_rivals(rivals, path, notes=notes)
+    print(f'{stage}: done, written to {path}')
+
+
+def _rivals(args: argparse.Namespace, network: SegmentationNetwork, stages: Sequence[str]
+            ) -> Rivals:
+    path = args.out / f'model{RIVALS_SUFFIX}.safetensors'
+    if path.is_file() and set(stages) & set(RIVAL_STAGES):
+        return load_rivals(path, network)    # one of the two may have been trained before
+    return Rivals(network)
+
+
+def _each(given: list[float], stages: Sequence[str]) -> list[float]:
+    return given if len(given) == len(stages) else given * len(stages)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -126,9 +153,20 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigurationError(f'{args.out} exists and is not a folder; choose another --out')
 
 
+def _check_counts(args: argparse.Namespace, stages: Sequence[str]) -> None:
+    for name in ('steps', 'minutes'):
+        given = getattr(args, name)
+        if len(given) not in (1, len(stages)):
+            raise ConfigurationError(
+                f'--{name} has {len(given)} numbers: expected one for each of the stages '
+                f'({" ".join(stages)}), or one for all')
+        if min(given) < 0:
+            raise ConfigurationError(f'--{name} is {min(given)}: expected 0 or more')
+
+
 def _stages(asked: Optional[Sequence[str]], *, without_labels: bool) -> Sequence[str]:
     if not without_labels:
-        return asked or STAGES
+        return asked or list(STAGES)
     if 'network' in (asked or ()):
         raise ConfigurationError(
             'the stage network cannot be trained without labels: on --recording or with '

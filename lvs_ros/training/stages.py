@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The three stages of training (paper, section 3.4)."""
+"""The three stages of training (paper, section 3.4), and two for comparison."""
 
 from typing import Any
 
@@ -14,6 +14,27 @@ from lvs_ros.training.loop import LoopOptions, Losses, fit
 from lvs_ros.training.losses import (cross_entropy, distillation, feature_distance,
                                      soft_jaccard)
 from lvs_ros.training.sampling import Clip, Sampler
+
+
+def train_stage(stage: str, network: SegmentationNetwork, rivals: Rivals, sampler: Sampler,
+                weights: torch.Tensor, options: LoopOptions) -> None:
+    """Run one stage by its name: network, propagation, deviation, small or recurrent.
+
+    :param rivals: what the last two train; for ``network``
+    :param weights: (classes,), of the cross-entropy
+    """
+    if stage == 'network':
+        train_network(network, sampler, weights, options)
+    elif stage == 'propagation':
+        train_propagation(network, sampler, weights, options)
+    elif stage == 'deviation':
+        train_deviation(network, sampler, options)
+    elif stage == 'small':
+        train_small_head(network, rivals, sampler, weights, options)
+    elif stage == 'recurrent':
+        train_recurrent(network, rivals, sampler, weights, options)
+    else:
+        raise ValueError(f'no stage {stage!r}')
 
 
 def train_network(network: SegmentationNetwork, sampler: Sampler, weights: torch.Tensor,

@@ -5,7 +5,7 @@
 from typing import Optional
 
 from lvs_ros.errors import ConfigurationError, ModelFileError
-from lvs_ros.model import VARIANTS, SegmentationNetwork, find_model, load_network
+from lvs_ros.model import VARIANTS, SegmentationNetwork, find_model, load_network, read_notes
 from lvs_ros.training.data import CLASSES
 from lvs_ros.training.data_options import DataOptions
 
@@ -31,6 +31,8 @@ def starting_network(data: DataOptions, *, init: Optional[str], variant: Optiona
         return SegmentationNetwork(VARIANTS[variant or 'lite'](
             data.label_set, CLASSES[data.label_set]))
     source = load_network(init)
+    if data.needs_teacher:
+        _check_trained(init)
     if variant is None:
         _check_classes(source, data.label_set, init)
         return source
@@ -51,6 +53,13 @@ def _check_classes(network: SegmentationNetwork, label_set: Optional[str], init:
         f'{find_model(init)}: the model labels the {found[1]} classes of {found[0]!r}, the data '
         f'has the {CLASSES[label_set]} of {label_set!r}; choose a model that was trained on such '
         'data, or name an architecture with --variant to take over only the parts that fit')
+
+
+def _check_trained(init: str) -> None:
+    if 'classifier' in read_notes(init).get('starts_anew', ''):
+        raise ModelFileError(
+            f'{find_model(init)}: only its backbone has been trained, so it cannot label what has '
+            'no labels; train the stage network on labelled data first')
 
 
 def _check_teacher(network: SegmentationNetwork, source: SegmentationNetwork, init: str) -> None:
