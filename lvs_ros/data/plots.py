@@ -19,25 +19,27 @@ class DeviationSample:
     :param deviation: predicted deviation, 0..1; None where none was computed
     :param threshold: the threshold in force, 0..1
     :param key_frame: the frame became the key frame
+    :param true_deviation: 0..1; None where it is not known
     """
 
     time_s: float
     deviation: Optional[float]
     threshold: float
     key_frame: bool
+    true_deviation: Optional[float] = None
 
 
 def plot_deviation(path: pathlib.Path, samples: Sequence[DeviationSample], *,
                    title: str = '') -> None:
-    """Draw the predicted deviation over time with the threshold and the key frames.
+    """Draw predicted and, where it is known, true deviation, threshold and key frames over time.
 
     :param path: PNG file to be written, under a temporary name until complete
     :param samples: one a frame, in order
     :param title: shown above
     """
     times = np.array([sample.time_s for sample in samples])
-    deviations = np.array([np.nan if sample.deviation is None else sample.deviation
-                           for sample in samples])
+    deviations = _with_gaps([sample.deviation for sample in samples])
+    true_deviations = _with_gaps([sample.true_deviation for sample in samples])
     thresholds = np.array([sample.threshold for sample in samples])
     key = np.array([sample.key_frame for sample in samples], bool)
 
@@ -45,9 +47,12 @@ def plot_deviation(path: pathlib.Path, samples: Sequence[DeviationSample], *,
     figure = Figure(figsize=(10, 4), layout='constrained')
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    top = _top(deviations, thresholds)
+    top = _top(np.concatenate([deviations, true_deviations]), thresholds)
     axes.vlines(times[key], 0, top, color='tab:green', linewidth=0.8, alpha=0.5,
                 label=f'key frame ({key.sum()} of {len(samples)})')
+    if np.isfinite(true_deviations).any():
+        axes.plot(times, true_deviations, color='tab:orange', linewidth=1.2, marker='.',
+                  markersize=3, label='true deviation from the key frame')
     if np.isfinite(deviations).any():
         axes.plot(times, deviations, color='tab:blue', linewidth=1.2, marker='.', markersize=3,
                   label='predicted deviation from the key frame')
@@ -61,7 +66,9 @@ def plot_deviation(path: pathlib.Path, samples: Sequence[DeviationSample], *,
              ylim=(0, top), title=title)
     axes.margins(x=0.01)
     axes.grid(alpha=0.25)
-    axes.legend(loc='upper right', fontsize='small', framealpha=0.9)
+    # in two columns it stays above the curves
+    axes.legend(loc='upper right', fontsize='small', framealpha=0.9,
+                ncols=2 if np.isfinite(true_deviations).any() else 1)
     save_figure(path, figure)
 
 
@@ -74,6 +81,11 @@ def save_figure(path: pathlib.Path, figure: Figure, *, dpi: int = 120) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _with_gaps(values: Sequence[Optional[float]]) -> np.ndarray:
+    """Turn None into nan, which is not drawn."""
+    return np.array([np.nan if value is None else value for value in values])
 
 
 def _top(deviations: np.ndarray, thresholds: np.ndarray) -> float:

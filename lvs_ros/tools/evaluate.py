@@ -1,99 +1,138 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""``lvs evaluate``: measures a model on labelled frames, a row for each schedule."""
+"""``lvs evaluate``: the rows of the paper's table, on the same frames with the same network."""
 
 import argparse
-import dataclasses
-import json
-import os
+import contextlib
 import pathlib
-from typing import Any
+import sys
+import textwrap
 
-from tqdm import tqdm
+from lvs_ros.data.output_folder import output_folder
+from lvs_ros.errors import ConfigurationError
+from lvs_ros.evaluation.clock import RealClock, SkippingClock
+from lvs_ros.evaluation.dataset import Dataset, camvid, cityscapes
+from lvs_ros.evaluation.evaluation import Evaluation, Plan, evaluate
+from lvs_ros.evaluation.report import JSON, write_report
+from lvs_ros.evaluation.rows import ROWS
+from lvs_ros.evaluation.sweep import THRESHOLDS
+from lvs_ros.evaluation.tables import notes, terminal_table
+from lvs_ros.model.checkpoint import rivals_path
+from lvs_ros.pipeline import ScheduleSettings
+from lvs_ros.tools.interruption import ended_like_interrupted
+from lvs_ros.tools.pipeline_options import add_pipeline_arguments, pipeline_options
 
-from lvs_ros.data.camvid import list_camvid
-from lvs_ros.data.drive import DriveFrame
-from lvs_ros.data.metrics import ConfusionMatrix
-from lvs_ros.errors import DatasetError
-from lvs_ros.labels import LabelSet, load_label_set
-from lvs_ros.pipeline import SCHEDULES, Frame, PipelineOptions, build_pipeline
+PROTOCOLS = ('streaming', 'offsets')
+_COLUMNS = 100
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``lvs evaluate``."""
-    parser.add_argument('--camvid', type=pathlib.Path, required=True, metavar='DIR',
-                        help='folder of a labelled drive in the CamVid layout (images/, labels/)')
-    parser.add_argument('--model', default=PipelineOptions.model,
-                        help='name or path of the model (default: %(default)s)')
-    parser.add_argument('--schedules', nargs='+', choices=SCHEDULES,
-                        default=['every_frame', 'low_latency'],
-                        help='rows of the table (default: every_frame low_latency)')
-    parser.add_argument('--threshold', type=float, default=PipelineOptions.threshold,
-                        help='deviation above which a frame becomes a key frame '
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument('--camvid', type=pathlib.Path, metavar='DIR',
+                      help='folder of labelled drives in the CamVid layout (images/, labels/)')
+    data.add_argument('--cityscapes', type=pathlib.Path, metavar='DIR',
+                      help='root of Cityscapes (leftImg8bit, gtFine, and leftImg8bit_sequence '
+                           'for the frames in between)')
+    parser.add_argument('--split', default='val',
+                        help='of Cityscapes (default: %(default)s)')
+    parser.add_argument('--limit', type=int, metavar='N',
+                        help='take the first N frames only, for a quick look')
+    parser.add_argument('--rows', nargs='+', metavar='ROW', choices=tuple(ROWS),
+                        help=f'of the table: {", ".join(ROWS)} (default: all that the model has '
+                             'the weights for); they are compared with per_frame, which is run '
+                             'in any case')
+    add_pipeline_arguments(parser)
+    parser.add_argument('--rate', type=float, metavar='HZ',
+                        help="let the frames arrive at this rate (default: the drive's own)")
+    parser.add_argument('--slow-delay-s', type=float, metavar='S',
+                        help='do not wait for the frames to arrive, and let S_h take so long in '
+                             'their time: the same masks on every machine (default: real time, '
+                             'S_h takes as long as it takes)')
+    parser.add_argument('--protocol', choices=PROTOCOLS, default=PROTOCOLS[0],
+                        help='offsets: besides, the mIoU at each distance from the key frame, '
+                             'its average and its minimum, of the rows with a fixed schedule '
                              '(default: %(default)s)')
-    parser.add_argument('--fixed-interval', type=int, default=PipelineOptions.fixed_interval,
-                        help='frames from key frame to key frame of the fixed schedule '
-                             '(default: %(default)s)')
-    parser.add_argument('--slow-delay-s', type=float, default=PipelineOptions.slow_delay_s,
-                        help='simulated duration of S_h, seconds of stamp time '
-                             '(default: %(default)s)')
-    parser.add_argument('--device', default=PipelineOptions.device,
-                        help='auto, cpu, cuda:0, … (default: %(default)s)')
-    parser.add_argument('--precision', default=PipelineOptions.precision,
-                        help='auto, float32, float16 or bfloat16 (default: %(default)s)')
-    parser.add_argument('--json', type=pathlib.Path, metavar='FILE',
-                        help='also write the rows to this file')
+    parser.add_argument('--sweep', nargs='+', metavar=('threshold', 'VALUE'),
+                        help='besides, adaptive and low_latency at several thresholds, and fixed '
+                             'at several intervals (default values: '
+                             + ' '.join(f'{value:g}' for value in THRESHOLDS) + ')')
+    parser.add_argument('--seed', type=int, default=0, metavar='N',
+                        help='of the resamples for the ± (default: %(default)s)')
+    parser.add_argument('--out', type=pathlib.Path, metavar='DIR',
+                        help=f'folder to be written: {JSON}, tables (Markdown, CSV) and pictures')
+    parser.add_argument('--force', action='store_true', help='replace an earlier evaluation')
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run each schedule over the same frames and print the table."""
-    samples = list_camvid(args.camvid)
-    rows = [_row(args, schedule, samples) for schedule in args.schedules]
-    print(f'{"schedule":<14}{"mIoU":>8}{"pixel acc.":>12}{"key frames":>12}{"p50 ms":>9}')
-    for row in rows:
-        print(f'{row["name"]:<14}{row["miou"]:>8.4f}{row["pixel_accuracy"]:>12.4f}'
-              f'{row["key_rate"]:>12.2%}{row["p50_ms"]:>9.1f}')
-    print('IoU by class: ' + ', '.join(
-        f'{name} {value:.2f}' for name, value in rows[0]['iou'].items())
-        + f' ({rows[0]["name"]})')
-    if args.json is not None:
-        partial = args.json.with_name(args.json.name + '.partial')
-        partial.write_text(json.dumps({'model': args.model, 'dataset': args.camvid.name,
-                                       'rows': rows}, indent=2) + '\n', encoding='utf-8')
-        os.replace(partial, args.json)
+    """Run ``lvs evaluate``."""
+    plan = _plan(args)
+    dataset = _dataset(args)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(ended_like_interrupted())  # or the partial folder would be left
+        folder = None if args.out is None else stack.enter_context(
+            output_folder(args.out, marker=JSON, force=args.force))
+        evaluation = evaluate(plan, dataset, SkippingClock() if plan.simulated else RealClock())
+        _print(evaluation)
+        if folder is not None:
+            write_report(folder, evaluation)
+    if args.out is not None:
+        print(f'written to {args.out}')
     return 0
 
 
-def _row(args: argparse.Namespace, schedule: str, samples: list[DriveFrame]
-         ) -> dict[str, Any]:
-    options = PipelineOptions(
-        model=args.model, schedule=schedule, threshold=args.threshold, device=args.device,
-        precision=args.precision, fixed_interval=args.fixed_interval, slow_track='inline',
-        slow_delay_s=args.slow_delay_s)
-    keys, step_ms = 0, []
-    with build_pipeline(options) as pipeline:
-        label_set = _label_set(pipeline.label_set_name)
-        confusion = ConfusionMatrix(len(label_set))
-        for sample in tqdm(samples, desc=schedule, mininterval=1.0):
-            image, labels = sample.load()
-            result = pipeline.step(Frame(image, round(sample.time_s * 1e9)))
-            if labels is not None:
-                confusion.add(labels, result.mask)
-            keys += result.status.key_frame
-            step_ms.append(sum(result.status.stage_ms.values()))
-    iou = dict(zip(label_set.names, (float(value) for value in confusion.iou())))
-    return {'name': schedule, 'miou': confusion.miou(), 'iou': iou,
-            'pixel_accuracy': confusion.pixel_accuracy(), 'key_rate': keys / len(samples),
-            'p50_ms': sorted(step_ms)[len(step_ms) // 2], 'settings': _settings(options)}
+def _plan(args: argparse.Namespace) -> Plan:
+    others = {'slow_track': 'background'} if args.slow_delay_s is None else {
+        'slow_track': 'inline', 'slow_delay_s': args.slow_delay_s}
+    plan = Plan(rows=_rows(args),
+                options=pipeline_options(args, **others), offsets=args.protocol == 'offsets',
+                thresholds=_thresholds(args.sweep), seed=args.seed)
+    for threshold in (args.threshold, *(plan.thresholds or ())):
+        # what is wrong shows before anything is run
+        ScheduleSettings(name='adaptive', threshold=threshold, fixed_interval=args.fixed_interval,
+                         max_key_age_frames=args.max_key_age_frames)
+    return plan
 
 
-def _label_set(name: str) -> LabelSet:
-    if name != 'camvid':
-        raise DatasetError(f'the model labels the classes of {name!r}, the data those of CamVid; '
-                           'choose a model that was trained on CamVid')
-    return load_label_set(name)
+def _rows(args: argparse.Namespace) -> tuple[str, ...]:
+    """Return the names in the order of the table."""
+    if args.rows is not None:
+        return tuple(name for name in ROWS if name in args.rows)
+    path = rivals_path(args.model)
+    left_out = () if path.is_file() else tuple(
+        row.name for row in ROWS.values() if row.rival is not None)
+    if left_out:
+        print(f'left out: {", ".join(left_out)}, whose weights would be in {path}',
+              file=sys.stderr)
+    return tuple(name for name in ROWS if name not in left_out)
 
 
-def _settings(options: PipelineOptions) -> dict[str, Any]:
-    kept = ('threshold', 'fixed_interval', 'slow_delay_s', 'device', 'precision')
-    return {name: value for name, value in dataclasses.asdict(options).items() if name in kept}
+def _thresholds(words: list[str] | None) -> tuple[float, ...] | None:
+    """Read --sweep threshold [VALUE …]."""
+    if words is None:
+        return None
+    if words[0] != 'threshold':
+        raise ConfigurationError(f'--sweep {words[0]}: expected "threshold", and then, if you '
+                                 'like, its values')
+    try:
+        values = tuple(float(word) for word in words[1:]) or THRESHOLDS
+    except ValueError as error:
+        raise ConfigurationError(f'--sweep threshold: {error}; expected numbers from 0 to 1'
+                                 ) from error
+    return tuple(sorted(set(values)))
+
+
+def _dataset(args: argparse.Namespace) -> Dataset:
+    if args.camvid is not None:
+        return camvid(args.camvid, limit=args.limit, rate_hz=args.rate)
+    return cityscapes(args.cityscapes, args.split, limit=args.limit, rate_hz=args.rate)
+
+
+def _print(evaluation: Evaluation) -> None:
+    print(f'{evaluation.about["model"]} on {evaluation.about["dataset"]}\n')
+    print(terminal_table(evaluation), end='\n\n')
+    for note in notes(evaluation):
+        print(textwrap.fill(note, _COLUMNS))
+    value = evaluation.deviation_spearman
+    print('Spearman of predicted and true deviation: '
+          + ('not defined' if value is None else f'{value:.3f}'))

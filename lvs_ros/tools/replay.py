@@ -26,8 +26,8 @@ from lvs_ros.errors import ImageError, RecordingError
 from lvs_ros.labels import LabelSet, load_label_set
 from lvs_ros.pipeline import SCHEDULES, PipelineOptions, build_pipeline
 from lvs_ros.pipeline.frame import StepResult
-from lvs_ros.tools.image_size import image_size
 from lvs_ros.tools.interruption import ended_like_interrupted
+from lvs_ros.tools.pipeline_options import add_pipeline_arguments, pipeline_options
 
 RECORDING, VIDEO, PLOT, SUMMARY = 'recording', 'overlay.mp4', 'deviation.png', 'summary.json'
 """What stands in the output folder."""
@@ -38,7 +38,6 @@ MASK_TOPIC, STATUS_TOPIC = '/lvs/mask', '/lvs/status'
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``lvs replay``."""
-    defaults = PipelineOptions()
     parser.add_argument('bag', metavar='BAG', type=pathlib.Path,
                         help='rosbag2 folder, or .mcap, .db3 or ROS 1 .bag file')
     parser.add_argument('--out', metavar='DIR', type=pathlib.Path, required=True,
@@ -47,34 +46,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--force', action='store_true', help='replace an earlier replay')
     parser.add_argument('--topic', metavar='T',
                         help='image topic of the recording; needed where it has several')
-    parser.add_argument('--model', default=defaults.model,
-                        help='name of a model that comes with lvs_ros, or path of a .safetensors '
-                             'file (default: %(default)s)')
     parser.add_argument('--labels', metavar='NAME',
                         help="label set for the overlay's colours: camvid, cityscapes, or the "
                              'path of a .yaml file (default: that of the model)')
-    parser.add_argument('--schedule', choices=SCHEDULES, default=defaults.schedule,
+    parser.add_argument('--schedule', choices=SCHEDULES, default=PipelineOptions.schedule,
                         help='default: %(default)s')
-    parser.add_argument('--threshold', type=float, default=defaults.threshold,
-                        help='predicted deviation, 0..1, above which a frame becomes a key frame '
-                             '(default: %(default)s)')
-    parser.add_argument('--fixed-interval', metavar='FRAMES', type=int,
-                        default=defaults.fixed_interval,
-                        help='distance of the key frames of the fixed schedule (default: '
-                             '%(default)s)')
-    parser.add_argument('--max-key-age-frames', metavar='FRAMES', type=int,
-                        default=defaults.max_key_age_frames,
-                        help='a key frame at the latest after so many frames; 0: no limit '
-                             '(default: %(default)s)')
-    parser.add_argument('--slow-delay-s', metavar='S', type=float, default=defaults.slow_delay_s,
+    add_pipeline_arguments(parser)
+    parser.add_argument('--slow-delay-s', metavar='S', type=float,
+                        default=PipelineOptions.slow_delay_s,
                         help='how long S_h is taken to run, in seconds of the recording (default: '
                              '%(default)s)')
-    parser.add_argument('--device', default=defaults.device,
-                        help='auto, cpu, cuda:0, … (default: %(default)s)')
-    parser.add_argument('--precision', default=defaults.precision,
-                        help='auto, float32, float16 or bfloat16 (default: %(default)s)')
-    parser.add_argument('--inference-size', metavar='WxH', type=image_size, default=(0, 0),
-                        help="size the network runs at (default: the images' own)")
     parser.add_argument('--storage', choices=sorted(STORAGES), default='mcap',
                         help='file format of the recording (default: %(default)s)')
     parser.add_argument('--copy-images', action='store_true',
@@ -83,11 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run ``lvs replay``."""
-    options = PipelineOptions(
-        model=args.model, schedule=args.schedule, threshold=args.threshold,
-        fixed_interval=args.fixed_interval, max_key_age_frames=args.max_key_age_frames,
-        device=args.device, precision=args.precision, inference_size=args.inference_size,
-        slow_track='inline', slow_delay_s=args.slow_delay_s)
+    options = pipeline_options(args, schedule=args.schedule, slow_track='inline',
+                               slow_delay_s=args.slow_delay_s)
     with contextlib.ExitStack() as stack:
         stack.enter_context(ended_like_interrupted())  # or the partial folder would be left
         folder = stack.enter_context(output_folder(args.out, marker=SUMMARY, force=args.force))

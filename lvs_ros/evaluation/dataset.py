@@ -1,0 +1,142 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The drives that a row is run over."""
+
+import dataclasses
+import itertools
+import pathlib
+from typing import Optional, Sequence
+
+import numpy as np
+
+from lvs_ros.data.camvid import list_camvid
+from lvs_ros.data.cityscapes import list_cityscapes
+from lvs_ros.data.drive import DriveFrame
+from lvs_ros.errors import ConfigurationError, DatasetError
+from lvs_ros.labels import LabelSet, load_label_set
+from lvs_ros.pipeline import Frame, SegmentationPipeline
+
+
+@dataclasses.dataclass(frozen=True)
+class Drive:
+    """Consecutive frames, not yet read.
+
+    :param stamps_ns: when each frame arrives, from the first on
+    """
+
+    frames: tuple[DriveFrame, ...]
+    stamps_ns: tuple[int, ...]
+
+    def load(self) -> 'LoadedDrive':
+        """Read all files.
+
+        :raises DatasetError: naming a file that is broken, or of another size than the first.
+        """
+        images: list[np.ndarray] = []
+        labels: list[Optional[np.ndarray]] = []
+        for frame in self.frames:
+            image, label = frame.load()
+            if images and image.shape != images[0].shape:
+                raise DatasetError(
+                    f'{frame.image_path}: {image.shape[1]}x{image.shape[0]} pixels, but '
+                    f'{self.frames[0].image_path} has {images[0].shape[1]}x'
+                    f'{images[0].shape[0]}; the frames of a drive must be of one size')
+            images.append(image)
+            labels.append(label)
+        return LoadedDrive(
+            [Frame(image, stamp_ns) for image, stamp_ns in zip(images, self.stamps_ns)], labels)
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedDrive:
+    """Consecutive frames in memory.
+
+    :param labels: (H, W) uint8 of each frame, 255 = unlabelled; None where it has none
+    """
+
+    frames: list[Frame]
+    labels: list[Optional[np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """Labelled drives.
+
+    :param name: what the tables call it; never a path
+    :param label_set: of its labels
+    """
+
+    name: str
+    label_set: LabelSet
+    drives: tuple[Drive, ...]
+
+    @property
+    def frame_count(self) -> int:
+        """Frames of all drives."""
+        return sum(len(drive.frames) for drive in self.drives)
+
+    @property
+    def rate_hz(self) -> Optional[float]:
+        """Frames a second by the median spacing; None when every drive has one frame only."""
+        spacings = [later - earlier for drive in self.drives
+                    for earlier, later in zip(drive.stamps_ns, drive.stamps_ns[1:])]
+        return 1e9 / float(np.median(spacings)) if spacings else None
+
+    def check_model(self, pipeline: SegmentationPipeline, model: str) -> None:
+        """Raise :class:`~lvs_ros.errors.DatasetError` unless the model has these classes."""
+        expected = (self.label_set.name, len(self.label_set))
+        found = (pipeline.label_set_name, pipeline.num_classes)
+        if found != expected:
+            raise DatasetError(
+                f'the model {model} labels {found[1]} classes of {found[0]!r}, the data '
+                f'{self.name} {expected[1]} of {expected[0]!r}; choose a model that was trained '
+                f'for {expected[0]}, or the data that fits it')
+
+
+def camvid(folder: pathlib.Path, *, limit: Optional[int] = None,
+           rate_hz: Optional[float] = None) -> Dataset:
+    """Return a split of CamVid; ``limit`` and ``rate_hz`` as in :func:`make_dataset`.
+
+    :raises DatasetError: when the folder, or a file of it, is missing.
+    """
+    return make_dataset(f'camvid {folder.resolve().name}', 'camvid', list_camvid(folder),
+                        limit=limit, rate_hz=rate_hz)
+
+
+def cityscapes(root: pathlib.Path, split: str, *, limit: Optional[int] = None,
+               rate_hz: Optional[float] = None) -> Dataset:
+    """Return a split of Cityscapes; ``limit`` and ``rate_hz`` as in :func:`make_dataset`.
+
+    :raises DatasetError: when a folder, or a file, is missing.
+    """
+    return make_dataset(f'cityscapes {split}', 'cityscapes', list_cityscapes(root, split),
+                        limit=limit, rate_hz=rate_hz)
+
+
+def make_dataset(name: str, label_set: str, frames: Sequence[DriveFrame], *,
+                 limit: Optional[int] = None, rate_hz: Optional[float] = None) -> Dataset:
+    """Sort frames into drives.
+
+    :param frames: by sequence and time
+    :param limit: take so many of the frames, from the first on; None = all
+    :param rate_hz: let the frames arrive at this rate; None = at their own stamps
+    :raises ConfigurationError: for a limit or rate that cannot be.
+    :raises DatasetError: when none of the frames is labelled.
+    """
+    if limit is not None and limit < 1:
+        raise ConfigurationError(f'limit is {limit}: expected 1 or more frames')
+    if rate_hz is not None and not 0 < rate_hz < float('inf'):
+        raise ConfigurationError(f'rate is {rate_hz}: expected more than 0 Hz')
+    taken = list(frames)[:limit]
+    if all(frame.label_path is None for frame in taken):
+        raise DatasetError(f'{name}: none of the {len(taken)} frames taken is labelled, so '
+                           'nothing can be measured; take more of them')
+    drives = tuple(_drive(tuple(group), rate_hz) for _, group in
+                   itertools.groupby(taken, key=lambda frame: frame.sequence))
+    return Dataset(name, load_label_set(label_set), drives)
+
+
+def _drive(frames: tuple[DriveFrame, ...], rate_hz: Optional[float]) -> Drive:
+    times_s = [frame.time_s - frames[0].time_s if rate_hz is None else index / rate_hz
+               for index, frame in enumerate(frames)]
+    return Drive(frames, tuple(round(time_s * 1e9) for time_s in times_s))

@@ -1,0 +1,119 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Predicted against true deviation.
+
+The true one is the fraction of pixels whose label differs between the per-frame network's masks
+of two frames: what the deviation net was trained to tell (paper, section 3.3).
+"""
+
+import collections
+import dataclasses
+from typing import Optional, Sequence
+
+import numpy as np
+import torch
+
+from lvs_ros.data.plots import DeviationSample
+from lvs_ros.evaluation.dataset import Dataset
+from lvs_ros.evaluation.run import RowRun, unpack
+from lvs_ros.model import SegmentationNetwork, load_network
+from lvs_ros.pipeline import Frame, PipelineOptions
+from lvs_ros.pipeline.build import choose_device, prepare
+from lvs_ros.pipeline.input import to_tensor
+
+DISTANCES = (1, 2, 3, 5, 8, 10, 15)
+"""Frames from the earlier to the later frame of a pair."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DeviationPair:
+    """Two frames of one drive.
+
+    :param index: number of the later one in the drive
+    :param distance: frames between the two
+    :param predicted: by the deviation net, 0..1
+    :param true: 0..1
+    """
+
+    drive: int
+    index: int
+    distance: int
+    predicted: float
+    true: float
+
+
+@torch.inference_mode()
+def deviation_pairs(options: PipelineOptions, dataset: Dataset, reference: RowRun, *,
+                    distances: Sequence[int] = DISTANCES) -> list[DeviationPair]:
+    """Return all pairs at these distances.
+
+    :param options: model, device, precision and size as in the runs
+    :param reference: the per-frame network's run
+    """
+    device = choose_device(options.device)
+    network = prepare(load_network(options.model), device=device, precision=options.precision)
+    pairs = []
+    for number, drive in enumerate(dataset.drives):
+        masks = [unpack(frame.packed_mask) for frame in reference.frames
+                 if frame.drive == number]
+        # no more than needed: of a large network F_l takes a tenth of a gigabyte a frame
+        lows: collections.deque[torch.Tensor] = collections.deque(maxlen=max(distances) + 1)
+        for index, frame in enumerate(drive.load().frames):
+            lows.append(_low(network, frame, options.inference_size))
+            for distance in distances:
+                if distance <= index:
+                    predicted = network.deviation(lows[-1 - distance], lows[-1])
+                    pairs.append(DeviationPair(
+                        number, index, distance, float(predicted),
+                        _changed(masks[index - distance], masks[index])))
+    return pairs
+
+
+def spearman(first: Sequence[float], second: Sequence[float]) -> float:
+    """Return Spearman's rank correlation; nan of fewer than two values, or of constant ones."""
+    if len(first) < 2:
+        return float('nan')
+    ranks = np.array([ranks_of(first), ranks_of(second)])
+    ranks -= ranks.mean(1, keepdims=True)
+    with np.errstate(invalid='ignore'):
+        return float(ranks[0] @ ranks[1] / np.sqrt((ranks ** 2).sum(1).prod()))
+
+
+def ranks_of(values: Sequence[float]) -> np.ndarray:
+    """Return ranks from 1 on, float64; equal values share the mean of theirs."""
+    _, inverse, counts = np.unique(np.asarray(values), return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+
+
+def deviation_samples(run: RowRun, reference: RowRun, *, drive: int = 0) -> list[DeviationSample]:
+    """Return what Fig. 2 shows of one drive.
+
+    :param run: of a row whose schedule asks for the deviation
+    :param reference: the per-frame network's run
+    """
+    masks = {frame.stamp_ns: unpack(frame.packed_mask) for frame in reference.frames
+             if frame.drive == drive}
+    samples: list[DeviationSample] = []
+    key_stamp_ns: Optional[int] = None
+    for frame in run.frames:
+        if frame.drive != drive:
+            continue
+        status = frame.status
+        # Before the step: a frame that becomes the key frame was compared with the one before.
+        true = None if key_stamp_ns is None else _changed(masks[key_stamp_ns],
+                                                          masks[frame.stamp_ns])
+        samples.append(DeviationSample(
+            time_s=frame.stamp_ns / 1e9, deviation=status.deviation, threshold=status.threshold,
+            key_frame=status.key_frame, true_deviation=true))
+        key_stamp_ns = status.key_stamp_ns
+    return samples
+
+
+def _changed(earlier: np.ndarray, later: np.ndarray) -> float:
+    return float(np.count_nonzero(earlier != later) / later.size)
+
+
+def _low(network: SegmentationNetwork, frame: Frame, size: tuple[int, int]) -> torch.Tensor:
+    parameter = next(network.parameters())
+    return network.low(to_tensor(frame, size=size, device=parameter.device,
+                                 dtype=parameter.dtype))

@@ -1,0 +1,188 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""One evaluation: rows, protocols, sweep and deviation on the same drives with one model."""
+
+import collections
+import dataclasses
+import datetime
+import hashlib
+import pathlib
+import platform
+import re
+from typing import Any, Optional, Sequence
+
+import numpy as np
+import torch
+
+from lvs_ros import __version__
+from lvs_ros.evaluation.bootstrap import BLOCK_S, RESAMPLES
+from lvs_ros.evaluation.clock import Clock
+from lvs_ros.evaluation.dataset import Dataset
+from lvs_ros.evaluation.deviation import DeviationPair, deviation_pairs, spearman
+from lvs_ros.evaluation.offsets import OffsetsSummary, run_offsets
+from lvs_ros.evaluation.rows import ROWS, build_row
+from lvs_ros.evaluation.run import REFERENCE, RowRun, Runner, options_of
+from lvs_ros.evaluation.summary import RowSummary, Summariser
+from lvs_ros.evaluation.sweep import Sweep, sweep_threshold
+from lvs_ros.model.checkpoint import find_model
+from lvs_ros.pipeline import PipelineOptions
+from lvs_ros.pipeline.threads import cores
+
+OFFSET_ROWS = ('clockwork', 'deep_feature_flow', 'fixed')
+"""Rows of the fixed schedule that propagate."""
+
+TIMELINE_ROWS = ('low_latency', 'adaptive')
+"""Rows that ask for the deviation, the first choice first."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is to be measured.
+
+    :param rows: names of rows; the per-frame network is run whether it is among them or not
+    :param options: of all rows; slow_track 'inline' means simulated time
+    :param offsets: the protocol of :mod:`~lvs_ros.evaluation.offsets` too
+    :param thresholds: of the sweep; None = no sweep
+    :param seed: of the bootstrap
+    """
+
+    rows: tuple[str, ...]
+    options: PipelineOptions
+    offsets: bool = False
+    thresholds: Optional[tuple[float, ...]] = None
+    seed: int = 0
+
+    @property
+    def simulated(self) -> bool:
+        """S_h takes a simulated time, in place of the time it really takes."""
+        return self.options.slow_track == 'inline'
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What was measured.
+
+    :param about: how and where, as it stands at the top of evaluation.json
+    :param runs: of the rows, in the order of ``rows``
+    :param reference: the per-frame network's run
+    :param offsets: None = not asked for
+    :param sweep: None = not asked for
+    """
+
+    plan: Plan
+    dataset: Dataset
+    about: dict[str, Any]
+    rows: list[RowSummary]
+    runs: list[RowRun]
+    reference: RowRun
+    pairs: list[DeviationPair]
+    offsets: Optional[list[OffsetsSummary]]
+    sweep: Optional[Sweep]
+
+    @property
+    def deviation_spearman(self) -> Optional[float]:
+        """Predicted against true deviation, over all pairs; None where it is not defined."""
+        return _spearman(self.pairs)
+
+    @property
+    def timeline_row(self) -> Optional[str]:
+        """Name of the row whose deviation is drawn over time; None = no row asks for it."""
+        names = [run.name for run in self.runs]
+        return next((name for name in TIMELINE_ROWS if name in names), None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what stands in evaluation.json."""
+        found = {**self.about, 'deviation_spearman': self.deviation_spearman,
+                 'rows': [dataclasses.asdict(row) for row in self.rows],
+                 'deviation': deviation_by_distance(self.pairs)}
+        if self.offsets is not None:
+            found['offsets'] = [dataclasses.asdict(entry) for entry in self.offsets]
+        if self.sweep is not None:
+            found['sweep'] = {
+                'curves': {name: [dataclasses.asdict(point.row) for point in points]
+                           for name, points in self.sweep.curves.items()},
+                'equal_key_rate': [dataclasses.asdict(e) for e in self.sweep.equal_rate]}
+        return found
+
+
+def evaluate(plan: Plan, dataset: Dataset, clock: Clock) -> Evaluation:
+    """Measure everything that the plan asks for.
+
+    :raises LvsError: for data, a model or an option that cannot work.
+    """
+    for name in plan.rows:
+        # weights that are not there shall show before anything is run
+        if ROWS[name].rival is not None:
+            build_row(name, options_of(name, plan.options)).close()
+    runner = Runner(dataset, plan.options, clock)
+    summariser = Summariser(dataset, runner.reference, seed=plan.seed)
+    runs = [runner.run(name) for name in plan.rows]
+    offsets = [run_offsets(name, plan.options, dataset) for name in plan.rows
+               if name in OFFSET_ROWS] if plan.offsets else None
+    sweep = None if plan.thresholds is None else sweep_threshold(
+        runner, summariser, thresholds=plan.thresholds)
+    return Evaluation(
+        plan=plan, dataset=dataset, about=_about(plan, dataset, runner.reference, summariser),
+        rows=[summariser.summarise(run) for run in runs], runs=runs, reference=runner.reference,
+        pairs=deviation_pairs(plan.options, dataset, runner.reference), offsets=offsets,
+        sweep=sweep)
+
+
+def deviation_by_distance(pairs: Sequence[DeviationPair]) -> list[dict[str, Any]]:
+    """Return a summary of the pairs of each distance."""
+    groups = collections.defaultdict(list)
+    for pair in pairs:
+        groups[pair.distance].append(pair)
+    return [{'distance_frames': distance, 'pairs': len(group), 'spearman': _spearman(group),
+             'true_mean': float(np.mean([pair.true for pair in group])),
+             'predicted_mean': float(np.mean([pair.predicted for pair in group]))}
+            for distance, group in sorted(groups.items())]
+
+
+def _spearman(pairs: Sequence[DeviationPair]) -> Optional[float]:
+    value = spearman([pair.predicted for pair in pairs], [pair.true for pair in pairs])
+    return value if np.isfinite(value) else None
+
+
+def _about(plan: Plan, dataset: Dataset, reference: RowRun, summariser: Summariser
+           ) -> dict[str, Any]:
+    model = find_model(plan.options.model)
+    return {
+        'dataset': dataset.name,
+        'frames': dataset.frame_count,
+        'drives': len(dataset.drives),
+        'rate_hz': dataset.rate_hz,
+        'model': model.stem,
+        'model_sha256': hashlib.sha256(model.read_bytes()).hexdigest(),
+        'device': reference.device,
+        'machine': machine_name(reference.device),
+        'cores': cores(),
+        'precision': _precision(plan.options.precision, reference.device),
+        'inference_size': list(plan.options.inference_size),
+        'clock': 'simulated' if plan.simulated else 'real',
+        'slow_delay_s': plan.options.slow_delay_s if plan.simulated else None,
+        'bootstrap': {'resamples': RESAMPLES, 'block_s': BLOCK_S,
+                      'block_frames': summariser.block_frames, 'seed': plan.seed},
+        'reference': REFERENCE,
+        'date': datetime.date.today().isoformat(),
+        'lvs_ros': __version__,
+        'torch': torch.__version__,
+    }
+
+
+def machine_name(device: str) -> str:
+    """Return what kind of processor or GPU a device is."""
+    if device.startswith('cuda'):
+        return torch.cuda.get_device_name(torch.device(device))
+    try:
+        text = pathlib.Path('/proc/cpuinfo').read_text(encoding='utf-8', errors='replace')
+    except OSError:
+        text = ''
+    match = re.search(r'^model name\s*:\s*(.+)$', text, re.MULTILINE)
+    return match[1] if match else platform.processor() or platform.machine()
+
+
+def _precision(name: str, device: str) -> str:
+    if name != 'auto':
+        return name
+    return 'float16' if device.startswith('cuda') else 'float32'

@@ -1,0 +1,87 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Cityscapes' protocol for propagation: labels at every distance from the key frame.
+
+A labelled frame is propagated to, directly, from the key frame that lies o frames before it, for
+o = 0 .. interval - 1. The average over the offsets is what a fixed schedule reaches, the minimum
+what its worst frame does (Li, Shi, Lin, section 4; Zhu et al., "Deep Feature Flow", CVPR 2017).
+"""
+
+import dataclasses
+from typing import Iterator
+
+import numpy as np
+from tqdm import tqdm
+
+from lvs_ros.data.metrics import confusion_of, miou
+from lvs_ros.errors import DatasetError
+from lvs_ros.evaluation.dataset import Dataset, LoadedDrive
+from lvs_ros.evaluation.rows import ROWS, build_row
+from lvs_ros.evaluation.run import options_of
+from lvs_ros.pipeline import PipelineOptions, SegmentationPipeline
+
+
+@dataclasses.dataclass(frozen=True)
+class OffsetsSummary:
+    """A row under this protocol.
+
+    :param frames: labelled frames that were scored, the same at every offset
+    :param miou: of offset 0, 1, …; 0..1
+    :param average: over the offsets
+    :param minimum: over the offsets
+    """
+
+    name: str
+    title: str
+    frames: int
+    miou: tuple[float, ...]
+    average: float
+    minimum: float
+
+
+def run_offsets(name: str, options: PipelineOptions, dataset: Dataset) -> OffsetsSummary:
+    """Run one row of a fixed schedule.
+
+    :param options: ``fixed_interval`` gives the offsets
+    :raises DatasetError: when no labelled frame has enough frames before it.
+    """
+    interval = options.fixed_interval
+    if not any(True for drive in dataset.drives for _ in _targets(
+            [frame.label_path is not None for frame in drive.frames], interval)):
+        raise DatasetError(
+            f'{dataset.name}: no labelled frame has {interval - 1} frames before it in its drive; '
+            'the protocol "offsets" needs the frames before the labelled ones (Cityscapes: '
+            'unpack leftImg8bit_sequence), or a shorter --fixed-interval')
+    frames = 0
+    with build_row(name, options_of(name, options)) as pipeline:
+        dataset.check_model(pipeline, options.model)
+        counts = np.zeros((interval, pipeline.num_classes, pipeline.num_classes), np.int64)
+        for drive in tqdm(dataset.drives, desc=f'{name}, offsets', unit='drive', disable=None,
+                          leave=False):
+            loaded = drive.load()
+            for target in _targets([labels is not None for labels in loaded.labels], interval):
+                counts += _score(pipeline, loaded, target, interval)
+                frames += 1
+    values = tuple(float(value) for value in miou(counts))
+    return OffsetsSummary(name, ROWS[name].title, frames, values, average=float(np.mean(values)),
+                          minimum=min(values))
+
+
+def _targets(labelled: list[bool], interval: int) -> Iterator[int]:
+    """Yield the labelled frames that have a key frame at every offset."""
+    return (index for index in range(interval - 1, len(labelled)) if labelled[index])
+
+
+def _score(pipeline: SegmentationPipeline, drive: LoadedDrive, target: int, interval: int
+           ) -> np.ndarray:
+    """Return the confusion matrix of each offset, (interval, classes, classes)."""
+    labels = drive.labels[target]
+    assert labels is not None
+    counts = []
+    for offset in range(interval):
+        pipeline.reset()
+        result = pipeline.step(drive.frames[target - offset])
+        if offset:
+            result = pipeline.step(drive.frames[target])
+        counts.append(confusion_of(labels, result.mask, pipeline.num_classes))
+    return np.array(counts)

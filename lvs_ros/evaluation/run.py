@@ -1,0 +1,231 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Runs a row over the drives, as a camera would feed it, and scores its masks afterwards.
+
+While the frames are timed nothing is read, decoded or scored.
+"""
+
+import dataclasses
+from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
+
+import cv2
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from lvs_ros.data.metrics import confusion_of
+from lvs_ros.evaluation.clock import Clock
+from lvs_ros.evaluation.dataset import Dataset, LoadedDrive
+from lvs_ros.evaluation.rows import ROWS, build_row
+from lvs_ros.pipeline import Frame, PipelineOptions, SegmentationPipeline, StepResult, StepStatus
+
+REFERENCE = 'per_frame'
+"""The row that every other one is compared with."""
+
+_WARM_UP_FRAMES = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class FrameResult:
+    """What became of one frame.
+
+    :param drive: number of its drive, from 0
+    :param index: its number in the drive, from 0
+    :param latency_ms: from its arrival to its mask, waiting for the frames before it included
+    :param compute_ms: of the pipeline step alone
+    :param confusion: (classes, classes), labels against mask; None of an unlabelled frame
+    :param agreement: (classes, classes), the per-frame network's mask against this one
+    :param packed_mask: the mask, see :func:`unpack`
+    """
+
+    drive: int
+    index: int
+    stamp_ns: int
+    latency_ms: float
+    compute_ms: float
+    status: StepStatus
+    confusion: Optional[np.ndarray]
+    agreement: np.ndarray
+    packed_mask: bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class RowRun:
+    """A row's way over all drives.
+
+    :param settings: what distinguishes it from another run of the same row
+    :param threads: CPU threads of the fast track
+    :param device: where it ran, as torch names it
+    """
+
+    name: str
+    title: str
+    settings: Mapping[str, Any]
+    threads: int
+    device: str
+    frames: tuple[FrameResult, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class TimedStep:
+    """A step of the pipeline; times as in :class:`FrameResult`."""
+
+    result: StepResult
+    latency_ms: float
+    compute_ms: float
+
+
+class Steps(Protocol):
+    """What :func:`play` needs of a pipeline."""
+
+    def step(self, frame: Frame) -> StepResult:
+        """Label one frame."""
+
+
+class Runner:
+    """Runs rows over the same drives.
+
+    :param options: of all rows. With slow_track 'background', S_h's result enters when it is
+        really done, which needs a real clock; with 'inline' after a simulated time, the same on
+        every machine.
+    """
+
+    def __init__(self, dataset: Dataset, options: PipelineOptions, clock: Clock) -> None:
+        self._dataset = dataset
+        self._options = options
+        self._clock = clock
+        self._reference: Optional[RowRun] = None
+
+    @property
+    def reference(self) -> RowRun:
+        """The per-frame network's run, made when it is first asked for."""
+        if self._reference is None:
+            self._reference = self._run(REFERENCE, self._options, None)
+        return self._reference
+
+    def run(self, name: str, **changes: Any) -> RowRun:
+        """Run one row.
+
+        :param name: one of :data:`~lvs_ros.evaluation.rows.ROWS`
+        :param changes: options that this run has different from the others
+        :raises LvsError: when the row lacks its weights, or data and model do not fit.
+        """
+        reference = self.reference
+        if name == REFERENCE and not changes:
+            return reference
+        return self._run(name, dataclasses.replace(self._options, **changes), reference)
+
+    def _run(self, name: str, options: PipelineOptions, reference: Optional[RowRun]) -> RowRun:
+        options = options_of(name, options)
+        results: list[FrameResult] = []
+        warm_size: Optional[tuple[int, int]] = None
+        with build_row(name, options) as pipeline, \
+                tqdm(desc=name, total=self._dataset.frame_count, unit='frame', mininterval=1.0,
+                     disable=None, leave=False) as bar:
+            self._dataset.check_model(pipeline, options.model)
+            threads = torch.get_num_threads()
+            for number, drive in enumerate(self._dataset.drives):
+                loaded = drive.load()
+                if loaded.frames[0].size != warm_size:
+                    warm_size = loaded.frames[0].size
+                    _warm_up(pipeline, loaded)
+                pipeline.reset()
+                steps = play(pipeline, loaded.frames, self._clock, progress=bar.update,
+                             leave_out_slow_track=_runs_slow_track_inline(name, options))
+                masks = [step.result.mask for step in steps]
+                expected = masks if reference is None else [
+                    unpack(frame.packed_mask) for frame in reference.frames
+                    if frame.drive == number]
+                results += [_scored(number, index, loaded, step, mask, pipeline.num_classes)
+                            for index, (step, mask) in enumerate(zip(steps, expected))]
+            device = pipeline.device
+        return RowRun(name, ROWS[name].title, _settings(name, options), threads, device,
+                      tuple(results))
+
+
+def options_of(name: str, options: PipelineOptions) -> PipelineOptions:
+    """Return the options of one row: those that have no background get all the cores."""
+    if ROWS[name].schedule == 'low_latency':
+        return options
+    return dataclasses.replace(options, slow_track='inline')
+
+
+def play(pipeline: Steps, frames: Sequence[Frame], clock: Clock, *,
+         leave_out_slow_track: bool = False,
+         progress: Callable[[], object] = lambda: None) -> list[TimedStep]:
+    """Let the frames of a drive arrive at their stamps; each waits for the one before it.
+
+    The first frame is where the drive starts from: there is nothing to propagate to it, every
+    row computes it in full. The camera runs from its mask on, so that no other frame waits for
+    it.
+
+    :param leave_out_slow_track: S_h runs within the steps, in place of a background; take its
+        duration out of their times
+    :param progress: called after each frame
+    """
+    steps: list[TimedStep] = []
+    begin_s, last_slow_ms = 0.0, None
+    for frame in frames:
+        since_first_s = (frame.stamp_ns - frames[0].stamp_ns) / 1e9
+        arrival_s = begin_s + since_first_s if steps else clock.now()
+        clock.sleep_until(arrival_s)
+        started_s = clock.now()
+        result = pipeline.step(frame)
+        # S_h of the first frame is its own. Two durations are never the same to the nanosecond.
+        slow_ms = result.status.slow_track_ms
+        if leave_out_slow_track and steps and slow_ms is not None and slow_ms != last_slow_ms:
+            clock.leave_out(slow_ms / 1e3)
+        last_slow_ms = slow_ms
+        ended_s = clock.now()
+        if not steps:
+            begin_s = ended_s
+        steps.append(TimedStep(result, (ended_s - arrival_s) * 1e3, (ended_s - started_s) * 1e3))
+        progress()
+    return steps
+
+
+def unpack(packed_mask: bytes) -> np.ndarray:
+    """Return the mask, (H, W) uint8."""
+    mask = cv2.imdecode(np.frombuffer(packed_mask, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert mask is not None
+    return mask
+
+
+def _pack(mask: np.ndarray) -> bytes:
+    """Masks are kept for later comparison; those of Cityscapes would fill the memory unpacked."""
+    return cv2.imencode('.png', mask)[1].tobytes()
+
+
+def _scored(number: int, index: int, drive: LoadedDrive, step: TimedStep, expected: np.ndarray,
+            classes: int) -> FrameResult:
+    mask, labels = step.result.mask, drive.labels[index]
+    return FrameResult(
+        drive=number, index=index, stamp_ns=drive.frames[index].stamp_ns,
+        latency_ms=step.latency_ms, compute_ms=step.compute_ms, status=step.result.status,
+        confusion=None if labels is None else confusion_of(labels, mask, classes),
+        agreement=confusion_of(expected, mask, classes), packed_mask=_pack(mask))
+
+
+def _warm_up(pipeline: SegmentationPipeline, drive: LoadedDrive) -> None:
+    """Take the cost of first calls, also that which S_h has in its own thread."""
+    pipeline.warm_up(*drive.frames[0].size)
+    for frame in drive.frames[:_WARM_UP_FRAMES]:
+        pipeline.step(frame)
+
+
+def _runs_slow_track_inline(name: str, options: PipelineOptions) -> bool:
+    return options.slow_track == 'inline' and ROWS[name].schedule == 'low_latency'
+
+
+def _settings(name: str, options: PipelineOptions) -> dict[str, Any]:
+    """Return the options that the row's schedule looks at."""
+    schedule = ROWS[name].schedule
+    settings: dict[str, Any] = {}
+    if schedule == 'fixed':
+        settings['fixed_interval'] = options.fixed_interval
+    if schedule in ('adaptive', 'low_latency'):
+        settings['threshold'] = options.threshold
+        settings['max_key_age_frames'] = options.max_key_age_frames
+    if _runs_slow_track_inline(name, options):
+        settings['slow_delay_s'] = options.slow_delay_s
+    return settings

@@ -1,0 +1,101 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The schedules' curves: accuracy against key-frame rate and time, over thresholds."""
+
+import dataclasses
+from typing import Optional, Sequence
+
+import numpy as np
+
+from lvs_ros.evaluation.bootstrap import standard_error
+from lvs_ros.evaluation.run import REFERENCE, Runner
+from lvs_ros.evaluation.summary import RowSummary, Summariser
+
+THRESHOLDS = (0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3)
+INTERVALS = (2, 3, 4, 5, 7, 10, 15)
+ADAPTIVE, FIXED, LOW_LATENCY = 'adaptive', 'fixed', 'low_latency'
+
+
+@dataclasses.dataclass(frozen=True)
+class CurvePoint:
+    """One run of a sweep.
+
+    :param setting: threshold, or interval in frames
+    :param resampled: mIoU of each resample, (count,); None = too few frames for any
+    """
+
+    setting: float
+    row: RowSummary
+    resampled: Optional[np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class EqualRate:
+    """The adaptive schedule against the fixed one at the same key-frame rate; 0..1.
+
+    :param fixed_miou: between the two fixed schedules whose rates lie around; None = none of them
+        has so few key frames
+    """
+
+    threshold: float
+    key_rate: float
+    adaptive_miou: float
+    fixed_miou: Optional[float]
+    difference: Optional[float]
+    difference_se: Optional[float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """Curves by the name of their row."""
+
+    curves: dict[str, list[CurvePoint]]
+    equal_rate: list[EqualRate]
+
+
+def sweep_threshold(runner: Runner, summariser: Summariser, *,
+                    thresholds: Sequence[float] = THRESHOLDS,
+                    intervals: Sequence[int] = INTERVALS) -> Sweep:
+    """Run adaptive and low-latency at each threshold, and fixed at each interval.
+
+    :raises ConfigurationError: for a threshold that is none.
+    """
+    def point(name: str, setting: float, **changes: float) -> CurvePoint:
+        run = runner.run(name, **changes)
+        return CurvePoint(setting, summariser.summarise(run), summariser.resampled(run))
+
+    curves = {name: [point(name, value, threshold=value) for value in thresholds]
+              for name in (ADAPTIVE, LOW_LATENCY)}
+    # the fixed schedule with an interval of one frame is the per-frame network
+    curves[FIXED] = [point(REFERENCE, 1)] + [
+        point(FIXED, interval, fixed_interval=interval) for interval in intervals]
+    return Sweep(curves, [at_equal_rate(adaptive, curves[FIXED])
+                          for adaptive in curves[ADAPTIVE]])
+
+
+def at_equal_rate(adaptive: CurvePoint, fixed: Sequence[CurvePoint]) -> EqualRate:
+    """Compare with the fixed schedule's curve, linear between its points."""
+    rate = adaptive.row.key_rate
+    found = _between(rate, fixed)
+    if found is None:
+        return EqualRate(adaptive.setting, rate, adaptive.row.miou, None, None, None)
+    below, above, weight = found
+    fixed_miou = (1 - weight) * below.row.miou + weight * above.row.miou
+    error = None
+    if adaptive.resampled is not None:
+        assert below.resampled is not None and above.resampled is not None
+        error = standard_error(adaptive.resampled - (1 - weight) * below.resampled
+                               - weight * above.resampled)
+    return EqualRate(adaptive.setting, rate, adaptive.row.miou, fixed_miou,
+                     adaptive.row.miou - fixed_miou, error)
+
+
+def _between(rate: float, fixed: Sequence[CurvePoint]
+             ) -> Optional[tuple[CurvePoint, CurvePoint, float]]:
+    """Return the neighbours of a rate, and the weight of the upper one."""
+    points = sorted(fixed, key=lambda point: point.row.key_rate)
+    for below, above in zip(points, points[1:]):
+        low, high = below.row.key_rate, above.row.key_rate
+        if low <= rate <= high:
+            return below, above, (rate - low) / (high - low) if high > low else 0.0
+    return None

@@ -1,0 +1,206 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The tables of an evaluation, for a terminal and in Markdown."""
+
+from typing import Any, Optional, Sequence
+
+from lvs_ros.evaluation.evaluation import Evaluation, deviation_by_distance
+from lvs_ros.evaluation.run import REFERENCE
+from lvs_ros.evaluation.summary import RowSummary
+
+Table = tuple[Sequence[str], list[list[str]]]
+"""Heads, and the cells of each line; the first column is text, the others are figures."""
+
+
+def terminal_table(evaluation: Evaluation) -> str:
+    """Return the rows, at most 100 columns wide."""
+    lines = [f'{"":<24}{"":>10}{"minus":>11}{"equals":>10}{"key":>7}'
+             f'{"latency, ms":>18}{"compute, ms":>18}',
+             f'{"row":<24}{"mIoU, %":>10}{REFERENCE:>11}{REFERENCE:>10}{"frames":>7}'
+             f'{"mean":>6}{"p99":>6}{"worst":>6}{"mean":>6}{"p99":>6}{"worst":>6}']
+    for row in evaluation.rows:
+        times = ''.join(f'{value:>6.0f}' for value in (
+            row.mean_ms, row.p99_ms, row.worst_ms, row.compute_mean_ms, row.compute_p99_ms,
+            row.compute_worst_ms))
+        lines.append(f'{row.title:<24}{_points(row.miou, row.miou_se):>10}{_difference(row):>11}'
+                     f'{percent(row.agreement):>10}{row.key_rate:>7.0%}{times}')
+    return '\n'.join(lines)
+
+
+def markdown(evaluation: Evaluation, pictures: Sequence[tuple[str, str]]) -> str:
+    """Return evaluation.md.
+
+    :param pictures: file name and caption of each
+    """
+    about = evaluation.about
+    parts = [f'# {about["model"]} on {about["dataset"]}', _rows(evaluation)]
+    parts += [f'- {note}' for note in notes(evaluation)]
+    parts += ['## IoU by class (%)', _markdown(class_table(evaluation.rows))]
+    parts += ['## Deviation', _markdown(deviation_table(evaluation))]
+    if evaluation.offsets is not None:
+        parts += ['## mIoU (%) by the distance from the key frame',
+                  'Each labelled frame is propagated to, directly, from the key frame that lies '
+                  'so many frames before it.', _markdown(offsets_table(evaluation))]
+    if evaluation.sweep is not None:
+        parts += ['## Sweep', _markdown(sweep_table(evaluation)),
+                  '### Adaptive against fixed at an equal key-frame rate',
+                  "The fixed schedule's mIoU is linear between its intervals.",
+                  _markdown(equal_rate_table(evaluation))]
+    parts += [f'![{caption}]({name})' for name, caption in pictures]
+    return _joined(parts)
+
+
+def notes(evaluation: Evaluation) -> list[str]:
+    """Return what a reader of the table must know, in sentences."""
+    about, rows = evaluation.about, evaluation.rows
+    labelled = rows[0].labelled_frames if rows else 0
+    rate = '' if about['rate_hz'] is None else f' at {about["rate_hz"]:.3g} Hz'
+    found = [
+        f'{about["frames"]} frames{rate}, {labelled} of them labelled; {about["device"]} '
+        f'({about["machine"]}, {_cores(about["cores"])}), {about["precision"]}, {about["date"]}.',
+        _clock_note(evaluation), _error_note(evaluation),
+        'The first frame of a drive, which has nothing before it, is computed in full by '
+        'every row; it is scored, but is not among the times.']
+    late = _late(evaluation)
+    if late:
+        period_ms = 1e3 / about['rate_hz']
+        found.append(
+            f'A frame comes every {period_ms:.1f} ms. {", ".join(late)}: on average longer than '
+            'that, so frames queue, and the latency grows for as long as the drive lasts; '
+            'compare the compute times.')
+    return found
+
+
+def class_table(rows: Sequence[RowSummary]) -> Table:
+    """Return a line a class, a column a row."""
+    names = list(rows[0].iou) if rows else []
+    return (['class', *(row.title for row in rows)],
+            [[name, *(percent(row.iou[name]) for row in rows)] for name in names])
+
+
+def offsets_table(evaluation: Evaluation) -> Table:
+    """Return a line a row, a column an offset."""
+    entries = evaluation.offsets or []
+    offsets = range(len(entries[0].miou)) if entries else range(0)
+    return (['row', *(str(offset) for offset in offsets), 'average', 'minimum'],
+            [[entry.title, *(percent(value) for value in entry.miou), percent(entry.average),
+              percent(entry.minimum)] for entry in entries])
+
+
+def sweep_table(evaluation: Evaluation) -> Table:
+    """Return a line a point."""
+    assert evaluation.sweep is not None
+    return (['schedule', 'threshold or interval', 'key frames', 'mIoU %', 'minus per-frame',
+             'latency mean ms', 'compute mean ms', 'compute worst ms'],
+            [[name, f'{point.setting:g}', percent(point.row.key_rate) + ' %',
+              _points(point.row.miou, point.row.miou_se), _difference(point.row),
+              f'{point.row.mean_ms:.1f}', f'{point.row.compute_mean_ms:.1f}',
+              f'{point.row.compute_worst_ms:.1f}']
+             for name, points in evaluation.sweep.curves.items() for point in points])
+
+
+def equal_rate_table(evaluation: Evaluation) -> Table:
+    """Return a line a threshold."""
+    assert evaluation.sweep is not None
+    return (['threshold', 'key frames', 'adaptive mIoU %', 'fixed mIoU %', 'difference'],
+            [[f'{entry.threshold:g}', percent(entry.key_rate) + ' %',
+              percent(entry.adaptive_miou), percent(entry.fixed_miou),
+              _signed(entry.difference, entry.difference_se)]
+             for entry in evaluation.sweep.equal_rate])
+
+
+def deviation_table(evaluation: Evaluation) -> Table:
+    """Return a line a distance, and one over all."""
+    def line(name: str, entry: dict[str, Any]) -> list[str]:
+        rho = entry['spearman']
+        return [name, str(entry['pairs']), '–' if rho is None else f'{rho:.3f}',
+                *(percent(entry[key]) for key in ('true_mean', 'predicted_mean'))]
+
+    pairs = evaluation.pairs
+    every = {'pairs': len(pairs), 'spearman': evaluation.deviation_spearman,
+             'true_mean': _mean([pair.true for pair in pairs]),
+             'predicted_mean': _mean([pair.predicted for pair in pairs])}
+    return (['frames apart', 'pairs', 'Spearman', 'true, mean %', 'predicted, mean %'],
+            [*(line(str(entry['distance_frames']), entry)
+               for entry in deviation_by_distance(pairs)), line('all', every)])
+
+
+def percent(value: Optional[float]) -> str:
+    """Return a fraction in percent, a dash for None."""
+    return '–' if value is None else f'{100 * value:.1f}'
+
+
+def _rows(evaluation: Evaluation) -> str:
+    head = ['row', 'mIoU %', 'minus per-frame', 'pixel accuracy %', 'equals per-frame %',
+            'mIoU % against per-frame', 'key frames', 'latency ms: mean / p99 / worst',
+            'compute ms: mean / p99 / worst']
+    return _markdown((head, [
+        [row.title, _points(row.miou, row.miou_se), _difference(row),
+         percent(row.pixel_accuracy), percent(row.agreement), percent(row.agreement_miou),
+         f'{row.key_rate:.0%}', f'{row.mean_ms:.1f} / {row.p99_ms:.1f} / {row.worst_ms:.1f}',
+         f'{row.compute_mean_ms:.1f} / {row.compute_p99_ms:.1f} / {row.compute_worst_ms:.1f}']
+        for row in evaluation.rows]))
+
+
+def _clock_note(evaluation: Evaluation) -> str:
+    plan = evaluation.plan
+    if plan.simulated:
+        return (f'S_h takes a simulated {plan.options.slow_delay_s:g} s in the time of the '
+                'camera, beside the frames, and uses no core: the masks are the same on every '
+                'machine, the times those of a fast track that has all cores to itself.')
+    return ('Real time: frames arrive at the rate of the camera, one that arrives while another '
+            'is computed waits, and S_h runs beside them on the same machine. Latency: from '
+            'arrival to mask. Compute: the step alone, with what S_h holds it up.')
+
+
+def _error_note(evaluation: Evaluation) -> str:
+    bootstrap = evaluation.about['bootstrap']
+    if evaluation.rows and evaluation.rows[0].miou_se is None:
+        return 'Too few labelled frames to say how much of a difference is chance.'
+    return (f'±: standard error by a moving block bootstrap ({bootstrap["resamples"]} resamples, '
+            f'blocks of {bootstrap["block_frames"]} labelled frames); in the difference from '
+            'the per-frame network both rows are resampled alike.')
+
+
+def _cores(count: int) -> str:
+    return '1 core' if count == 1 else f'{count} cores'
+
+
+def _late(evaluation: Evaluation) -> list[str]:
+    rate_hz = evaluation.about['rate_hz']
+    if rate_hz is None:
+        return []
+    return [row.title for row in evaluation.rows if row.compute_mean_ms > 1e3 / rate_hz]
+
+
+def _difference(row: RowSummary) -> str:
+    return '' if row.name == REFERENCE else _signed(row.difference, row.difference_se)
+
+
+def _points(value: float, error: Optional[float]) -> str:
+    return percent(value) + ('' if error is None else f' ±{100 * error:.1f}')
+
+
+def _signed(value: Optional[float], error: Optional[float]) -> str:
+    if value is None:
+        return '–'
+    return f'{100 * value:+.1f}' + ('' if error is None else f' ±{100 * error:.1f}')
+
+
+def _mean(values: Sequence[float]) -> Optional[float]:
+    return sum(values) / len(values) if values else None
+
+
+def _markdown(table: Table) -> str:
+    head, lines = table
+    rule = ['---', *('--:' for _ in head[1:])]
+    return '\n'.join('| ' + ' | '.join(cells) + ' |' for cells in [head, rule, *lines])
+
+
+def _joined(parts: Sequence[str]) -> str:
+    """Put an empty line between parts, but none between the items of a list."""
+    text = ''
+    for before, part in zip(['', *parts], parts):
+        listed = part.startswith('- ') and before.startswith('- ')
+        text += ('' if not text else '\n' if listed else '\n\n') + part
+    return text + '\n'

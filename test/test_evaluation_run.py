@@ -1,0 +1,115 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The queue of frames, by a clock that goes on only when the test says so."""
+
+import dataclasses
+from typing import Sequence
+
+import numpy as np
+import pytest
+
+from lvs_ros.evaluation.clock import SkippingClock
+from lvs_ros.evaluation.run import options_of, play
+from lvs_ros.pipeline import Frame, PipelineOptions, StepResult, StepStatus
+
+MS = 1_000_000
+STATUS = StepStatus(
+    schedule='low_latency', key_frame=False, key_stamp_ns=0, key_age_frames=0,
+    key_provisional=False, deviation=None, threshold=0.1, slow_track_busy=False,
+    slow_track_failures=0, slow_track_error=None, slow_track_ms=None, stage_ms={},
+    reset_reason=None)
+
+
+class HandClock:
+    """Stands still but for what is computed and slept."""
+
+    def __init__(self) -> None:
+        self.time_s = 1000.0
+
+    def now(self) -> float:
+        return self.time_s
+
+    def sleep_until(self, time_s: float) -> None:
+        self.time_s = max(self.time_s, time_s)
+
+    def leave_out(self, duration_s: float) -> None:
+        self.time_s -= duration_s
+
+
+class Worker:
+    """Takes a given time for each frame, and tells the durations of S_h."""
+
+    def __init__(self, clock: HandClock, takes_ms: Sequence[float],
+                 slow_ms: Sequence[float | None]) -> None:
+        self.clock, self.takes_ms, self.slow_ms = clock, takes_ms, slow_ms
+        self.started_ms: list[float] = []
+
+    def step(self, frame: Frame) -> StepResult:
+        number = len(self.started_ms)
+        self.started_ms.append((self.clock.time_s - 1000.0) * 1e3)
+        self.clock.time_s += self.takes_ms[number] / 1e3
+        return StepResult(mask=np.zeros((2, 2), np.uint8), confidence=None,
+                          status=dataclasses.replace(STATUS, slow_track_ms=self.slow_ms[number]))
+
+
+def played(stamps_ms: Sequence[int], takes_ms: Sequence[float],
+           slow_ms: Sequence[float | None] | None = None, *,
+           leave_out_slow_track: bool = False) -> tuple[Worker, list[float], list[float]]:
+    clock = HandClock()
+    worker = Worker(clock, takes_ms, slow_ms or [None] * len(takes_ms))
+    blank = np.zeros((2, 2, 3), np.uint8)
+    steps = play(worker, [Frame(blank, stamp * MS) for stamp in stamps_ms], clock,
+                 leave_out_slow_track=leave_out_slow_track)
+    return (worker, [round(step.latency_ms, 6) for step in steps],
+            [round(step.compute_ms, 6) for step in steps])
+
+
+def test_a_frame_waits_for_the_one_before_it() -> None:
+    # The camera runs from the first mask on, at 200 ms. The second frame takes from 300 to 450,
+    # so the third, of 400, waits until 450 and is done at 480; the fourth comes at 500.
+    worker, latency_ms, compute_ms = played([0, 100, 200, 300], [200, 150, 30, 40])
+    assert worker.started_ms == pytest.approx([0, 300, 450, 500])
+    assert latency_ms == [200, 150, 80, 40]
+    assert compute_ms == [200, 150, 30, 40]
+
+
+def test_frames_keep_the_spacing_of_their_stamps() -> None:
+    worker, latency_ms, _ = played([50, 60, 360], [5, 5, 5])
+    assert worker.started_ms == pytest.approx([0, 15, 315])
+    assert latency_ms == [5, 5, 5]
+
+
+def test_a_queue_grows_without_end_where_frames_take_too_long() -> None:
+    _, latency_ms, compute_ms = played([0, 10, 20, 30, 40], [25] * 5)
+    assert latency_ms == [25, 25, 40, 55, 70]
+    assert compute_ms == [25] * 5
+
+
+def test_what_runs_within_the_step_in_place_of_the_background_is_left_out() -> None:
+    # S_h of the first frame is its own; the third step contains a result of 60 ms, which the
+    # fourth still tells; the fifth contains one of 61 ms.
+    slow = [50.0, 50.0, 60.0, 60.0, 61.0]
+    _, latency_ms, compute_ms = played([0, 100, 200, 300, 400], [70, 20, 80, 20, 81], slow,
+                                       leave_out_slow_track=True)
+    assert compute_ms == latency_ms == [70, 20, 20, 20, 20]
+    _, _, compute_ms = played([0, 100, 200, 300, 400], [70, 20, 80, 20, 81], slow)
+    assert compute_ms == [70, 20, 80, 20, 81]
+
+
+def test_the_skipping_clock_waits_for_nothing() -> None:
+    clock = SkippingClock()
+    begin_s = clock.now()
+    clock.sleep_until(begin_s + 1e6)     # the test would not end
+    assert clock.now() >= begin_s + 1e6
+    clock.sleep_until(begin_s)           # has passed
+    assert clock.now() >= begin_s + 1e6
+    clock.leave_out(2e6)
+    assert clock.now() < begin_s
+
+
+@pytest.mark.parametrize('name, track', [
+    ('low_latency', 'background'), ('per_frame', 'inline'), ('fixed', 'inline'),
+    ('adaptive', 'inline'), ('small_per_frame', 'inline')])
+def test_only_rows_with_a_background_share_the_cores_with_one(name: str, track: str) -> None:
+    assert options_of(name, PipelineOptions(slow_track='background')).slow_track == track
+    assert options_of(name, PipelineOptions(slow_track='inline')).slow_track == 'inline'
