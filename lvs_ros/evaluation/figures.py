@@ -35,12 +35,14 @@ def plot_sweep(path: pathlib.Path, sweep: Sweep, *, title: str) -> None:
     for name, points in sweep.curves.items():
         _curve(by_rate, name, points, [100 * point.row.key_rate for point in points])
         _curve(by_time, name, points, [point.row.compute_mean_ms for point in points])
-    by_rate.set(xlabel='key frames (% of the frames)', ylabel='mIoU (%)', xlim=(0, 103))
+    by_rate.set(xlabel='key frames (% of the frames)', ylabel='mIoU (%)', xlim=(0, 106))
     by_time.set(xlabel='mean compute time of a frame (ms)')
+    by_time.margins(x=0.08)
     by_time.set_xlim(left=0)
     for axes in (by_rate, by_time):
         axes.grid(alpha=0.25)
-    by_rate.legend(loc='lower right', fontsize='small')
+    figure.legend(*by_rate.get_legend_handles_labels(), loc='outside lower center', ncols=3,
+                  fontsize='small', frameon=False)
     figure.suptitle(title, fontsize='medium')
     save_figure(path, figure)
 
