@@ -106,8 +106,8 @@ def test_a_failing_accurate_network_never_stops_the_masks(
     def explode(_: Any) -> Any:
         raise RuntimeError('CUDA out of memory')
 
-    def flaky(job: Any, pieces: Any, abandoned: Any = lambda: False) -> Any:
-        return run_job(job, [explode] if broken.is_set() else pieces, abandoned)
+    def flaky(job: Any, high: Any, **others: Any) -> Any:
+        return run_job(job, explode if broken.is_set() else high, **others)
 
     monkeypatch.setattr(slow_track, 'run_job', flaky)
     rig = make_rig(threshold=0.0)  # every frame is a key frame: S_h is always asked
