@@ -209,6 +209,17 @@ def test_all_stages_train_what_they_should_and_nothing_else(tmp_path: pathlib.Pa
     assert different == {'small_head', 'recurrent'}
 
 
+def test_parts_can_start_anew(tmp_path: pathlib.Path, tiny_model: pathlib.Path) -> None:
+    small_data(tmp_path)
+    assert train_command(tmp_path, '--init', str(tiny_model), '--stages', 'deviation',
+                         '--steps', '0', '--anew', 'propagation') == 0
+    before = load_network(tiny_model).state_dict()
+    after = load_network(tmp_path / 'out' / 'model.safetensors').state_dict()
+    differing = {name.split('.')[0] for name, value in after.items()
+                 if not torch.allclose(value, before[name], atol=1e-3)}
+    assert differing == {'kernel_predictor', 'adapt_net'}
+
+
 def test_counts_that_fit_no_stages_are_refused(
         tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     small_data(tmp_path)

@@ -25,7 +25,7 @@ from lvs_ros.training.loop import PRECISIONS, LoopOptions
 from lvs_ros.training.losses import class_weights
 from lvs_ros.training.sampling import Sampler
 from lvs_ros.training.stages import train_stage
-from lvs_ros.training.start import starting_network
+from lvs_ros.training.start import PARTS, starting_network
 from lvs_ros.training.teacher import Teacher
 
 STAGES = {'network': 12000, 'propagation': 4000, 'deviation': 2000}
@@ -49,6 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     network.add_argument('--init', metavar='MODEL',
                          help='start from this model instead of random weights; with --variant, '
                               'the parts that fit are taken over and the others named')
+    network.add_argument('--anew', nargs='+', choices=PARTS, default=[],
+                         help='parts of --init to start from random weights')
     _add_training(parser.add_argument_group('training'))
 
 
@@ -87,7 +89,8 @@ def run(args: argparse.Namespace) -> int:
     torch.manual_seed(args.seed)
     torch.backends.cudnn.benchmark = True
     device = choose_device(distributed.local_device_name(args.device))
-    network = starting_network(options, init=args.init, variant=args.variant).to(device)
+    network = starting_network(options, init=args.init, variant=args.variant,
+                               anew=args.anew).to(device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     with distributed.process_group(device):
         data = load_data(options, device, label_set=network.config.label_set,

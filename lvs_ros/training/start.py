@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The network that a training starts from."""
 
-from typing import Optional
+from typing import Optional, Sequence
 
 from lvs_ros.errors import ConfigurationError, ModelFileError
 from lvs_ros.model import VARIANTS, SegmentationNetwork, find_model, load_network, read_notes
@@ -13,14 +13,18 @@ from lvs_ros.training.data_options import DataOptions
 _OF_TEACHER = ('label_set', 'classes', 'backbone', 'base_width', 'stem', 'dilation', 'head',
                'head_channels', 'align_corners', 'mean', 'std')
 
+PARTS = {'propagation': ('kernel_predictor', 'adapt_net'), 'deviation': ('deviation_net',)}
+"""What the stages of these names train."""
 
-def starting_network(data: DataOptions, *, init: Optional[str], variant: Optional[str]
-                     ) -> SegmentationNetwork:
+
+def starting_network(data: DataOptions, *, init: Optional[str], variant: Optional[str],
+                     anew: Sequence[str] = ()) -> SegmentationNetwork:
     """Make the network that is to be trained.
 
     :param init: a model to start from, name or path; None = random weights
     :param variant: one of VARIANTS; None = the architecture of ``init``, or lite. With both, the
         parts that fit are taken over.
+    :param anew: of :data:`PARTS`, those that start from random weights whatever ``init`` holds
     :raises ConfigurationError: when the data needs a trained network, and this is none
     :raises ModelFileError: when ``init`` cannot be read, or has other classes than the data.
     """
@@ -33,16 +37,25 @@ def starting_network(data: DataOptions, *, init: Optional[str], variant: Optiona
     source = load_network(init)
     if data.needs_teacher:
         _check_trained(init)
+    network = source
     if variant is None:
         _check_classes(source, data.label_set, init)
-        return source
-    label_set = data.label_set or source.config.label_set
-    network = SegmentationNetwork(VARIANTS[variant](
-        label_set, CLASSES.get(label_set, source.config.classes)))
-    if data.needs_teacher:
-        _check_teacher(network, source, init)
-    _take_over(network, source)
+    else:
+        label_set = data.label_set or source.config.label_set
+        network = SegmentationNetwork(VARIANTS[variant](
+            label_set, CLASSES.get(label_set, source.config.classes)))
+        if data.needs_teacher:
+            _check_teacher(network, source, init)
+        _take_over(network, source)
+    _begin_anew(network, anew)
     return network
+
+
+def _begin_anew(network: SegmentationNetwork, parts: Sequence[str]) -> None:
+    fresh = SegmentationNetwork(network.config)
+    for part in parts:
+        for name in PARTS[part]:
+            setattr(network, name, getattr(fresh, name))
 
 
 def _check_classes(network: SegmentationNetwork, label_set: Optional[str], init: str) -> None:
