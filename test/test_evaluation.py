@@ -64,7 +64,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     path = tmp_path_factory.mktemp('model') / 'tiny.safetensors'
     network = SegmentationNetwork(VARIANTS['tiny']('camvid', 11))
     save_network(network, path)
-    save_rivals(Rivals(network), rivals_path(path))
+    save_rivals(Rivals(network), network, rivals_path(path))
     return path
 
 

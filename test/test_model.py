@@ -59,7 +59,7 @@ def test_paper_variant_splits_after_conv4_3() -> None:
     assert backbone == 42_500_160
 
 
-@pytest.mark.parametrize('split', ['layer1.0', 'layer2.3', 'layer3.2', 'layer4.1'])
+@pytest.mark.parametrize('split', ['layer2.0', 'layer2.3', 'layer3.2', 'layer4.1'])
 def test_where_it_is_split_does_not_change_the_function(split: str) -> None:
     base = dataclasses.replace(TINY, backbone='resnet34', split='layer2.0')
     image = torch.rand(1, 3, 32, 48) * 255
@@ -125,7 +125,8 @@ def test_folding_batch_norm_keeps_the_function() -> None:
 
 
 @pytest.mark.parametrize('change, reason', [
-    ({'backbone': 'vgg16'}, 'expected one of resnet18'), ({'split': 'layer9.0'}, 'layer1.0 to'),
+    ({'backbone': 'vgg16'}, 'expected one of resnet18'), ({'split': 'layer9.0'}, 'layer2.0 to'),
+    ({'split': 'layer1.2'}, 'layer2.0 to'),
     ({'split': 'layer4.1'}, 'before its last'), ({'kernel_size': 4}, 'an odd number'),
     ({'classes': 0}, '1 or more'), ({'classes': 256}, 'at most 255'),
     ({'std': (1.0, 0.0, 1.0)}, 'positive'), ({'head': 'none'}, 'psp, light'),

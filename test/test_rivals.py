@@ -27,7 +27,7 @@ def model(tmp_path: pathlib.Path) -> pathlib.Path:
     rivals = Rivals(network)
     torch.nn.init.normal_(rivals.small_head.adapt_net.correction.weight)
     save_network(network, tmp_path / 'm.safetensors', half=False)
-    save_rivals(rivals, tmp_path / 'm.rivals.safetensors')
+    save_rivals(rivals, network, tmp_path / 'm.rivals.safetensors')
     return tmp_path / 'm.safetensors'
 
 
@@ -137,6 +137,10 @@ def test_missing_and_foreign_weights_are_named(model: pathlib.Path) -> None:
     with pytest.raises(ModelFileError, match='not a file of comparison weights'):
         build_row('grfp5', options)
     other = SegmentationNetwork(tiny('camvid', 5))
-    save_rivals(Rivals(other), path)
+    save_rivals(Rivals(other), other, path)
     with pytest.raises(ModelFileError, match='has shape'):
+        build_row('grfp5', options)
+    other = SegmentationNetwork(tiny('camvid', 11))
+    save_rivals(Rivals(other), other, path)
+    with pytest.raises(ModelFileError, match='made for another network'):
         build_row('grfp5', options)

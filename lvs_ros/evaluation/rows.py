@@ -35,7 +35,8 @@ class Row:
     :param name: as in evaluation.json
     :param title: as it is printed
     :param schedule: one of :data:`~lvs_ros.pipeline.schedule.SCHEDULES`
-    :param propagation: makes the propagation of a network
+    :param propagation: makes the propagation of a network; of rows that propagate nothing the
+        one that costs nothing
     :param rival: the weights of its own that the row needs: 'small_head', 'recurrent' or None
     """
 
@@ -49,12 +50,12 @@ class Row:
 ROWS: Mapping[str, Row] = {row.name: row for row in (
     Row('clockwork', 'Clockwork (hold)', 'fixed', _hold),
     Row('deep_feature_flow', 'Deep Feature Flow (DIS)', 'fixed', _flow),
-    Row('grfp5', 'GRFP(5)', 'every_frame', rival='recurrent'),
-    Row('per_frame', 'per-frame network', 'every_frame'),
+    Row('grfp5', 'GRFP(5)', 'every_frame', _hold, rival='recurrent'),
+    Row('per_frame', 'per-frame network', 'every_frame', _hold),
     Row('fixed', 'fixed schedule', 'fixed'),
     Row('adaptive', 'adaptive schedule', 'adaptive'),
     Row('low_latency', 'low-latency', 'low_latency'),
-    Row('small_per_frame', 'small per-frame', 'every_frame', rival='small_head'),
+    Row('small_per_frame', 'small per-frame', 'every_frame', _hold, rival='small_head'),
 )}
 """The paper's Table 1, and the small network on every frame."""
 

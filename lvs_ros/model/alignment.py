@@ -20,5 +20,7 @@ def align(features: torch.Tensor, displacement: torch.Tensor) -> torch.Tensor:
     y = torch.arange(height, device=features.device) * 2 + (1 - height)
     grid = torch.stack(((x + 2 * displacement[:, 0]) / width,
                         (y[:, None] + 2 * displacement[:, 1]) / height), -1)
-    return functional.grid_sample(features, grid.to(features.dtype), mode='bilinear',
-                                  padding_mode='border', align_corners=False)
+    # Coordinates in 16 bits would be rounded to a visible part of a position.
+    wide = torch.promote_types(features.dtype, torch.float32)
+    return functional.grid_sample(features.to(wide), grid.to(wide), mode='bilinear',
+                                  padding_mode='border', align_corners=False).to(features.dtype)

@@ -18,6 +18,7 @@ from torch import nn
 
 from lvs_ros.errors import ConfigurationError, ModelFileError
 from lvs_ros.model.config import ModelConfig
+from lvs_ros.model.digest import weights_digest
 from lvs_ros.model.network import SegmentationNetwork
 from lvs_ros.model.rivals import Rivals
 from lvs_ros.resources import config_dir
@@ -39,20 +40,28 @@ def save_network(network: SegmentationNetwork, path: Union[str, os.PathLike], *,
     _write(pathlib.Path(path), network, network.config, FORMAT, half=half, notes=notes)
 
 
-def save_rivals(rivals: Rivals, path: Union[str, os.PathLike], *,
+def save_rivals(rivals: Rivals, network: SegmentationNetwork, path: Union[str, os.PathLike], *,
                 notes: Optional[Mapping[str, str]] = None) -> None:
-    """Write the modules of comparison rows to a file, as :func:`save_network` does."""
-    _write(pathlib.Path(path), rivals, rivals.config, RIVALS_FORMAT, half=True, notes=notes)
+    """Write the modules of comparison rows to a file, as :func:`save_network` does.
+
+    :param network: the network that they were trained for
+    """
+    _write(pathlib.Path(path), rivals, rivals.config, RIVALS_FORMAT, half=True, notes=notes,
+           network=_digest(network))
+
+
+def _digest(network: SegmentationNetwork) -> str:
+    return weights_digest(network.segmentation_parts(), half=True)
 
 
 def _write(path: pathlib.Path, module: nn.Module, config: ModelConfig, file_format: str, *,
-           half: bool, notes: Optional[Mapping[str, str]]) -> None:
+           half: bool, notes: Optional[Mapping[str, str]], **more: str) -> None:
     tensors = {
         name: (value.half() if half and value.is_floating_point() else value).contiguous().cpu()
         for name, value in module.state_dict().items()
         if not name.endswith('num_batches_tracked')}
     metadata = {'format': file_format, 'config': config.to_json(),
-                'notes': json.dumps(dict(notes or {}), sort_keys=True)}
+                'notes': json.dumps(dict(notes or {}), sort_keys=True), **more}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + '.partial')
     try:
@@ -113,8 +122,13 @@ def load_rivals(path: Union[str, os.PathLike], network: SegmentationNetwork) -> 
         raise ModelFileError(
             f'{path}: missing; the rows grfp5 and small_per_frame need weights of their own: '
             'train them with "lvs train --stages small recurrent", or leave these rows out')
-    _metadata, state = _read(path, RIVALS_FORMAT, 'a file of comparison weights')
-    return _fill(path, Rivals(network), state)
+    metadata, state = _read(path, RIVALS_FORMAT, 'a file of comparison weights')
+    rivals = _fill(path, Rivals(network), state)
+    if metadata.get('network') != _digest(network):
+        raise ModelFileError(
+            f'{path}: made for another network than the model beside it; train them for this one '
+            'with "lvs train --stages small recurrent", or leave their rows out')
+    return rivals
 
 
 def _read(path: pathlib.Path, file_format: str, what: str

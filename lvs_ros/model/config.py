@@ -98,13 +98,14 @@ class ModelConfig:
     def split_at(self) -> tuple[int, int]:
         """Return (stage 1..4, block from 0) of the last block of S_l."""
         blocks = BLOCKS[self.backbone]
-        names = [(stage + 1, block) for stage in range(4) for block in range(blocks[stage])]
+        # Stage 1 ends at a quarter of the size; F_l has the size of F_h, an eighth.
+        names = [(stage + 1, block) for stage in range(1, 4) for block in range(blocks[stage])]
         for stage, block in names[:-1]:
             if self.split == f'layer{stage}.{block}':
                 return stage, block
         raise ConfigurationError(
             f'model split is {self.split!r}: expected a block of {self.backbone} before its '
-            f'last, from layer1.0 to layer{names[-2][0]}.{names[-2][1]}')
+            f'last, from layer2.0 to layer{names[-2][0]}.{names[-2][1]}')
 
     def to_json(self) -> str:
         """Return all fields as a JSON object."""

@@ -123,7 +123,7 @@ class SplitResNet(nn.Module):
                 for number in range(1, 5) for block in self.stage(number)]
 
     def low(self, image: torch.Tensor) -> torch.Tensor:
-        """S_l: (B, 3, H, W) normalised → (B, low_channels, H/8, W/8), or H/4 if cut earlier."""
+        """S_l: (B, 3, H, W) normalised → (B, low_channels, H/8, W/8)."""
         x = self.stem(image)
         for block in self.blocks()[:self.low_blocks]:
             x = block(x)

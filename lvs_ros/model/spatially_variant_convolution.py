@@ -15,8 +15,9 @@ from typing import Any, Iterator
 import torch
 from torch.nn import functional
 
-# Features of so many bytes are worked on at once on a CPU: they stay in its cache for all taps.
-_CHUNK_BYTES = 1 << 19
+# Features of so many bytes are worked on at once on a CPU: they stay in its cache for all taps,
+# and are enough for several threads.
+_CHUNK_BYTES = 1 << 21
 
 
 def spatially_variant_convolution(features: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:

@@ -5,6 +5,7 @@
 import dataclasses
 from typing import Optional
 
+import cv2
 import torch
 
 from lvs_ros.errors import ConfigurationError
@@ -95,6 +96,7 @@ def assemble(network: SegmentationNetwork, options: PipelineOptions, *,
         side_by_side=background and turns is None)
     if device.type == 'cpu':
         torch.set_num_threads(fast_threads)
+        cv2.setNumThreads(fast_threads)    # optical flow and resizing; one pool a process
         keep_freed_memory()
     slow_track: SlowTrack
     if background:
@@ -107,7 +109,8 @@ def assemble(network: SegmentationNetwork, options: PipelineOptions, *,
         network, propagation=propagation, slow_track=slow_track,
         settings=_settings(options), inference_size=options.inference_size,
         output_size=options.output_size,
-        full_threads=cores() if device.type == 'cpu' else 0, turns=turns, smoothing=smoothing)
+        full_threads=(options.fast_threads or cores()) if device.type == 'cpu' else 0,
+        turns=turns, smoothing=smoothing)
 
 
 def choose_device(name: str) -> torch.device:

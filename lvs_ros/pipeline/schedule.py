@@ -61,7 +61,8 @@ class AdaptiveSchedule(Schedule):
         if self.max_key_age_frames and key_age_frames >= self.max_key_age_frames:
             return True
         # A predicted deviation can be 0.0 exactly; threshold 0 still means every frame.
-        return deviation > self.threshold or self.threshold == 0.0
+        # Not a number (features that overflowed) must not keep the stream from a new key frame.
+        return not deviation <= self.threshold or self.threshold == 0.0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -154,7 +154,7 @@ class BackgroundSlowTrack(SlowTrack):
     """One worker thread.
 
     :param high: S_h
-    :param device: where it runs; on a GPU in a stream of its own, of low priority
+    :param device: where it runs; on a GPU in a stream of its own
     :param policy: scheduling of the thread, see
         :func:`~lvs_ros.pipeline.threads.enter_slow_thread`
     :param threads: size of its team on a CPU
@@ -182,7 +182,7 @@ class BackgroundSlowTrack(SlowTrack):
         ready = None
         if self._device.type == 'cuda':
             ready = torch.cuda.Event()
-            ready.record()
+            ready.record(torch.cuda.current_stream(self._device))
         with self._condition:
             self._waiting, self._ready = job, ready
             self._condition.notify()

@@ -12,7 +12,7 @@ class Stopwatch:
     """Measures consecutive stages; on a GPU by events in its stream."""
 
     def __init__(self, device: torch.device) -> None:
-        self._cuda = device.type == 'cuda'
+        self._device, self._cuda = device, device.type == 'cuda'
         self._marks: list[tuple[str, Any]] = [('', self._mark())]
 
     def lap(self, stage: str) -> None:
@@ -30,7 +30,7 @@ class Stopwatch:
         if not self._cuda:
             return time.perf_counter()
         event = torch.cuda.Event(enable_timing=True)
-        event.record()
+        event.record(torch.cuda.current_stream(self._device))
         return event
 
     def _between_ms(self, before: Any, after: Any) -> float:

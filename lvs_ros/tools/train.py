@@ -6,15 +6,17 @@ Two further stages train what the method is compared with: small, recurrent.
 """
 
 import argparse
+import contextlib
 import datetime
 import pathlib
 from typing import Callable, Mapping, Optional, Sequence
 
 import torch
 
-from lvs_ros.errors import ConfigurationError
-from lvs_ros.model import VARIANTS, SegmentationNetwork, save_network
+from lvs_ros.errors import ConfigurationError, ModelFileError
+from lvs_ros.model import VARIANTS, SegmentationNetwork, read_notes, save_network
 from lvs_ros.model.checkpoint import RIVALS_SUFFIX, load_rivals, rivals_path, save_rivals
+from lvs_ros.model.digest import weights_digest
 from lvs_ros.model.rivals import Rivals
 from lvs_ros.pipeline.build import choose_device
 from lvs_ros.tools.interruption import interruption_noted
@@ -117,7 +119,8 @@ def _train(args: argparse.Namespace, network: SegmentationNetwork, data: Trainin
         train_stage(stage, network, rivals, sampler, weights, LoopOptions(
             steps=int(steps), minutes=minutes, batch_size=distributed.share_of(args.batch_size),
             learning_rate=args.learning_rate, folder=args.out, precision=args.precision,
-            should_stop=is_interrupted))
+            should_stop=is_interrupted,
+            origin=f'{weights_digest([network])}, {data.description}'))
         if distributed.is_main():
             _save(args, network, rivals, stage, _notes(args, data, stage))
 
@@ -125,10 +128,14 @@ def _train(args: argparse.Namespace, network: SegmentationNetwork, data: Trainin
 def _save(args: argparse.Namespace, network: SegmentationNetwork, rivals: Rivals, stage: str,
           notes: Mapping[str, str]) -> None:
     path = args.out / 'model.safetensors'
-    save_network(network, path, notes=notes)
-    if stage in RIVAL_STAGES:
+    if stage not in RIVAL_STAGES:
+        save_network(network, path, notes=notes)
+    else:
+        if not path.is_file():
+            # the same network: the notes on its training stay with it
+            save_network(network, path, notes=read_notes(args.init) if args.init else notes)
         path = rivals_path(path)
-        save_rivals(rivals, path, notes=notes)
+        save_rivals(rivals, network, path, notes=notes)
     print(f'{stage}: done, written to {path}')
 
 
@@ -136,7 +143,8 @@ def _rivals(args: argparse.Namespace, network: SegmentationNetwork, stages: Sequ
             ) -> Rivals:
     path = args.out / f'model{RIVALS_SUFFIX}.safetensors'
     if path.is_file() and set(stages) & set(RIVAL_STAGES):
-        return load_rivals(path, network)    # one of the two may have been trained before
+        with contextlib.suppress(ModelFileError):    # those of another network are of no use
+            return load_rivals(path, network)    # one of the two may have been trained before
     return Rivals(network)
 
 
@@ -149,6 +157,9 @@ def _check(args: argparse.Namespace) -> None:
         if not getattr(args, name) > 0:
             raise ConfigurationError(f'--{name.replace("_", "-")} is {getattr(args, name)}: '
                                      'expected more than 0')
+    if args.batch_size < 2:
+        # batch norm after pooling to one position has one value a channel
+        raise ConfigurationError('--batch-size is 1: expected at least 2')
     if args.crop and min(args.crop) < 32:
         raise ConfigurationError(f'--crop is {args.crop[0]} {args.crop[1]}: expected at least 32 '
                                  'pixels each')
@@ -179,5 +190,9 @@ def _stages(asked: Optional[Sequence[str]], *, without_labels: bool) -> Sequence
 
 
 def _notes(args: argparse.Namespace, data: TrainingData, stage: str) -> dict[str, str]:
-    return {'data': data.description, 'last_stage': stage, 'steps': str(args.steps),
-            'seed': str(args.seed), 'date': datetime.date.today().isoformat()}
+    notes = {'data': data.description, 'last_stage': stage, 'steps': str(args.steps),
+             'seed': str(args.seed), 'date': datetime.date.today().isoformat()}
+    untrained = read_notes(args.init).get('starts_anew') if args.init else None
+    if untrained and 'network' not in (args.stages or STAGES):
+        notes['starts_anew'] = untrained    # an imported backbone is no teacher yet
+    return notes

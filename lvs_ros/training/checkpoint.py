@@ -29,11 +29,13 @@ class TrainingState:
     :param step: steps done, those included that were skipped
     :param skipped_steps: steps whose loss was not finite
     :param elapsed_s: seconds spent on them, over all runs
+    :param origin: what the stage set out from; a checkpoint of another origin is refused
     """
 
     trained: nn.Module
     average: nn.Module
     optimiser: torch.optim.Optimizer
+    origin: str = ''
     step: int = 0
     skipped_steps: int = 0
     elapsed_s: float = 0.0
@@ -52,7 +54,8 @@ def save_checkpoint(path: pathlib.Path, stage: str, state: TrainingState,
         if random.torch_cuda is not None:
             tensors[f'random.{rank}.cuda'] = random.torch_cuda
     described = {
-        'stage': stage, 'optimiser': type(state.optimiser).__name__, 'step': state.step,
+        'stage': stage, 'origin': state.origin,
+        'optimiser': type(state.optimiser).__name__, 'step': state.step,
         'skipped_steps': state.skipped_steps, 'elapsed_s': state.elapsed_s,
         'numpy': [random.numpy for random in random_states]}
     partial = path.with_name(path.name + '.partial')
@@ -103,8 +106,8 @@ def load_checkpoint(path: pathlib.Path, stage: str, state: TrainingState) -> lis
 
 
 def _unusable(path: pathlib.Path, problem: str) -> ModelFileError:
-    return ModelFileError(f'{path}: {problem}; remove it to start the stage anew, or choose '
-                          'another output folder')
+    return ModelFileError(f'{path}: {problem}; choose another output folder, or, to start the '
+                          'stage anew, remove it and the checkpoints of the stages after it')
 
 
 def _weights(state: TrainingState) -> dict[str, torch.Tensor]:
@@ -147,6 +150,9 @@ def _check_origin(path: pathlib.Path, described: Mapping[str, Any], stage: str,
     if described['stage'] != stage:
         raise _unusable(path, f'a checkpoint of the stage {described["stage"]!r}, expected one '
                               f'of {stage!r}')
+    if described.get('origin', state.origin) != state.origin:
+        raise _unusable(path, 'the stage set out from other weights or other data there '
+                              f'({described["origin"]}) than now ({state.origin})')
     optimiser = type(state.optimiser).__name__
     if described['optimiser'] != optimiser:
         raise _unusable(path, f'a checkpoint of the optimiser {described["optimiser"]!r}, '

@@ -49,6 +49,8 @@ class LoopOptions:
         GPU that computes with it, else the second
     :param should_stop: looked at before each step; when true, the stage writes a checkpoint and
         raises KeyboardInterrupt
+    :param origin: weights and data that the stage sets out from, in words; a checkpoint of another
+        origin is refused
     """
 
     steps: int
@@ -61,6 +63,7 @@ class LoopOptions:
     checkpoint_minutes: float = 10.0
     precision: str = 'auto'
     should_stop: Callable[[], bool] = _never
+    origin: str = ''
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -108,7 +111,8 @@ class _Loop:
             fused=self._device.type == 'cuda')
         self._average = AveragedModel(trained, multi_avg_fn=get_ema_multi_avg_fn(0.998),
                                       use_buffers=True)
-        self._state = TrainingState(trained, self._average, self._optimiser)
+        self._state = TrainingState(trained, self._average, self._optimiser,
+                                    origin=options.origin)
         self._path = options.folder and options.folder / f'{stage}.checkpoint.safetensors'
         self._recent = RecentSteps(LOG_STEPS)
         self._failures = 0
@@ -231,7 +235,13 @@ class _Loop:
         states = distributed.gathered(RandomState.capture(self._device, self._generator))
         if distributed.is_main():
             save_checkpoint(self._path, self._stage, self._state, states)
-            plot_curves(self._options.folder)
+            self._draw_curves(self._options.folder)
+
+    def _draw_curves(self, folder: pathlib.Path) -> None:
+        try:
+            plot_curves(folder)
+        except (OSError, ValueError) as error:    # a picture is not worth a training
+            self._say(f'the curves cannot be drawn ({error})')
 
     def _resume(self) -> None:
         path, state = self._path, self._state
@@ -249,14 +259,21 @@ class _Loop:
                     f'{path}: it holds the state of other random generators ({error}); remove it '
                     'to start the stage anew, or choose another output folder') from error
         done = self._fraction() >= 1
-        self._say(f'was trained before, for {state.step} steps; to train it anew, remove {path}'
+        self._say(f'was trained before, for {state.step} steps; to train it anew, remove {path} '
+                  'and the checkpoints of the stages after it'
                   if done else f'goes on from step {state.step} of {self._options.steps} ({path})')
 
     def _write_record(self, learning_rate: float) -> None:
-        self._log.write(Record(
+        record = Record(
             step=self._state.step, time_s=self._state.elapsed_s, learning_rate=learning_rate,
             steps_per_s=self._recent.steps_per_s, skipped_steps=self._state.skipped_steps,
-            losses=self._recent.losses))
+            losses=self._recent.losses)
+        try:
+            self._log.write(record)
+        except OSError as error:
+            raise TrainingError(
+                f'{self._options.folder}: the log cannot be written ({error}); make room, and '
+                'start the same command again: it goes on from the last checkpoint') from error
 
     def _describe(self) -> str:
         state, options = self._state, self._options
