@@ -26,7 +26,7 @@ SLOW_JOB = """
 import torch
 import lvs_ros.pipeline.slow_track as slow_track
 
-def run_job(job, pieces, abandoned):
+def run_job(job, high, **others):
     print('the slow job runs', flush=True)
     side = torch.ones(6000, 6000, dtype=torch.float64)
     side @ side @ side @ side
