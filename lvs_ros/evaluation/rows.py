@@ -16,10 +16,6 @@ from lvs_ros.pipeline.propagation import (FlowPropagation, HoldPropagation, Prop
 from lvs_ros.pipeline.smoothing import GatedRecurrentSmoothing
 
 
-def _variant(network: SegmentationNetwork) -> Propagation:
-    return SpatiallyVariantPropagation(network)
-
-
 def _hold(_network: SegmentationNetwork) -> Propagation:
     return HoldPropagation()
 
@@ -43,7 +39,7 @@ class Row:
     name: str
     title: str
     schedule: str
-    propagation: Callable[[SegmentationNetwork], Propagation] = _variant
+    propagation: Callable[[SegmentationNetwork], Propagation] = SpatiallyVariantPropagation
     rival: Optional[str] = None
 
 

@@ -7,7 +7,6 @@ import os
 from typing import Iterator, Optional, Sequence
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from lvs_ros.data.drive import DriveFrame
@@ -68,10 +67,8 @@ def _held(readers: Sequence[_Reader], options: PoolOptions) -> FramePool:
     if options.teacher is not None:
         labels = tuple(options.teacher.mask(image) for image in tqdm(
             images, desc='masks', unit='frame', disable=None))
-    return HeldFrames(
-        torch.from_numpy(np.stack(images)).to(options.device),
-        torch.from_numpy(np.stack(labels)).to(options.device), *_clips_and_times(readers),
-        taught=options.teacher is not None)
+    return HeldFrames.of(zip(images, labels), *_clips_and_times(readers), device=options.device,
+                         taught=options.teacher is not None)
 
 
 def _lazy(readers: Sequence[_Reader], options: PoolOptions) -> FramePool:

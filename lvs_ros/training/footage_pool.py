@@ -66,6 +66,5 @@ def _pool(kept: list[Kept], clips: list[str], times_s: list[float], sample: list
             [one.load for one in compressed], clips, times_s, taught=True,
             labelled=np.ones(len(kept), bool), size=compressed[0].load()[1].shape, device=device,
             label_sample=np.stack(sample), executor=read_threads())
-    images, masks = zip(*(one for one in kept if not isinstance(one, CompressedFrame)))
-    return HeldFrames(torch.from_numpy(np.stack(images)).to(device),
-                      torch.from_numpy(np.stack(masks)).to(device), clips, times_s, taught=True)
+    return HeldFrames.of((one for one in kept if not isinstance(one, CompressedFrame)),
+                         clips, times_s, device=device, taught=True)

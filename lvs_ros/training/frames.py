@@ -11,7 +11,7 @@ import abc
 import concurrent.futures
 import functools
 import os
-from typing import Callable, Sequence
+from typing import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -89,6 +89,16 @@ class HeldFrames(FramePool):
             size=(images.shape[1], images.shape[2]))
         self._images, self._labels = images, labels
 
+    @classmethod
+    def of(cls, frames: Iterable[tuple[np.ndarray, np.ndarray]], clips: Sequence[str],
+           times_s: Sequence[float], *, device: torch.device, taught: bool = False
+           ) -> 'HeldFrames':
+        """Put frames on a device.
+
+        :param frames: images (H, W, 3) uint8 RGB with labels (H, W) uint8
+        """
+        return cls(*_stacked(frames, device), clips, times_s, taught=taught)
+
     def request(self, indices: np.ndarray) -> Callable[[], Batch]:
         return functools.partial(self._gather, indices)
 
@@ -129,9 +139,16 @@ class LazyFrames(FramePool):
         return self._label_sample
 
     def _stack(self, futures: Sequence[concurrent.futures.Future]) -> Batch:
-        images, labels = zip(*(future.result() for future in futures))
-        return (torch.from_numpy(np.stack(images)).to(self.device).permute(0, 3, 1, 2).float(),
-                torch.from_numpy(np.stack(labels)).to(self.device))
+        images, labels = _stacked((future.result() for future in futures), self.device)
+        return images.permute(0, 3, 1, 2).float(), labels
+
+
+def _stacked(frames: Iterable[tuple[np.ndarray, np.ndarray]], device: torch.device
+             ) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images (N, H, W, 3) uint8 and labels (N, H, W) uint8 on the device."""
+    images, labels = zip(*frames)
+    return (torch.from_numpy(np.stack(images)).to(device),
+            torch.from_numpy(np.stack(labels)).to(device))
 
 
 def read_threads() -> concurrent.futures.ThreadPoolExecutor:

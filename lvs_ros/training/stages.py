@@ -86,20 +86,32 @@ def train_propagation(network: SegmentationNetwork, sampler: Sampler, weights: t
         lows = _lows(network, clip)
         with torch.no_grad():
             key_high, wanted = network.high(lows[0]), network.high(lows[-1])
-            teacher = network.classify(wanted)
         move.begin(clip, lows)
         direct = move(0, 2, key_high)
         chained = move(1, 2, move(0, 1, key_high))
         high = torch.cat((direct, chained))
-        logits = network.classify(high)
-        labels = clip.labels.repeat(2, 1, 1)
-        return {'cross_entropy': 0.5 * cross_entropy(
-                    network.enlarge(logits, *labels.shape[1:]), labels, weights),
-                'labels': 2.0 * distillation(logits, teacher.repeat(2, 1, 1, 1)),
-                'features': 1.0 * feature_distance(high, wanted.repeat(2, 1, 1, 1))}
+        return _taught_losses(network, high, wanted.repeat(2, 1, 1, 1),
+                              clip.labels.repeat(2, 1, 1), weights)
 
     fit('propagation', trained, losses, options, generator=sampler.random)
     network.eval()
+
+
+def _taught_losses(network: SegmentationNetwork, high: torch.Tensor, wanted: torch.Tensor,
+                   labels: torch.Tensor, weights: torch.Tensor) -> Losses:
+    """What features that stand for S_h's are trained by: the labels, and the full network.
+
+    :param high: (B, C_h, h, w), the features
+    :param wanted: (B, C_h, h, w), S_h's own
+    :param labels: (B, H, W) int64
+    """
+    logits = network.classify(high)
+    with torch.no_grad():
+        teacher = network.classify(wanted)
+    return {'cross_entropy': 0.5 * cross_entropy(
+                network.enlarge(logits, *labels.shape[1:]), labels, weights),
+            'labels': 2.0 * distillation(logits, teacher),
+            'features': 1.0 * feature_distance(high, wanted)}
 
 
 class _Mover:
@@ -166,13 +178,7 @@ def train_small_head(network: SegmentationNetwork, rivals: Rivals, sampler: Samp
         with torch.no_grad():
             low = network.low(clip.images[-1].contiguous(memory_format=torch.channels_last))
             wanted = network.high(low)
-            teacher = network.classify(wanted)
-        high = trained(low)
-        logits = network.classify(high)
-        return {'cross_entropy': 0.5 * cross_entropy(
-                    network.enlarge(logits, *clip.labels.shape[1:]), clip.labels, weights),
-                'labels': 2.0 * distillation(logits, teacher),
-                'features': 1.0 * feature_distance(high, wanted)}
+        return _taught_losses(network, trained(low), wanted, clip.labels, weights)
 
     fit('small', trained, losses, options, generator=sampler.random)
     rivals.eval()

@@ -21,12 +21,10 @@ def street_pool(device: torch.device, *, clips: int, frames: int, width: int, he
     with concurrent.futures.ThreadPoolExecutor() as executor:
         rendered = list(executor.map(
             lambda one: _render_clip(one, frames, width, height), seeds))
-    images, labels = zip(*(frame for clip in rendered for frame in clip))
-    return HeldFrames(
-        torch.from_numpy(np.stack(images)).to(device),
-        torch.from_numpy(np.stack(labels)).to(device),
+    return HeldFrames.of(
+        (frame for clip in rendered for frame in clip),
         [f'street {one}' for one in seeds for _ in range(frames)],
-        [index / STREET_RATE_HZ for _ in seeds for index in range(frames)])
+        [index / STREET_RATE_HZ for _ in seeds for index in range(frames)], device=device)
 
 
 def _render_clip(seed: int, frames: int, width: int, height: int

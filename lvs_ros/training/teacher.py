@@ -6,6 +6,8 @@ import numpy as np
 import torch
 
 from lvs_ros.model import SegmentationNetwork
+from lvs_ros.pipeline.frame import Frame
+from lvs_ros.pipeline.input import to_tensor
 
 
 class Teacher:
@@ -25,9 +27,7 @@ class Teacher:
         :param image: (H, W, 3) uint8 RGB
         :return: (H, W) uint8 class ids
         """
-        # A copy: the image may be a view on a message, which torch must not write to.
-        batch = torch.from_numpy(image.copy()).to(self._device)
-        batch = batch.permute(2, 0, 1)[None].float().contiguous(memory_format=torch.channels_last)
+        batch = to_tensor(Frame(image, 0), size=(0, 0), device=self._device, dtype=torch.float32)
         with torch.autocast(self._device.type, torch.bfloat16,
                             enabled=self._device.type == 'cuda'):
             logits = self._network(batch)
