@@ -34,8 +34,8 @@ build_fingerprint() {
   # the install folder, so there only a new or a removed file needs a build; the Python modules
   # are found in the source tree itself.
   linked=$(find launch config scripts -type f -not -path '*/__pycache__/*' | LC_ALL=C sort)
-  echo "$(packages_fingerprint) $(fingerprint CMakeLists.txt package.xml msg/*.msg)" \
-    "$(fingerprint - <<< "$linked")"
+  echo "$(packages_fingerprint) $(fingerprint CMakeLists.txt package.xml msg/*.msg \
+    lvs_ros/native/*.cpp lvs_ros/native/*.h) $(fingerprint - <<< "$linked")"
 }
 
 stamp_fits() { [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; }

@@ -16,10 +16,10 @@ from lvs_ros.model import VARIANTS, SegmentationNetwork, save_network
 from lvs_ros.model.steps import Steps
 from lvs_ros.pipeline import (Frame, KeyFrameError, PipelineOptions, ScheduleSettings,
                               SegmentationPipeline, build_pipeline)
+from lvs_ros.pipeline.lane import Lane
 from lvs_ros.pipeline.output import label_map
 from lvs_ros.pipeline.propagation import FrameDescription, SpatiallyVariantPropagation
 from lvs_ros.pipeline.slow_track import HighSteps, SlowJob, SlowResult, SlowTrack, run_job
-from lvs_ros.pipeline.turns import Turns
 
 FRAME_NS = 66_666_667
 
@@ -269,10 +269,16 @@ def test_the_mask_is_the_best_class_of_the_enlarged_logits(
         assert (mask == full_size.argmax(1)[0].numpy()).mean() > 0.999    # ties of rounding aside
 
 
-def test_full_frames_use_all_cores_and_others_their_share(network: SegmentationNetwork) -> None:
+def test_full_frames_use_all_cores_and_others_their_share(
+        network: SegmentationNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     used = []
-    network.get_submodule('head.2').register_forward_pre_hook(
-        lambda *_: used.append(torch.get_num_threads()))
+    high_steps = network.high_steps
+
+    def watched(low: torch.Tensor) -> Steps:
+        used.append(torch.get_num_threads())
+        return high_steps(low)
+
+    monkeypatch.setattr(network, 'high_steps', watched)
     before = torch.get_num_threads()
     pipeline, _, _ = make(network, schedule='every_frame', full_threads=before + 1)
     pipeline.step(frame(0))
@@ -281,7 +287,7 @@ def test_full_frames_use_all_cores_and_others_their_share(network: SegmentationN
 
 def test_in_turns_every_thread_gets_the_same_masks(network: SegmentationNetwork) -> None:
     plain, _, _ = make(network)
-    in_turns, _, _ = make(network, turns=Turns())
+    in_turns, _, _ = make(network, lane=Lane())
     masks: list[np.ndarray] = []
     for index in range(3):
         thread = threading.Thread(target=lambda: masks.append(in_turns.step(frame(index)).mask))
@@ -297,14 +303,13 @@ def test_a_step_that_fails_holds_nobody_up(
     def broken_low(image: torch.Tensor) -> torch.Tensor:
         raise error
 
-    turns = Turns()
-    pipeline, _, _ = make(network, turns=turns)
+    lane = Lane()
+    pipeline, _, _ = make(network, lane=lane)
     with monkeypatch.context() as patch:
         patch.setattr(network, 'low', broken_low)
         with pytest.raises(error):
             pipeline.step(frame(0))
-    with turns.step():
-        pass
+    assert lane.step(lambda: 'a step') == 'a step'
     assert pipeline.step(frame(1)).status.key_frame
 
 

@@ -12,7 +12,7 @@ from lvs_ros.model.steps import Steps
 from lvs_ros.pipeline import threads
 from lvs_ros.pipeline.slow_track import (BackgroundSlowTrack, HighSteps, InlineSlowTrack, SlowJob,
                                          SlowResult)
-from lvs_ros.pipeline.turns import Turns
+from lvs_ros.pipeline.lane import Lane
 
 
 def job(number: int) -> SlowJob:
@@ -46,14 +46,14 @@ class Gate:
 
 
 @pytest.fixture(params=['side by side', 'in turns'])
-def turns(request: pytest.FixtureRequest) -> Optional[Turns]:
-    return Turns() if request.param == 'in turns' else None
+def lane(request: pytest.FixtureRequest) -> Optional[Lane]:
+    return Lane() if request.param == 'in turns' else None
 
 
-def background(high: HighSteps, turns: Optional[Turns], policy: str = 'normal'
+def background(high: HighSteps, lane: Optional[Lane], policy: str = 'normal'
                ) -> BackgroundSlowTrack:
     return BackgroundSlowTrack(high, device=torch.device('cpu'), policy=policy, threads=1,
-                               turns=turns)
+                               lane=lane)
 
 
 def wait_for_results(track: BackgroundSlowTrack, count: int) -> list[SlowResult]:
@@ -67,9 +67,9 @@ def wait_for_results(track: BackgroundSlowTrack, count: int) -> list[SlowResult]
     raise AssertionError(f'{len(results)} of {count} results came')
 
 
-def test_one_runs_one_waits_and_the_newest_wins(turns: Optional[Turns]) -> None:
+def test_one_runs_one_waits_and_the_newest_wins(lane: Optional[Lane]) -> None:
     gate = Gate()
-    track = background(of_one_step(gate), turns)
+    track = background(of_one_step(gate), lane)
     try:
         track.submit(job(1))
         assert gate.entered.acquire(timeout=30)
@@ -87,14 +87,14 @@ def test_one_runs_one_waits_and_the_newest_wins(turns: Optional[Turns]) -> None:
         track.close()
 
 
-def test_an_exception_is_a_result_and_the_next_job_runs(turns: Optional[Turns]) -> None:
+def test_an_exception_is_a_result_and_the_next_job_runs(lane: Optional[Lane]) -> None:
     def high(low: torch.Tensor) -> Steps:
         yield
         if float(low) == 1:
             raise RuntimeError('out of memory')
         return low
 
-    track = background(high, turns)
+    track = background(high, lane)
     try:
         track.submit(job(1))
         failed, = wait_for_results(track, 1)
@@ -106,7 +106,7 @@ def test_an_exception_is_a_result_and_the_next_job_runs(turns: Optional[Turns]) 
         track.close()
 
 
-def test_a_reset_forgets_the_running_job(turns: Optional[Turns]) -> None:
+def test_a_reset_forgets_the_running_job(lane: Optional[Lane]) -> None:
     gate = Gate()
     reached = []
 
@@ -116,7 +116,7 @@ def test_a_reset_forgets_the_running_job(turns: Optional[Turns]) -> None:
         reached.append(float(low))
         return low
 
-    track = background(high, turns)
+    track = background(high, lane)
     try:
         track.submit(job(1))
         assert gate.entered.acquire(timeout=30)
@@ -134,7 +134,7 @@ def test_a_reset_forgets_the_running_job(turns: Optional[Turns]) -> None:
         track.close()
 
 
-def test_close_abandons_a_job_between_two_steps(turns: Optional[Turns]) -> None:
+def test_close_abandons_a_job_between_two_steps(lane: Optional[Lane]) -> None:
     gate = Gate()
     reached: list[torch.Tensor] = []
 
@@ -144,7 +144,7 @@ def test_close_abandons_a_job_between_two_steps(turns: Optional[Turns]) -> None:
         reached.append(low)
         return low
 
-    track = background(high, turns)
+    track = background(high, lane)
     track.submit(job(1))
     assert gate.entered.acquire(timeout=30)
     closer = threading.Thread(target=track.close)
@@ -156,9 +156,9 @@ def test_close_abandons_a_job_between_two_steps(turns: Optional[Turns]) -> None:
     assert 'lvs_slow_track' not in [thread.name for thread in threading.enumerate()]
 
 
-def test_close_returns_although_a_step_hangs(turns: Optional[Turns]) -> None:
+def test_close_returns_although_a_step_hangs(lane: Optional[Lane]) -> None:
     gate = Gate()
-    track = background(of_one_step(gate), turns)
+    track = background(of_one_step(gate), lane)
     track.submit(job(1))
     assert gate.entered.acquire(timeout=30)
     track.close(timeout_s=0.05)

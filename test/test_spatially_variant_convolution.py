@@ -43,6 +43,24 @@ def test_equals_the_equation(
     np.testing.assert_allclose(result.numpy(), equation(features, kernels), atol=1e-12)
 
 
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), batch=st.integers(1, 2),
+       channels=st.sampled_from([8, 16, 64, 72, 136]), height=st.integers(1, 7),
+       width=st.integers(1, 40), side=st.sampled_from([1, 3, 9]), channels_last=st.booleans())
+def test_compiled_operator_equals_the_equation(
+        seed: int, batch: int, channels: int, height: int, width: int, side: int,
+        channels_last: bool) -> None:
+    # float32 and channels in eights: what the compiled operator takes, where there is one
+    features, kernels = random_inputs(seed, (batch, channels, height, width), side)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    result = spatially_variant_convolution(
+        torch.from_numpy(features).float().contiguous(memory_format=layout),
+        torch.from_numpy(kernels).float().contiguous(memory_format=layout))
+    plain = spatially_variant_convolution(torch.from_numpy(features), torch.from_numpy(kernels))
+    assert result.shape == plain.shape and result.dtype == torch.float32
+    torch.testing.assert_close(result.double(), plain, rtol=1e-5, atol=1e-5)
+
+
 def test_channel_chunks_join_without_a_seam() -> None:
     # large enough to be worked on in several chunks of channels
     features, kernels = random_inputs(1, (1, 70, 40, 50), 3)

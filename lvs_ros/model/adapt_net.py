@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from lvs_ros.model.resnet import conv_bn_relu
+from lvs_ros.model.steps import NormedConvolutions
 
 
 class AdaptNet(nn.Module):
@@ -18,7 +19,7 @@ class AdaptNet(nn.Module):
     def __init__(self, low_channels: int, channels: int, high_channels: int) -> None:
         super().__init__()
         # Dilated, which the paper's are not: more of the surroundings for the same work.
-        self.convolutions = nn.Sequential(
+        self.convolutions = NormedConvolutions(
             *conv_bn_relu(low_channels, channels, 3),
             *conv_bn_relu(channels, channels, 3, dilation=2),
             *conv_bn_relu(channels, channels, 3, dilation=4))

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from lvs_ros.model.resnet import conv_bn_relu
+from lvs_ros.model.steps import NormedConvolutions
 
 
 class DeviationNet(nn.Module):
@@ -13,7 +14,7 @@ class DeviationNet(nn.Module):
 
     def __init__(self, low_channels: int, channels: int, *, stride: int) -> None:
         super().__init__()
-        self.convolutions = nn.Sequential(
+        self.convolutions = NormedConvolutions(
             *conv_bn_relu(low_channels, channels, 3, stride=stride),
             *conv_bn_relu(channels, channels, 3))
         self.linear = nn.Linear(channels, 1)

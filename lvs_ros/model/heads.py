@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from lvs_ros.model.config import ModelConfig
 from lvs_ros.model.resnet import conv_bn_relu
-from lvs_ros.model.steps import Steps, convolve_norm_relu, finish
+from lvs_ros.model.steps import NormedConvolutions, Steps, finish
 
 
 class PyramidPoolingHead(nn.Module):
@@ -39,18 +39,14 @@ class PyramidPoolingHead(nn.Module):
                 pooled, x.shape[-2:], mode='bilinear', align_corners=self.align_corners))
         x = torch.cat(levels, 1)
         yield
-        return (yield from convolve_norm_relu(self.bottleneck, x, largest))
+        return (yield from self.bottleneck.steps(x, largest))
 
 
-class LightHead(nn.Sequential):
+class LightHead(NormedConvolutions):
     """One 3x3 convolution, as in FCN (Long et al., CVPR 2015)."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(*conv_bn_relu(channels_in, channels_out, 3))
-
-    def steps(self, x: torch.Tensor, largest: float = math.inf) -> Steps:
-        """(B, C_in, h, w) → (B, C_h, h, w), in steps."""
-        return convolve_norm_relu(self, x, largest)
 
 
 class FullyConvolutionalHead(nn.Module):
@@ -70,9 +66,9 @@ class FullyConvolutionalHead(nn.Module):
         """Do the same in steps; see :func:`~lvs_ros.model.steps.convolve`."""
         y = x
         for layers in self.convolutions:
-            y = yield from convolve_norm_relu(cast(nn.Sequential, layers), y, largest)
+            y = yield from cast(NormedConvolutions, layers).steps(y, largest)
             yield
-        return (yield from convolve_norm_relu(self.fuse, torch.cat((x, y), 1), largest))
+        return (yield from self.fuse.steps(torch.cat((x, y), 1), largest))
 
 
 Head = PyramidPoolingHead | LightHead | FullyConvolutionalHead

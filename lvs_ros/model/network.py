@@ -13,7 +13,7 @@ before the kernels are predicted. In the paper, the kernels do all of it.
 """
 
 import math
-from typing import Optional, Sequence
+from typing import Optional
 
 import torch
 from torch import nn
@@ -27,7 +27,7 @@ from lvs_ros.model.heads import build_head
 from lvs_ros.model.kernel_predictor import KernelPredictor
 from lvs_ros.model.resnet import SplitResNet
 from lvs_ros.model.spatially_variant_convolution import spatially_variant_convolution
-from lvs_ros.model.steps import Steps, finish
+from lvs_ros.model.steps import Steps, finish, work
 
 _HIGH_STEPS = 24    # S_h is cut into at least so many
 
@@ -59,7 +59,15 @@ class SegmentationNetwork(nn.Module):
 
         :param image: (B, 3, H, W) float, RGB, 0..255
         """
-        return (image - self.mean) / self.std
+        scale = 1 / self.std
+        shift = -self.mean * scale
+        rows = image.permute(0, 2, 3, 1)
+        if not rows.is_contiguous():
+            return torch.addcmul(shift, image, scale)
+        # Channels last: the same on whole rows, as runs of three values would be slow on a CPU.
+        width = image.shape[3]
+        scale, shift = scale.flatten().repeat(width), shift.flatten().repeat(width)
+        return torch.addcmul(shift, rows.flatten(2), scale).view(rows.shape).permute(0, 3, 1, 2)
 
     def low(self, image: torch.Tensor) -> torch.Tensor:
         """S_l.
@@ -81,7 +89,7 @@ class SegmentationNetwork(nn.Module):
         layers = [*self.backbone.high_blocks(), self.head]
         largest = math.inf
         if low.device.type == 'cpu' and not torch.is_grad_enabled():
-            largest = _convolution_weights(layers) / _HIGH_STEPS
+            largest = work(layers) / _HIGH_STEPS
         for index, layer in enumerate(layers):
             if index:
                 yield
@@ -139,8 +147,3 @@ class SegmentationNetwork(nn.Module):
     def propagation_parts(self) -> list[nn.Module]:
         """Kernel predictor and AdaptNet, which are trained jointly."""
         return [self.kernel_predictor, self.adapt_net]
-
-
-def _convolution_weights(layers: Sequence[nn.Module]) -> int:
-    return sum(module.weight.numel() for layer in layers for module in layer.modules()
-               if isinstance(module, nn.Conv2d))

@@ -13,13 +13,13 @@ import torch
 from torch import nn
 
 from lvs_ros.model.config import BLOCKS, BOTTLENECK, ModelConfig
-from lvs_ros.model.steps import Steps, convolve, finish
+from lvs_ros.model.steps import NormedConvolutions, Steps, convolve, finish
 
 
 def conv_bn_relu(channels_in: int, channels_out: int, size: int, *, stride: int = 1,
-                 dilation: int = 1) -> nn.Sequential:
+                 dilation: int = 1) -> NormedConvolutions:
     """Return convolution ("same" padding), batch norm, ReLU."""
-    return nn.Sequential(
+    return NormedConvolutions(
         nn.Conv2d(channels_in, channels_out, size, stride, dilation * (size // 2), dilation,
                   bias=False),
         nn.BatchNorm2d(channels_out),
@@ -39,7 +39,6 @@ class BasicBlock(nn.Module):
         self.bn1 = nn.BatchNorm2d(width)
         self.conv2 = nn.Conv2d(width, width, 3, 1, second, second, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
-        self.relu = nn.ReLU(inplace=True)
         self.downsample = _shortcut(channels_in, width * self.expansion, stride)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -48,10 +47,11 @@ class BasicBlock(nn.Module):
 
     def steps(self, x: torch.Tensor, largest: float = math.inf) -> Steps:
         """Do the same in steps; see :func:`~lvs_ros.model.steps.convolve`."""
-        y = self.relu(self.bn1((yield from convolve(self.conv1, x, largest))))
+        y = yield from convolve(self.conv1, x, largest, norm=self.bn1, relu=True)
         yield
-        y = self.bn2((yield from convolve(self.conv2, y, largest)))
-        return self.relu(y + (x if self.downsample is None else self.downsample(x)))
+        shortcut = x if self.downsample is None else self.downsample(x)
+        return (yield from convolve(self.conv2, y, largest, norm=self.bn2, added=shortcut,
+                                    relu=True))
 
 
 class Bottleneck(nn.Module):
@@ -69,7 +69,6 @@ class Bottleneck(nn.Module):
         self.bn2 = nn.BatchNorm2d(width)
         self.conv3 = nn.Conv2d(width, width * self.expansion, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(width * self.expansion)
-        self.relu = nn.ReLU(inplace=True)
         self.downsample = _shortcut(channels_in, width * self.expansion, stride)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -78,12 +77,13 @@ class Bottleneck(nn.Module):
 
     def steps(self, x: torch.Tensor, largest: float = math.inf) -> Steps:
         """Do the same in steps; see :func:`~lvs_ros.model.steps.convolve`."""
-        y = self.relu(self.bn1((yield from convolve(self.conv1, x, largest))))
+        y = yield from convolve(self.conv1, x, largest, norm=self.bn1, relu=True)
         yield
-        y = self.relu(self.bn2((yield from convolve(self.conv2, y, largest))))
+        y = yield from convolve(self.conv2, y, largest, norm=self.bn2, relu=True)
         yield
-        y = self.bn3((yield from convolve(self.conv3, y, largest)))
-        return self.relu(y + (x if self.downsample is None else self.downsample(x)))
+        shortcut = x if self.downsample is None else self.downsample(x)
+        return (yield from convolve(self.conv3, y, largest, norm=self.bn3, added=shortcut,
+                                    relu=True))
 
 
 class SplitResNet(nn.Module):

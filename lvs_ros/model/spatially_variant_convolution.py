@@ -6,7 +6,8 @@
 
 with zeros outside the border. The kernels are shared by all channels, so the sum is H_K² scaled
 additions of shifted slices of the features: no unfolded copy of them (H_K² times their size) is
-made, neither here nor for the gradient.
+made, neither here nor for the gradient. On a CPU a compiled operator adds up all taps of a
+position in registers, where it is there (:mod:`lvs_ros.native`).
 """
 
 import math
@@ -14,6 +15,8 @@ from typing import Any, Iterator
 
 import torch
 from torch.nn import functional
+
+from lvs_ros.native.library import CHANNELS, library, pixels_first, pointer, takes
 
 # Features of so many bytes are worked on at once on a CPU: they stay in its cache for all taps,
 # and are enough for several threads.
@@ -36,7 +39,22 @@ def spatially_variant_convolution(features: torch.Tensor, kernels: torch.Tensor)
                          'expected equal batch, height and width')
     if torch.is_grad_enabled() and (features.requires_grad or kernels.requires_grad):
         return _SpatiallyVariantConvolution.apply(features, kernels)
+    if takes(features, kernels) and features.shape[1] % CHANNELS == 0:
+        return _compiled(features, kernels)
     return _forward(features, kernels)
+
+
+def _compiled(features: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
+    batch, channels, height, width = features.shape
+    native, side = library(), math.isqrt(kernels.shape[1])
+    assert native is not None
+    result = torch.empty(features.shape, memory_format=torch.channels_last)
+    for index in range(batch):
+        source, taps = pixels_first(features[index]), pixels_first(kernels[index])
+        native.lvs_spatially_variant_convolution(
+            pointer(source), pointer(taps), pointer(result[index]), height, width, channels, side,
+            torch.get_num_threads())
+    return result
 
 
 def _shifts(side: int, height: int, width: int) -> Iterator[tuple[int, slice, slice]]:

@@ -11,6 +11,9 @@ import torch
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import SegmentationNetwork, load_network
 from lvs_ros.model.folding import fold_batch_norm
+from lvs_ros.model.padding import pad_first_stage
+from lvs_ros.model.winograd import use_winograd
+from lvs_ros.pipeline.lane import Lane
 from lvs_ros.pipeline.memory import keep_freed_memory
 from lvs_ros.pipeline.pipeline import SegmentationPipeline
 from lvs_ros.pipeline.propagation import Propagation, SpatiallyVariantPropagation
@@ -18,7 +21,6 @@ from lvs_ros.pipeline.schedule import ScheduleSettings
 from lvs_ros.pipeline.slow_track import BackgroundSlowTrack, InlineSlowTrack, SlowTrack
 from lvs_ros.pipeline.smoothing import Smoothing
 from lvs_ros.pipeline.threads import check_policy, check_sharing, cores, share_cores, takes_turns
-from lvs_ros.pipeline.turns import Turns
 
 PRECISIONS = {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16}
 SLOW_TRACKS = ('background', 'inline')
@@ -88,12 +90,11 @@ def assemble(network: SegmentationNetwork, options: PipelineOptions, *,
     """
     device = next(network.parameters()).device
     background = options.slow_track == 'background'
-    turns = None
-    if background and device.type == 'cpu' and takes_turns(options.cpu_sharing):
-        turns = Turns()
+    in_turns = background and device.type == 'cpu' and takes_turns(options.cpu_sharing)
     fast_threads, slow_threads = share_cores(
         fast=options.fast_threads, slow=options.slow_threads,
-        side_by_side=background and turns is None)
+        side_by_side=background and not in_turns)
+    lane = Lane(frame_threads=fast_threads, step_threads=slow_threads) if in_turns else None
     if device.type == 'cpu':
         torch.set_num_threads(fast_threads)
         cv2.setNumThreads(fast_threads)    # optical flow and resizing; one pool a process
@@ -101,8 +102,8 @@ def assemble(network: SegmentationNetwork, options: PipelineOptions, *,
     slow_track: SlowTrack
     if background:
         slow_track = BackgroundSlowTrack(
-            network.high_steps, device=device, threads=slow_threads, turns=turns,
-            policy=options.slow_policy if turns is None else 'normal')
+            network.high_steps, device=device, threads=slow_threads, lane=lane,
+            policy=options.slow_policy if lane is None else 'normal')
     else:
         slow_track = InlineSlowTrack(network.high_steps, delay_s=options.slow_delay_s)
     return SegmentationPipeline(
@@ -110,7 +111,7 @@ def assemble(network: SegmentationNetwork, options: PipelineOptions, *,
         settings=_settings(options), inference_size=options.inference_size,
         output_size=options.output_size,
         full_threads=(options.fast_threads or cores()) if device.type == 'cpu' else 0,
-        turns=turns, smoothing=smoothing)
+        lane=lane, smoothing=smoothing)
 
 
 def choose_device(name: str) -> torch.device:
@@ -141,8 +142,12 @@ def prepare(network: SegmentationNetwork, *, device: torch.device, precision: st
                                  + ', '.join(PRECISIONS))
     network.eval().requires_grad_(False)
     fold_batch_norm(network)
+    if device.type == 'cpu':
+        pad_first_stage(network.backbone)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return network.to(device, PRECISIONS[precision])
+    network.to(device, PRECISIONS[precision])
+    use_winograd(network)
+    return network
 
 
 def _settings(options: PipelineOptions) -> ScheduleSettings:

@@ -6,9 +6,8 @@ Node, replay and evaluation all call :meth:`SegmentationPipeline.step`; there is
 forward path.
 """
 
-import contextlib
 import dataclasses
-from typing import Any, ContextManager, Optional
+from typing import Any, Callable, Optional, TypeVar
 
 import torch
 
@@ -16,6 +15,7 @@ from lvs_ros.errors import LvsError
 from lvs_ros.model import SegmentationNetwork
 from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
 from lvs_ros.pipeline.input import to_tensor
+from lvs_ros.pipeline.lane import Lane
 from lvs_ros.pipeline.output import label_map
 from lvs_ros.pipeline.propagation import Propagation
 from lvs_ros.pipeline.schedule import ScheduleSettings
@@ -23,7 +23,8 @@ from lvs_ros.pipeline.slow_track import SlowJob, SlowResult, SlowTrack, run_job
 from lvs_ros.pipeline.smoothing import Smoothing
 from lvs_ros.pipeline.stopwatch import Stopwatch
 from lvs_ros.pipeline.threads import intra_op_threads
-from lvs_ros.pipeline.turns import Turns
+
+T = TypeVar('T')
 
 
 class KeyFrameError(LvsError):
@@ -90,7 +91,7 @@ class SegmentationPipeline:
     :param output_size: (width, height) of the masks; (0, 0) = the image's own
     :param full_threads: CPU threads for frames that are computed in full, which have nothing
         beside them to share the cores with; 0 = as many as for all others
-    :param turns: by which frames and slow track share the cores; None = they run side by side
+    :param lane: in which frames and slow track share the cores; None = they run side by side
     :param smoothing: improves the logits by those of earlier frames; None = they stay as they are
     """
 
@@ -98,7 +99,7 @@ class SegmentationPipeline:
                  slow_track: SlowTrack, settings: ScheduleSettings,
                  inference_size: tuple[int, int] = (0, 0),
                  output_size: tuple[int, int] = (0, 0), full_threads: int = 0,
-                 turns: Optional[Turns] = None, smoothing: Optional[Smoothing] = None) -> None:
+                 lane: Optional[Lane] = None, smoothing: Optional[Smoothing] = None) -> None:
         parameter = next(network.parameters())
         self._network = network
         self._device, self._dtype = parameter.device, parameter.dtype
@@ -108,7 +109,7 @@ class SegmentationPipeline:
         self._policy = settings.build()
         self._inference_size, self._output_size = inference_size, output_size
         self._full_threads = full_threads
-        self._turns = turns
+        self._lane = lane
         self._smoothing = smoothing
         self._state: Optional[_State] = None
         self._reset_reason: Optional[str] = None
@@ -185,8 +186,8 @@ class SegmentationPipeline:
 
     def close(self) -> None:
         """Stop the slow track."""
-        if self._turns is not None:
-            self._turns.close()
+        if self._lane is not None:
+            self._lane.close()
         self._slow_track.close()
 
     def reset(self, reason: str = 'reset requested') -> None:
@@ -198,7 +199,6 @@ class SegmentationPipeline:
         if self._smoothing is not None:
             self._smoothing.reset()
 
-    @torch.inference_mode()
     def step(self, frame: Frame, *, want_confidence: bool = False) -> StepResult:
         """Label one frame.
 
@@ -207,11 +207,11 @@ class SegmentationPipeline:
         """
         frame.check()
         watch = Stopwatch(self._device)
-        with self._turn():
-            watch.lap('wait')
-            return self._compute_step(frame, watch, want_confidence)
+        return self._run(lambda: self._compute_step(frame, watch, want_confidence))
 
+    @torch.inference_mode()
     def _compute_step(self, frame: Frame, watch: Stopwatch, want_confidence: bool) -> StepResult:
+        watch.lap('wait')
         image = to_tensor(frame, size=self._inference_size, device=self._device,
                           dtype=self._dtype)
         self._check_continuity(frame)
@@ -238,25 +238,27 @@ class SegmentationPipeline:
         self._count += 1
         return StepResult(mask=mask, confidence=confidence, status=status)
 
-    @torch.inference_mode()
     def warm_up(self, width: int, height: int) -> None:
         """Run every part once at this image size, so that no frame meets a first-call cost."""
         blank = torch.zeros(height, width, 3, dtype=torch.uint8).numpy()
         for number in range(2):
             self.step(Frame(image=blank, stamp_ns=number))
             if self._state is not None:
-                # whatever the schedule: the parts that the first frame does not reach
-                low, source = self._state.key.low, self._state.source
-                with self._turn():
-                    self._network.deviation(low, low)
-                    self._propagation.move(
-                        source.description, source.description, source.high, low)
+                self._run(self._warm_up_the_rest)
         self.reset()
         self._reset_reason = self._last_stamp_ns = self._last_size = None
         self._count = 0
 
-    def _turn(self) -> ContextManager[None]:
-        return contextlib.nullcontext() if self._turns is None else self._turns.frame()
+    @torch.inference_mode()
+    def _warm_up_the_rest(self) -> None:
+        # whatever the schedule: the parts that the first frame does not reach
+        assert self._state is not None
+        low, source = self._state.key.low, self._state.source
+        self._network.deviation(low, low)
+        self._propagation.move(source.description, source.description, source.high, low)
+
+    def _run(self, function: Callable[[], T]) -> T:
+        return function() if self._lane is None else self._lane.frame(function)
 
     def _check_continuity(self, frame: Frame) -> None:
         if self._last_stamp_ns is not None and frame.stamp_ns < self._last_stamp_ns:

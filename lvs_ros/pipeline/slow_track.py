@@ -7,19 +7,20 @@ carries its job, so whoever takes it knows which key frame it belongs to.
 """
 
 import abc
-import contextlib
 import dataclasses
 import threading
 import time
-from typing import Any, Callable, ContextManager, Optional
+from typing import Any, Callable, Optional
 
 import torch
 
 from lvs_ros.model.steps import Steps, advance
+from lvs_ros.pipeline.lane import Lane
 from lvs_ros.pipeline.threads import enter_slow_thread
-from lvs_ros.pipeline.turns import Turns
 
 HighSteps = Callable[[torch.Tensor], Steps]    # S_h: F_l → F_h
+Step = Callable[[], Optional[torch.Tensor]]
+RunStep = Callable[[Step], Optional[torch.Tensor]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,25 +79,32 @@ class SlowTrack(abc.ABC):
         """Stop; a running job is abandoned at its next step."""
 
 
+def _at_once(step: Step) -> Optional[torch.Tensor]:
+    return step()
+
+
 def run_job(job: SlowJob, high: HighSteps, *, abandoned: Callable[[], bool] = lambda: False,
-            turn: Callable[[], ContextManager[None]] = contextlib.nullcontext
-            ) -> Optional[SlowResult]:
+            run: RunStep = _at_once) -> Optional[SlowResult]:
     """Run S_h step by step; None when it was abandoned in between.
 
-    :param turn: makes what must be held during a step
+    :param run: runs a step, where and when it may
     """
     started = time.perf_counter()
     features, text = None, None
     try:
         steps = high(job.low)
         while features is None:
-            with turn(), torch.inference_mode():
-                if abandoned():
-                    return None
-                features = advance(steps)
+            if abandoned():
+                return None
+            features = run(lambda: _advance(steps))
     except Exception as error:  # noqa: B902: whatever it is, the masks must go on
         text = f'{type(error).__name__}: {error}'
     return SlowResult(job, features, text, (time.perf_counter() - started) * 1e3)
+
+
+@torch.inference_mode()
+def _advance(steps: Steps) -> Optional[torch.Tensor]:
+    return advance(steps)
 
 
 class InlineSlowTrack(SlowTrack):
@@ -158,13 +166,13 @@ class BackgroundSlowTrack(SlowTrack):
     :param policy: scheduling of the thread, see
         :func:`~lvs_ros.pipeline.threads.enter_slow_thread`
     :param threads: size of its team on a CPU
-    :param turns: by which it shares the cores with the frames; None = it runs beside them
+    :param lane: in which it shares the cores with the frames; None = it runs beside them
     """
 
     def __init__(self, high: HighSteps, *, device: torch.device, policy: str,
-                 threads: int, turns: Optional[Turns] = None) -> None:
+                 threads: int, lane: Optional[Lane] = None) -> None:
         self._high = high
-        self._turn = contextlib.nullcontext if turns is None else turns.step
+        self._run: RunStep = _at_once if lane is None else lane.step
         self._device = device
         self._condition = threading.Condition()
         self._waiting: Optional[SlowJob] = None
@@ -229,7 +237,7 @@ class BackgroundSlowTrack(SlowTrack):
                 return self._running is not current
 
             if stream is None:
-                result = run_job(job, self._high, abandoned=abandoned, turn=self._turn)
+                result = run_job(job, self._high, abandoned=abandoned, run=self._run)
             else:
                 result = self._run_on_stream(job, stream, ready, abandoned)
             with self._condition:
@@ -244,7 +252,7 @@ class BackgroundSlowTrack(SlowTrack):
         with torch.cuda.stream(stream):
             stream.wait_event(ready)
             job.low.record_stream(stream)
-            result = run_job(job, self._high, abandoned=abandoned, turn=self._turn)
+            result = run_job(job, self._high, abandoned=abandoned, run=self._run)
         try:
             stream.synchronize()    # errors of the device surface here
         except RuntimeError as error:

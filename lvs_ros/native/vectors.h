@@ -1,0 +1,30 @@
+// Copyright 2026 lvs_ros maintainers
+// SPDX-License-Identifier: Apache-2.0
+//
+// Vectors of floats as GCC and Clang have them, without a word of any processor's own.
+#ifndef LVS_ROS__NATIVE__VECTORS_H_
+#define LVS_ROS__NATIVE__VECTORS_H_
+
+#include <cstring>
+
+namespace lvs {
+
+// Channels are handled by so many; callers have a multiple of it.
+constexpr int kLanes = 8;
+typedef float Lanes __attribute__((vector_size(kLanes * sizeof(float))));
+
+template <class V>
+inline V load(const float* from) {
+  V vector;
+  std::memcpy(&vector, from, sizeof vector);    // from need not be aligned
+  return vector;
+}
+
+template <class V>
+inline void store(float* to, V vector) {
+  std::memcpy(to, &vector, sizeof vector);
+}
+
+}  // namespace lvs
+
+#endif  // LVS_ROS__NATIVE__VECTORS_H_

@@ -1,0 +1,119 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Lets the two tracks use all of a small CPU in turn.
+
+Where cores are few, two tracks at a time are in each other's way: each has too few cores of its
+own, or its threads wait for cores that the other's are on. Here one thread, and the team that
+torch starts for it, computes for both: a frame, or a step of S_h, on all cores. S_h gives way
+after every step, so that a frame waits for one step at most.
+"""
+
+import dataclasses
+import threading
+from typing import Any, Callable, Generic, Optional, TypeVar
+
+from lvs_ros.pipeline.threads import intra_op_threads
+
+T = TypeVar('T')
+
+
+@dataclasses.dataclass
+class _Call(Generic[T]):
+    """A function that somebody waits for, and what became of it."""
+
+    function: Callable[[], T]
+    threads: int
+    started: bool = False
+    done: bool = False
+    result: Any = None
+    error: Optional[BaseException] = None
+
+    def run(self) -> None:
+        try:
+            with intra_op_threads(self.threads):
+                self.result = self.function()
+        except BaseException as error:  # noqa: B902: it is the caller's
+            self.error = error
+
+    def outcome(self) -> T:
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+class Lane:
+    """A thread that computes for one thread with frames and one with S_h; frames come first.
+
+    A frame that waits goes before a step that waits; but between two frames one step goes first if
+    it waits, so that S_h gets on even where frame follows frame without a pause.
+
+    :param frame_threads: size of the team for frames, 0 = as torch has it
+    :param step_threads: the same for steps
+    """
+
+    def __init__(self, *, frame_threads: int = 0, step_threads: int = 0) -> None:
+        self._frame_threads, self._step_threads = frame_threads, step_threads
+        self._condition = threading.Condition()
+        self._frame: Optional[_Call] = None     # that waits
+        self._step: Optional[_Call] = None
+        self._step_is_next = False              # the last call was a frame
+        self._closed = False
+        # A daemon, so that even a step that never returns cannot keep the process alive.
+        self._thread = threading.Thread(target=self._work, name='lvs_lane', daemon=True)
+        self._thread.start()
+
+    def frame(self, function: Callable[[], T]) -> T:
+        """Compute for a frame; returns, or raises, what the function does."""
+        call = _Call(function, self._frame_threads)
+        with self._condition:
+            self._frame = call
+        return self._wait_for(call)
+
+    def step(self, function: Callable[[], T]) -> T:
+        """Compute one step of S_h; returns, or raises, what the function does."""
+        call = _Call(function, self._step_threads)
+        with self._condition:
+            self._step = call
+        return self._wait_for(call)
+
+    def close(self) -> None:
+        """Let everybody go: what has not begun by now is run by the thread that wants it."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify_all()
+
+    def _wait_for(self, call: _Call[T]) -> T:
+        with self._condition:
+            self._condition.notify_all()
+            try:
+                self._condition.wait_for(
+                    lambda: call.done or self._closed and not call.started)
+            finally:    # interrupted, perhaps: nobody wants it any more
+                self._frame = None if self._frame is call else self._frame
+                self._step = None if self._step is call else self._step
+        if not call.done:
+            call.run()
+        return call.outcome()
+
+    def _work(self) -> None:
+        while True:
+            with self._condition:
+                self._condition.wait_for(
+                    lambda: self._closed or self._frame is not None or self._step is not None)
+                if self._closed:
+                    return
+                call = self._next()
+                call.started = True
+            call.run()
+            with self._condition:
+                call.done = True
+                self._condition.notify_all()
+
+    def _next(self) -> _Call:
+        step, frame = self._step, self._frame
+        if step is not None and (frame is None or self._step_is_next):
+            self._step, self._step_is_next = None, False
+            return step
+        assert frame is not None
+        self._frame, self._step_is_next = None, True
+        return frame

@@ -1,0 +1,170 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The lane: one thread for all, never two at a time, frames first, a step between two frames."""
+
+import threading
+from typing import Any, Callable
+
+import pytest
+import torch
+
+from lvs_ros.pipeline.lane import Lane
+
+
+class WatchedLane(Lane):
+    """Tells when somebody has begun to wait, so that a test need not sleep."""
+
+    def __init__(self) -> None:
+        self.waiting = threading.Semaphore(0)
+        super().__init__()
+
+    def _wait_for(self, call: Any) -> Any:
+        self.waiting.release()
+        return super()._wait_for(call)
+
+
+class Rig:
+    """Threads that want something computed, and the order in which it was."""
+
+    def __init__(self) -> None:
+        self.lane = WatchedLane()
+        self.order: list[str] = []
+        self.threads: list[threading.Thread] = []
+        self.entered, self.leave = threading.Semaphore(0), threading.Semaphore(0)
+
+    def want(self, name: str) -> None:
+        """Ask for a frame or a step in a thread of its own; returns when it has asked."""
+        self._start(name, lambda: self.order.append(name))
+        assert self.lane.waiting.acquire(timeout=30)
+
+    def occupy(self, name: str) -> None:
+        """Ask for one that takes until :attr:`leave` is released; returns when it has begun."""
+        def work() -> None:
+            self.entered.release()
+            assert self.leave.acquire(timeout=30)
+
+        self._start(name, work)
+        assert self.lane.waiting.acquire(timeout=30)
+        assert self.entered.acquire(timeout=30)
+
+    def _start(self, name: str, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=getattr(self.lane, name), args=(work,), daemon=True)
+        self.threads.append(thread)
+        thread.start()
+
+    def join(self) -> None:
+        for thread in self.threads:
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+def test_a_frame_goes_before_a_step_that_waited_longer() -> None:
+    rig = Rig()
+    rig.occupy('step')
+    rig.want('step')
+    rig.want('frame')
+    rig.leave.release()
+    rig.join()
+    assert rig.order == ['frame', 'step']
+
+
+def test_one_step_goes_between_two_frames() -> None:
+    rig = Rig()
+    rig.occupy('frame')
+    rig.want('frame')
+    rig.want('step')
+    rig.leave.release()
+    rig.join()
+    assert rig.order == ['step', 'frame']
+
+
+def test_who_is_alone_never_waits() -> None:
+    lane = Lane()
+    order: list[int] = []
+    for number, kind in enumerate((lane.frame, lane.frame, lane.step, lane.step, lane.frame)):
+        kind(lambda number=number: order.append(number))  # type: ignore[misc]
+    assert order == [0, 1, 2, 3, 4]
+
+
+def test_everything_is_computed_in_one_thread_and_never_two_at_a_time() -> None:
+    lane = Lane()
+    inside = threading.Lock()
+    failed: list[str] = []
+    threads: set[int] = set()
+
+    def compute() -> None:
+        threads.add(threading.get_ident())
+        if not inside.acquire(blocking=False):
+            failed.append('two at a time')
+            return
+        inside.release()
+
+    def work(kind: str) -> None:
+        for _ in range(300):
+            getattr(lane, kind)(compute)
+
+    workers = [threading.Thread(target=work, args=(kind,), daemon=True)
+               for kind in ('frame', 'step')]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(30)
+        assert not worker.is_alive()
+    assert failed == []
+    assert len(threads) == 1 and threading.get_ident() not in threads
+
+
+def test_results_and_exceptions_come_back_to_the_one_who_asked() -> None:
+    lane = Lane()
+
+    def fail() -> None:
+        raise KeyboardInterrupt('mine')
+
+    assert lane.frame(lambda: 'frame') == 'frame'
+    for kind in (lane.frame, lane.step):
+        with pytest.raises(KeyboardInterrupt, match='mine'):
+            kind(fail)
+    assert lane.step(lambda: 'step') == 'step'
+
+
+def test_teams_have_the_sizes_that_were_asked_for() -> None:
+    lane = Lane(frame_threads=3, step_threads=1)
+    before = torch.get_num_threads()
+    for _ in range(2):
+        assert lane.frame(torch.get_num_threads) == 3
+        assert lane.step(torch.get_num_threads) == 1
+    assert torch.get_num_threads() == before
+
+
+def test_who_is_interrupted_while_waiting_is_forgotten() -> None:
+    rig = Rig()
+
+    def interrupted(predicate: Callable[[], bool], timeout: Any = None) -> bool:
+        raise KeyboardInterrupt
+
+    rig.occupy('step')
+    condition = rig.lane._condition
+    wait_for = condition.wait_for
+    setattr(condition, 'wait_for', interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        rig.lane.frame(lambda: rig.order.append('frame'))
+    setattr(condition, 'wait_for', wait_for)
+    assert rig.lane.waiting.acquire(timeout=30)
+    rig.want('step')
+    rig.leave.release()
+    rig.join()
+    assert rig.order == ['step']    # the frame that has given up is not computed
+
+
+def test_close_lets_everybody_go() -> None:
+    rig = Rig()
+    rig.occupy('step')    # for ever, as far as the others know
+    rig.want('frame')
+    rig.lane.close()
+    rig.threads[1].join(30)
+    assert rig.order == ['frame']
+    rig.want('frame')     # and who comes later
+    rig.threads[2].join(30)
+    assert rig.order == ['frame', 'frame']
+    rig.leave.release()
+    rig.join()
