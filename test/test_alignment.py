@@ -41,6 +41,27 @@ def test_align_reads_where_the_content_was(size: tuple[int, int]) -> None:
                                    atol=1e-9)
 
 
+@pytest.mark.parametrize('channels_last', [False, True])
+def test_compiled_align_reads_where_the_content_was(channels_last: bool) -> None:
+    # float32 and channels in eights: what the compiled operator takes, where there is one
+    random = np.random.default_rng(4)
+    features = random.normal(size=(2, 24, 6, 9)).astype(np.float32)
+    displacement = random.uniform(-6, 6, size=(2, 2, 6, 9)).astype(np.float32)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    found = align(torch.from_numpy(features).contiguous(memory_format=layout),
+                  torch.from_numpy(displacement))
+    for row in range(2):
+        np.testing.assert_allclose(found[row].numpy(), naive(features[row], displacement[row]),
+                                   atol=1e-5)
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf, 1e30])
+def test_a_wild_displacement_reads_inside_the_features(value: float) -> None:
+    features = torch.rand(1, 8, 5, 7)
+    found = align(features, torch.full((1, 2, 5, 7), value))
+    assert found.isfinite().all() and found.min() >= features.min()
+
+
 def test_no_displacement_changes_nothing() -> None:
     features = torch.rand(1, 4, 9, 11)
     torch.testing.assert_close(align(features, torch.zeros(1, 2, 9, 11)), features)

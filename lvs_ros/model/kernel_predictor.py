@@ -32,6 +32,7 @@ class KernelPredictor(nn.Module):
         :param embedding: (B, C_e, h, w) of the frame to label
         :return: (B, H_K², h, w); non-negative, the taps of each position sum to 1
         """
-        # softmax in float32: 81 exponentials in 16 bits lose the small taps
         taps = self.taps(self.compare(torch.cat((key_embedding, embedding), 1)))
-        return taps.float().softmax(1).to(taps.dtype)
+        # In float32, as 81 exponentials in 16 bits lose the small taps; and with the taps last,
+        # where the layout channels last has them next to each other.
+        return taps.float().permute(0, 2, 3, 1).softmax(3).permute(0, 3, 1, 2).to(taps.dtype)

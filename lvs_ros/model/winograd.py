@@ -38,13 +38,12 @@ class WinogradConvolution(nn.Module):
         native = library()
         assert native is not None
         panel = native.lvs_winograd_panel()
-        self._panels = math.ceil(self.out_channels / panel)
+        panels = math.ceil(self.out_channels / panel)
         transformed = torch.einsum('ik, jl, ockl -> ijco', _WEIGHTS, _WEIGHTS,
                                    convolution.weight.detach().double())
-        padded = functional.pad(transformed, (0, self._panels * panel - self.out_channels))
-        self._width = self._panels * panel
+        padded = functional.pad(transformed, (0, panels * panel - self.out_channels))
         self.register_buffer('weight', padded.float().view(
-            _VALUES, self.in_channels, self._panels, panel).transpose(1, 2).contiguous())
+            _VALUES, self.in_channels, panels, panel).transpose(1, 2).contiguous())
         bias = torch.zeros(self.out_channels) if convolution.bias is None else convolution.bias
         self.register_buffer('bias', bias.detach().float().clone())
 
@@ -62,43 +61,29 @@ class WinogradConvolution(nn.Module):
 
     def parts(self, x: torch.Tensor, count: int, *, added: Optional[torch.Tensor] = None,
               relu: bool = False) -> Iterator[torch.Tensor]:
-        """Compute in so many parts of about equal work; the result is complete after the last.
+        """Compute in at most so many parts; the result is complete after the last.
 
         :param x: (B, C_in, H, W) float32
         :param added: (B, C_out, H, W), what is added to the result
         :param relu: negative results become 0, after the addition
         """
+        native, threads = library(), torch.get_num_threads()
+        assert native is not None
         batch, _, height, width = x.shape
         result = torch.empty((batch, self.out_channels, height, width),
                              memory_format=torch.channels_last)
+        blocks = native.lvs_winograd_blocks(height, width, self.dilation)
+        # All threads of a team have equally many blocks, but in the last part.
+        size = math.ceil(blocks / count / threads) * threads
         for index in range(batch):
+            source = pixels_first(x[index])
             onto = None if added is None else pixels_first(added[index])
-            for _ in self._image(pixels_first(x[index]), result[index].permute(1, 2, 0), onto,
-                                 count, relu):
+            for first in range(0, blocks, size):
+                native.lvs_winograd(
+                    pointer(source), pointer(self.weight), pointer(self.bias), pointer(onto),
+                    pointer(result[index]), height, width, self.in_channels, self.out_channels,
+                    self.dilation, int(relu), first, min(blocks, first + size), threads)
                 yield result
-
-    def _image(self, x: torch.Tensor, result: torch.Tensor, added: Optional[torch.Tensor],
-               count: int, relu: bool) -> Iterator[None]:
-        # (H, W, C) each
-        native, threads = library(), torch.get_num_threads()
-        assert native is not None
-        height, width = x.shape[:2]
-        tiles = native.lvs_winograd_tiles(height, width, self.dilation)
-        values = torch.empty(_VALUES, tiles, self.in_channels)
-        products = torch.empty(_VALUES, tiles, self._width)
-        native.lvs_winograd_input(pointer(x), pointer(values), height, width, self.in_channels,
-                                  self.dilation, threads)
-        for part in range(count):
-            if part:
-                yield
-            first, last = (_VALUES * end // count for end in (part, part + 1))
-            native.lvs_winograd_multiply(
-                pointer(values), pointer(self.weight), pointer(products), tiles,
-                self.in_channels, self._panels, first, last, threads)
-        native.lvs_winograd_output(
-            pointer(products), pointer(self.bias), pointer(added), pointer(result), height,
-            width, self.out_channels, self.dilation, self._width, int(relu), threads)
-        yield
 
 
 def suits(convolution: nn.Conv2d) -> bool:

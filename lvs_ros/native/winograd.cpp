@@ -2,16 +2,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // 3x3 convolutions with a quarter of the multiplications: F(4x4, 3x3) of Lavin and Gray, "Fast
-// algorithms for convolutional neural networks", CVPR 2016. Three steps, so that a caller can
-// pause between them:
+// algorithms for convolutional neural networks", CVPR 2016. Three steps for a block of tiles at a
+// time, whose values then stay in a core's own cache:
 //
-//   input:     tiles of 6x6 pixels, which overlap by two -> 36 values each        V = B^T d B
+//   read:      tiles of 6x6 pixels, which overlap by two -> 36 values each        V = B^T d B
 //   multiply:  for each of the 36, the tiles' channels by the weights             M = V U
-//   output:    the 36 values of each tile -> 4x4 pixels of the result             Y = A^T M A
+//   write:     the 36 sums of each tile -> 4x4 pixels of the result               Y = A^T M A
 //
 // A convolution of dilation D is one without on each of the D x D grids of every D-th pixel.
-#include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "vectors.h"
 
@@ -36,6 +37,8 @@ constexpr int kFloats = 8;
 constexpr int kFloats = 4;
 #endif
 constexpr int kRows = kFloats == 16 ? 12 : kFloats == 8 ? 6 : 8;
+// Tiles in a block: few, for their values of some hundred channels are to fit into the cache.
+constexpr int kBlock = kRows == 8 ? 16 : 12;
 constexpr int kVectors = 2;
 constexpr int kPanel = kVectors * kFloats;
 typedef float Vector __attribute__((vector_size(kFloats * sizeof(float))));
@@ -84,7 +87,7 @@ inline void transform_output(const Lanes* m, Lanes* y, int step) {
   y[3 * step] = difference + 8.0f * difference2 + m[5 * step];
 }
 
-// kRows tiles by one panel of the weights: c = a b.
+// kRows tiles (their values of all channels) by one panel of the weights: c = a b.
 void multiply_panel(const float* a, const float* b, float* c, int depth, int pitch) {
   Vector sum[kRows][kVectors] = {};
   for (int k = 0; k < depth; ++k) {
@@ -100,88 +103,112 @@ void multiply_panel(const float* a, const float* b, float* c, int depth, int pit
   }
 }
 
+// A tile's 36 values of all channels: v[n * stride + c], zeros where the image ends.
+void read_tile(const float* x, const Tiles& tiles, int channels, int tile, float* v,
+               int64_t stride) {
+  const int step = tiles.dilation;
+  const int top = tiles.top(tile) - step, left = tiles.left(tile) - step;
+  for (int c = 0; c < channels; c += kLanes) {
+    Lanes d[kValues], half[kValues];
+    for (int n = 0; n < kValues; ++n) {
+      const int i = top + step * (n / kIn), j = left + step * (n % kIn);
+      const bool inside = tile < tiles.count() && i >= 0 && i < tiles.height && j >= 0 &&
+                          j < tiles.width;
+      d[n] = inside ? load<Lanes>(x + (int64_t(i) * tiles.width + j) * channels + c) : Lanes{};
+    }
+    for (int j = 0; j < kIn; ++j) transform_input(d + j, half + j, kIn);
+    for (int i = 0; i < kIn; ++i) transform_input(half + kIn * i, d + kIn * i, 1);
+    for (int n = 0; n < kValues; ++n) store(v + n * stride + c, d[n]);
+  }
+}
+
+// What becomes of the sums, for each pixel and channel.
+struct Finish {
+  const float* bias;
+  const float* added;    // (height, width, channels), or null
+  bool relu;
+};
+
+// A tile's 36 sums of all channels, m[n * stride + c], become 4x4 pixels.
+void write_tile(const float* m, int64_t stride, const Tiles& tiles, int channels, int tile,
+                const Finish& finish, float* y) {
+  const int step = tiles.dilation;
+  const int top = tiles.top(tile), left = tiles.left(tile);
+  for (int c = 0; c < channels; c += kLanes) {
+    Lanes in[kValues], half[kValues], out[kValues];
+    for (int n = 0; n < kValues; ++n) in[n] = load<Lanes>(m + n * stride + c);
+    for (int j = 0; j < kIn; ++j) transform_output(in + j, half + j, kIn);
+    for (int i = 0; i < kOut; ++i) transform_output(half + kIn * i, out + kIn * i, 1);
+    const Lanes bias = load<Lanes>(finish.bias + c);
+    for (int n = 0; n < kOut * kOut; ++n) {
+      const int i = top + step * (n / kOut), j = left + step * (n % kOut);
+      if (i >= tiles.height || j >= tiles.width) continue;
+      const int64_t at = (int64_t(i) * tiles.width + j) * channels + c;
+      Lanes sum = out[kIn * (n / kOut) + n % kOut] + bias;
+      if (finish.added != nullptr) sum += load<Lanes>(finish.added + at);
+      if (finish.relu) sum = sum < 0.0f ? Lanes{} : sum;    // NaN stays NaN
+      store(y + at, sum);
+    }
+  }
+}
+
+// Scratch memory of a thread, which grows to what the largest convolution needs.
+struct Scratch {
+  std::vector<float> values, sums;    // of a block
+
+  void reserve(size_t value_count, size_t sum_count) {
+    if (values.size() < value_count) values.resize(value_count);
+    if (sums.size() < sum_count) sums.resize(sum_count);
+  }
+};
+
+thread_local Scratch scratch;
+
 }  // namespace
 
 extern "C" {
 
-// Tiles of an image, rounded up to what multiply works on at once.
-int lvs_winograd_tiles(int height, int width, int dilation) {
-  return Tiles::divide(Tiles(height, width, dilation).count(), kRows) * kRows;
-}
-
-// Output channels that multiply works on at once: the weights come in panels of so many.
+// Output channels that are worked on at once: the weights come in panels of so many.
 int lvs_winograd_panel() { return kPanel; }
 
-// x: (height, width, channels) -> v: (36, tiles, channels), channels a multiple of 8.
-void lvs_winograd_input(const float* x, float* v, int height, int width, int channels,
-                        int dilation, int threads) {
-  const Tiles tiles(height, width, dilation);
-  const int padded = lvs_winograd_tiles(height, width, dilation);
-#pragma omp parallel for num_threads(threads) schedule(static)
-  for (int tile = 0; tile < padded; ++tile) {
-    const int top = tiles.top(tile) - dilation, left = tiles.left(tile) - dilation;
-    for (int c = 0; c < channels; c += kLanes) {
-      Lanes d[kValues], half[kValues];
-      for (int n = 0; n < kValues; ++n) {
-        const int i = top + dilation * (n / kIn), j = left + dilation * (n % kIn);
-        const bool inside =
-            tile < tiles.count() && i >= 0 && i < height && j >= 0 && j < width;
-        d[n] = inside ? load<Lanes>(x + (int64_t(i) * width + j) * channels + c) : Lanes{};
-      }
-      for (int j = 0; j < kIn; ++j) transform_input(d + j, half + j, kIn);
-      for (int i = 0; i < kIn; ++i) transform_input(half + kIn * i, d + kIn * i, 1);
-      for (int n = 0; n < kValues; ++n) {
-        store(v + (int64_t(n) * padded + tile) * channels + c, d[n]);
-      }
-    }
-  }
+// Blocks of tiles that an image is worked on in.
+int lvs_winograd_blocks(int height, int width, int dilation) {
+  return Tiles::divide(Tiles(height, width, dilation).count(), kBlock);
 }
 
-// v: (36, tiles, channels), u: (36, panels, channels, panel) -> m: (36, tiles, panels * panel),
-// of the 36 those from first to last - 1.
-void lvs_winograd_multiply(const float* v, const float* u, float* m, int tiles, int channels,
-                           int panels, int first, int last, int threads) {
-#pragma omp parallel for num_threads(threads) schedule(static) collapse(2)
-  for (int n = first; n < last; ++n) {
-    for (int panel = 0; panel < panels; ++panel) {
-      for (int tile = 0; tile < tiles; tile += kRows) {
-        multiply_panel(v + (int64_t(n) * tiles + tile) * channels,
-                       u + (int64_t(n) * panels + panel) * channels * kPanel,
-                       m + (int64_t(n) * tiles + tile) * panels * kPanel + panel * kPanel,
-                       channels, panels * kPanel);
+// The blocks from first to last - 1 of the result.
+//
+// x: (height, width, channels_in), u: (36, panels, channels_in, panel), bias: (channels_out),
+// added: (height, width, channels_out) that is added before the ReLU, or null -> y: (height,
+// width, channels_out). Channels are multiples of 8; relu: 1 = negative values become 0.
+void lvs_winograd(const float* x, const float* u, const float* bias, const float* added, float* y,
+                  int height, int width, int channels_in, int channels_out, int dilation,
+                  int relu, int first, int last, int threads) {
+  const Tiles tiles(height, width, dilation);
+  const int panels = Tiles::divide(channels_out, kPanel), pitch = panels * kPanel;
+  const int64_t value_step = int64_t(kBlock) * channels_in, sum_step = int64_t(kBlock) * pitch;
+  const Finish finish{bias, added, relu != 0};
+#pragma omp parallel for num_threads(threads) schedule(static)
+  for (int block = first; block < last; ++block) {
+    scratch.reserve(kValues * value_step, kValues * sum_step);
+    float* values = scratch.values.data();
+    float* sums = scratch.sums.data();
+    const int begin = block * kBlock;
+    for (int t = 0; t < kBlock; ++t) {
+      read_tile(x, tiles, channels_in, begin + t, values + t * channels_in, value_step);
+    }
+    for (int n = 0; n < kValues; ++n) {
+      for (int panel = 0; panel < panels; ++panel) {
+        const float* weights = u + (int64_t(n) * panels + panel) * channels_in * kPanel;
+        for (int t = 0; t < kBlock; t += kRows) {
+          multiply_panel(values + n * value_step + int64_t(t) * channels_in, weights,
+                         sums + n * sum_step + int64_t(t) * pitch + panel * kPanel, channels_in,
+                         pitch);
+        }
       }
     }
-  }
-}
-
-// m: (36, tiles, pitch), bias: (channels) -> y: (height, width, channels), channels a multiple
-// of 8; pitch, the panels' channels, may be more. relu: 1 = negative values become 0. added:
-// (height, width, channels) that is added before, or null.
-void lvs_winograd_output(const float* m, const float* bias, const float* added, float* y,
-                         int height, int width, int channels, int dilation, int pitch, int relu,
-                         int threads) {
-  const Tiles tiles(height, width, dilation);
-  const int padded = lvs_winograd_tiles(height, width, dilation);
-#pragma omp parallel for num_threads(threads) schedule(static)
-  for (int tile = 0; tile < tiles.count(); ++tile) {
-    const int top = tiles.top(tile), left = tiles.left(tile);
-    for (int c = 0; c < channels; c += kLanes) {
-      Lanes in[kValues], half[kValues], out[kValues];
-      for (int n = 0; n < kValues; ++n) {
-        in[n] = load<Lanes>(m + (int64_t(n) * padded + tile) * pitch + c);
-      }
-      for (int j = 0; j < kIn; ++j) transform_output(in + j, half + j, kIn);
-      for (int i = 0; i < kOut; ++i) transform_output(half + kIn * i, out + kIn * i, 1);
-      const Lanes offset = load<Lanes>(bias + c);
-      for (int n = 0; n < kOut * kOut; ++n) {
-        const int i = top + dilation * (n / kOut), j = left + dilation * (n % kOut);
-        if (i >= height || j >= width) continue;
-        const int64_t at = (int64_t(i) * width + j) * channels + c;
-        Lanes sum = out[kIn * (n / kOut) + n % kOut] + offset;
-        if (added != nullptr) sum += load<Lanes>(added + at);
-        if (relu) sum = sum < 0.0f ? Lanes{} : sum;    // NaN stays NaN
-        store(y + at, sum);
-      }
+    for (int t = 0; t < kBlock && begin + t < tiles.count(); ++t) {
+      write_tile(sums + t * pitch, sum_step, tiles, channels_out, begin + t, finish, y);
     }
   }
 }
