@@ -16,6 +16,7 @@ COMMANDS = {
     'replay': 'run every frame of a recording through the pipeline and write the results',
     'record-images': 'turn a folder of images into a recording',
     'evaluate': 'measure a model on labelled frames',
+    'benchmark': 'measure how long everything takes on this computer',
     'train': 'train a model',
     'import-checkpoint': 'turn weights of mmsegmentation, semseg, torchvision or timm into a '
                          'model',

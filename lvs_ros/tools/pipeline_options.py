@@ -3,43 +3,78 @@
 """The options that every tool has that runs a pipeline."""
 
 import argparse
+from typing import Any
 
 from lvs_ros.pipeline import PipelineOptions
+from lvs_ros.pipeline.threads import CPU_SHARING, SLOW_POLICIES
 from lvs_ros.tools.image_size import image_size
+
+_NAMES = ('model', 'threshold', 'fixed_interval', 'max_key_age_frames', 'device', 'precision',
+          'inference_size', 'cpu_sharing', 'fast_threads', 'slow_threads', 'slow_policy')
+_DEFAULTS = PipelineOptions()
 
 
 def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare them."""
-    defaults = PipelineOptions()
-    parser.add_argument('--model', default=defaults.model,
-                        help='name of a model that comes with lvs_ros, or path of a .safetensors '
-                             'file (default: %(default)s)')
-    parser.add_argument('--threshold', type=float, default=defaults.threshold,
-                        help='predicted deviation, 0..1, above which a frame becomes a key frame '
-                             '(default: %(default)s)')
+    """Declare those of model, schedule and device."""
+    add_model_argument(parser)
+    add_threshold_argument(parser)
     parser.add_argument('--fixed-interval', metavar='FRAMES', type=int,
-                        default=defaults.fixed_interval,
+                        default=_DEFAULTS.fixed_interval,
                         help='distance of the key frames of the fixed schedule (default: '
                              '%(default)s)')
+    add_max_key_age_argument(parser)
+    add_device_arguments(parser)
+
+
+def add_model_argument(parser: argparse._ActionsContainer) -> None:
+    """Declare --model."""
+    parser.add_argument('--model', default=_DEFAULTS.model,
+                        help='name of a model that comes with lvs_ros, or path of a .safetensors '
+                             'file (default: %(default)s)')
+
+
+def add_threshold_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare --threshold."""
+    parser.add_argument('--threshold', type=float, default=_DEFAULTS.threshold,
+                        help='predicted deviation, 0..1, above which a frame becomes a key frame '
+                             '(default: %(default)s)')
+
+
+def add_max_key_age_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare --max-key-age-frames."""
     parser.add_argument('--max-key-age-frames', metavar='FRAMES', type=int,
-                        default=defaults.max_key_age_frames,
+                        default=_DEFAULTS.max_key_age_frames,
                         help='a key frame at the latest after so many frames; 0: no limit '
                              '(default: %(default)s)')
-    parser.add_argument('--device', default=defaults.device,
+
+
+def add_device_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare where and how exactly the network runs."""
+    parser.add_argument('--device', default=_DEFAULTS.device,
                         help='auto, cpu, cuda:0, … (default: %(default)s)')
-    parser.add_argument('--precision', default=defaults.precision,
+    parser.add_argument('--precision', default=_DEFAULTS.precision,
                         help='auto, float32, float16 or bfloat16 (default: %(default)s)')
     parser.add_argument('--inference-size', metavar='WxH', type=image_size, default=(0, 0),
                         help="size the network runs at (default: the images' own)")
 
 
-def pipeline_options(args: argparse.Namespace, **others: object) -> PipelineOptions:
+def add_thread_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare how frames and S_h share a CPU: the node's parameters of the same names."""
+    parser.add_argument('--cpu-sharing', choices=CPU_SHARING, default=_DEFAULTS.cpu_sharing,
+                        help='frames and S_h use all cores in turn, or each its own side by side '
+                             '(default: %(default)s, by the number of cores)')
+    parser.add_argument('--fast-threads', metavar='N', type=int, default=_DEFAULTS.fast_threads,
+                        help='CPU threads of a frame (default: %(default)s, automatic)')
+    parser.add_argument('--slow-threads', metavar='N', type=int, default=_DEFAULTS.slow_threads,
+                        help='CPU threads of S_h (default: %(default)s, automatic)')
+    parser.add_argument('--slow-policy', choices=SLOW_POLICIES, default=_DEFAULTS.slow_policy,
+                        help='scheduling of S_h side by side (default: %(default)s)')
+
+
+def pipeline_options(args: argparse.Namespace, **others: Any) -> PipelineOptions:
     """Return the options that were given.
 
-    :param others: those that are not among the arguments
+    :param others: those that are not among the arguments, or are to replace them
     """
-    return PipelineOptions(
-        model=args.model, threshold=args.threshold, fixed_interval=args.fixed_interval,
-        max_key_age_frames=args.max_key_age_frames, device=args.device,
-        precision=args.precision, inference_size=args.inference_size,
-        **others)  # type: ignore[arg-type]
+    given = {name: getattr(args, name) for name in _NAMES if hasattr(args, name)}
+    return PipelineOptions(**{**given, **others})

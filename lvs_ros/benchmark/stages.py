@@ -1,0 +1,233 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The stages of the fast track, finer than the pipeline tells them.
+
+The parts are called one by one on the tensors of a drive, in the order in which
+:class:`~lvs_ros.pipeline.propagation.SpatiallyVariantPropagation` calls them; a test sees to it
+that they come to the same mask as the pipeline.
+"""
+
+import collections
+import dataclasses
+import statistics
+from typing import Any, Callable, Optional, Protocol
+
+import numpy as np
+import torch
+
+from lvs_ros.benchmark.clip import Clip
+from lvs_ros.benchmark.tracks import Threads
+from lvs_ros.model import SegmentationNetwork, spatially_variant_convolution
+from lvs_ros.model.alignment import align
+from lvs_ros.pipeline import Frame
+from lvs_ros.pipeline.input import to_tensor
+from lvs_ros.pipeline.optical_flow import OpticalFlow
+from lvs_ros.pipeline.output import label_map
+from lvs_ros.pipeline.stopwatch import Stopwatch
+
+STAGES = {
+    'decode': 'message to array',
+    'input': 'array to tensor',
+    'low': 'S_l',
+    'deviation': 'deviation',
+    'flow': 'optical flow',
+    'alignment': 'alignment',
+    'kernels': 'kernel predictor',
+    'convolution': 'spatially variant convolution',
+    'adapt_net': 'AdaptNet',
+    'classifier': 'classifier',
+    'output': 'upsampling + argmax',
+    'message': 'mask to message',
+}
+"""Name and title of each stage, in order."""
+
+OF_MESSAGES = ('decode', 'message')
+"""Stages that are no part of the pipeline's step; left out where there is no ROS."""
+
+_WARM_UP_FRAMES = 3
+
+
+class Laps(Protocol):
+    """What the stages are timed with."""
+
+    def lap(self, stage: str) -> None:
+        """End the stage that began with the last lap, or at the start."""
+
+    def stage_ms(self) -> dict[str, float]:
+        """Return the milliseconds of each stage."""
+
+
+class Messages(Protocol):
+    """Images as ROS messages, as they come from DDS and go to it."""
+
+    def of_image(self, image: np.ndarray) -> Any:
+        """Return the message of an image, (H, W, 3) uint8, or a mask, (H, W) uint8."""
+
+    def to_frame(self, message: Any) -> Frame:
+        """Return the frame that a message holds."""
+
+
+class RosMessages:
+    """What the node does with messages; raises ModuleNotFoundError where there is no ROS."""
+
+    def __init__(self) -> None:
+        from lvs_ros.node.serialized_images import SerializedHeader, read_image, write_image
+        self._header = SerializedHeader(sec=0, nanosec=0, frame_id=b'camera')
+        self._read, self._write = read_image, write_image
+
+    def of_image(self, image: np.ndarray) -> bytes:
+        """Make a serialised sensor_msgs/Image."""
+        return self._write(image, self._header)
+
+    def to_frame(self, message: bytes) -> Frame:
+        """Look into one."""
+        return self._read(message).frame
+
+
+@dataclasses.dataclass(frozen=True)
+class _Key:
+    """What is kept of the key frame.
+
+    :param low: F_l
+    :param embedding: the kernel predictor's view of it
+    :param high: F_h
+    :param grey: for optical flow; None where the network does without
+    """
+
+    low: torch.Tensor
+    embedding: torch.Tensor
+    high: torch.Tensor
+    grey: Optional[np.ndarray]
+
+
+class FastTrackParts:
+    """Labels frames by the parts of the fast track, all from one key frame.
+
+    :param network: prepared, on its device
+    :param key: the key frame
+    :param inference_size: (width, height) the network runs at; (0, 0) = the image's own
+    :param output_size: (width, height) of the masks; (0, 0) = the image's own
+    :param messages: None = images come as arrays and masks leave as arrays
+    :param stopwatch: makes what a frame is timed with, of the device
+    """
+
+    def __init__(self, network: SegmentationNetwork, key: Frame, *,
+                 inference_size: tuple[int, int] = (0, 0), output_size: tuple[int, int] = (0, 0),
+                 messages: Optional[Messages] = None,
+                 stopwatch: Callable[[torch.device], Laps] = Stopwatch) -> None:
+        parameter = next(network.parameters())
+        self._network, self._device, self._dtype = network, parameter.device, parameter.dtype
+        self._inference_size, self._output_size = inference_size, output_size
+        self._messages, self._stopwatch = messages, stopwatch
+        self._flow = OpticalFlow() if network.config.alignment == 'flow' else None
+        self._key = self._of_key_frame(key)
+
+    @property
+    def key_low(self) -> torch.Tensor:
+        """F_l of the key frame, (1, C_l, h, w)."""
+        return self._key.low
+
+    @torch.inference_mode()
+    def run(self, frame: Frame) -> tuple[np.ndarray, dict[str, float]]:
+        """Label a frame.
+
+        :return: mask (H, W) uint8, and the milliseconds of each stage in the order of
+            :data:`STAGES`
+        """
+        network, key = self._network, self._key
+        message = None if self._messages is None else self._messages.of_image(frame.image)
+        watch = self._stopwatch(self._device)
+        if self._messages is not None:
+            frame = self._messages.to_frame(message)
+            watch.lap('decode')
+        image = self._tensor(frame)
+        watch.lap('input')
+        low = network.low(image)
+        watch.lap('low')
+        embedding = network.embed(low)
+        watch.lap('embedding')
+        float(network.deviation(key.low, low))
+        watch.lap('deviation')
+        key_embedding, key_high = key.embedding, key.high
+        if self._flow is not None:
+            assert key.grey is not None
+            displacement = self._flow.displacement(
+                self._flow.grey(frame), key.grey, height=low.shape[2],
+                width=low.shape[3]).to(self._device)
+            watch.lap('flow')
+            key_embedding, key_high = align(key_embedding, displacement), align(
+                key_high, displacement)
+            watch.lap('alignment')
+        kernels = network.kernel_predictor(key_embedding, embedding)
+        watch.lap('kernels')
+        propagated = spatially_variant_convolution(key_high, kernels)
+        watch.lap('convolution')
+        high = network.adapt(low, propagated)
+        watch.lap('adapt_net')
+        logits = network.classify(high)
+        watch.lap('classifier')
+        width, height = frame.size if self._output_size == (0, 0) else self._output_size
+        mask, _ = label_map(
+            logits, height=height, width=width, enlarge=network.enlarge,
+            align_corners=network.config.align_corners, want_confidence=False)
+        watch.lap('output')
+        if self._messages is not None:
+            self._messages.of_image(mask)
+            watch.lap('message')
+        return mask, _in_order(watch.stage_ms())
+
+    @torch.inference_mode()
+    def _of_key_frame(self, frame: Frame) -> _Key:
+        low = self._network.low(self._tensor(frame))
+        return _Key(low, self._network.embed(low), self._network.high(low),
+                    None if self._flow is None else self._flow.grey(frame))
+
+    def _tensor(self, frame: Frame) -> torch.Tensor:
+        return to_tensor(frame, size=self._inference_size, device=self._device,
+                         dtype=self._dtype)
+
+
+def _in_order(lap_ms: dict[str, float]) -> dict[str, float]:
+    """Return the stages; the predictor looks at the frame alone first, and then at both."""
+    merged = {**lap_ms, 'kernels': lap_ms['kernels'] + lap_ms['embedding']}
+    return {stage: merged[stage] for stage in STAGES if stage in merged}
+
+
+class StageMeter:
+    """Measures the stages, some frames at a time.
+
+    :param threads: of the fast track
+    """
+
+    def __init__(self, parts: FastTrackParts, clip: Clip, *, threads: Threads) -> None:
+        self._parts, self._clip, self._threads = parts, clip, threads
+        self._durations_ms: dict[str, list[float]] = collections.defaultdict(list)
+
+    def measure(self, count: int, progress: Callable[[], object]) -> None:
+        """Measure so many frames, after some that are not."""
+        self._threads.restore()
+        frames = self._clip.frames(_WARM_UP_FRAMES + count, rate_hz=None)
+        for frame in frames[:_WARM_UP_FRAMES]:
+            self._parts.run(frame)
+        for frame in frames[_WARM_UP_FRAMES:]:
+            for stage, duration_ms in self._parts.run(frame)[1].items():
+                self._durations_ms[stage].append(duration_ms)
+            progress()
+
+    def stages_ms(self) -> dict[str, float]:
+        """Return the median of each stage, milliseconds."""
+        return {stage: statistics.median(values)
+                for stage, values in self._durations_ms.items()}
+
+
+def step_ms(stages_ms: dict[str, float]) -> float:
+    """Return what the pipeline's step has of the stages, milliseconds."""
+    return sum(value for stage, value in stages_ms.items() if stage not in OF_MESSAGES)
+
+
+def ros_messages() -> Optional[Messages]:
+    """Return what makes ROS messages; None where there is no ROS."""
+    try:
+        return RosMessages()
+    except ModuleNotFoundError:
+        return None
