@@ -3,7 +3,7 @@
 """The lane: one thread for all, never two at a time, frames first, a step between two frames."""
 
 import threading
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import pytest
 import torch
@@ -34,20 +34,25 @@ class Rig:
 
     def want(self, name: str) -> None:
         """Ask for a frame or a step in a thread of its own; returns when it has asked."""
-        self._start(name, lambda: self.order.append(name))
+        def work() -> str:
+            self.order.append(name)
+            return 'done'
+
+        self._start(name, work)
         assert self.lane.waiting.acquire(timeout=30)
 
     def occupy(self, name: str) -> None:
         """Ask for one that takes until :attr:`leave` is released; returns when it has begun."""
-        def work() -> None:
+        def work() -> str:
             self.entered.release()
             assert self.leave.acquire(timeout=30)
+            return 'done'
 
         self._start(name, work)
         assert self.lane.waiting.acquire(timeout=30)
         assert self.entered.acquire(timeout=30)
 
-    def _start(self, name: str, work: Callable[[], None]) -> None:
+    def _start(self, name: str, work: Callable[[], str]) -> None:
         thread = threading.Thread(target=getattr(self.lane, name), args=(work,), daemon=True)
         self.threads.append(thread)
         thread.start()
@@ -60,29 +65,45 @@ class Rig:
 
 def test_a_frame_goes_before_a_step_that_waited_longer() -> None:
     rig = Rig()
-    rig.occupy('step')
-    rig.want('step')
+    rig.occupy('steps')
+    rig.want('steps')
     rig.want('frame')
     rig.leave.release()
     rig.join()
-    assert rig.order == ['frame', 'step']
+    assert rig.order == ['frame', 'steps']
 
 
 def test_one_step_goes_between_two_frames() -> None:
     rig = Rig()
     rig.occupy('frame')
     rig.want('frame')
-    rig.want('step')
+    rig.want('steps')
     rig.leave.release()
     rig.join()
-    assert rig.order == ['step', 'frame']
+    assert rig.order == ['steps', 'frame']
+
+
+def test_a_frame_goes_between_two_steps() -> None:
+    rig = Rig()
+    calls = iter([None, None, 'done'])
+
+    def step() -> Optional[str]:
+        rig.order.append('step')
+        if len(rig.order) == 1:    # a frame comes while the first step runs
+            rig.want('frame')
+        return next(calls)
+
+    assert rig.lane.steps(step) == 'done'
+    rig.join()
+    assert rig.order == ['step', 'frame', 'step', 'step']
 
 
 def test_who_is_alone_never_waits() -> None:
     lane = Lane()
     order: list[int] = []
-    for number, kind in enumerate((lane.frame, lane.frame, lane.step, lane.step, lane.frame)):
-        kind(lambda number=number: order.append(number))  # type: ignore[misc]
+    for number, kind in enumerate(
+            (lane.frame, lane.frame, lane.steps, lane.steps, lane.frame)):
+        kind(lambda number=number: [order.append(number)])  # type: ignore
     assert order == [0, 1, 2, 3, 4]
 
 
@@ -92,19 +113,20 @@ def test_everything_is_computed_in_one_thread_and_never_two_at_a_time() -> None:
     failed: list[str] = []
     threads: set[int] = set()
 
-    def compute() -> None:
+    def compute() -> str:
         threads.add(threading.get_ident())
-        if not inside.acquire(blocking=False):
+        if inside.acquire(blocking=False):
+            inside.release()
+        else:
             failed.append('two at a time')
-            return
-        inside.release()
+        return 'done'
 
     def work(kind: str) -> None:
         for _ in range(300):
             getattr(lane, kind)(compute)
 
     workers = [threading.Thread(target=work, args=(kind,), daemon=True)
-               for kind in ('frame', 'step')]
+               for kind in ('frame', 'steps')]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -117,14 +139,14 @@ def test_everything_is_computed_in_one_thread_and_never_two_at_a_time() -> None:
 def test_results_and_exceptions_come_back_to_the_one_who_asked() -> None:
     lane = Lane()
 
-    def fail() -> None:
+    def fail() -> str:
         raise KeyboardInterrupt('mine')
 
     assert lane.frame(lambda: 'frame') == 'frame'
-    for kind in (lane.frame, lane.step):
+    for kind in (lane.frame, lane.steps):
         with pytest.raises(KeyboardInterrupt, match='mine'):
             kind(fail)
-    assert lane.step(lambda: 'step') == 'step'
+    assert lane.steps(lambda: 'steps') == 'steps'
 
 
 def test_teams_have_the_sizes_that_were_asked_for() -> None:
@@ -132,7 +154,7 @@ def test_teams_have_the_sizes_that_were_asked_for() -> None:
     before = torch.get_num_threads()
     for _ in range(2):
         assert lane.frame(torch.get_num_threads) == 3
-        assert lane.step(torch.get_num_threads) == 1
+        assert lane.steps(torch.get_num_threads) == 1
     assert torch.get_num_threads() == before
 
 
@@ -142,7 +164,7 @@ def test_who_is_interrupted_while_waiting_is_forgotten() -> None:
     def interrupted(predicate: Callable[[], bool], timeout: Any = None) -> bool:
         raise KeyboardInterrupt
 
-    rig.occupy('step')
+    rig.occupy('steps')
     condition = rig.lane._condition
     wait_for = condition.wait_for
     setattr(condition, 'wait_for', interrupted)
@@ -150,15 +172,15 @@ def test_who_is_interrupted_while_waiting_is_forgotten() -> None:
         rig.lane.frame(lambda: rig.order.append('frame'))
     setattr(condition, 'wait_for', wait_for)
     assert rig.lane.waiting.acquire(timeout=30)
-    rig.want('step')
+    rig.want('steps')
     rig.leave.release()
     rig.join()
-    assert rig.order == ['step']    # the frame that has given up is not computed
+    assert rig.order == ['steps']    # the frame that has given up is not computed
 
 
 def test_close_lets_everybody_go() -> None:
     rig = Rig()
-    rig.occupy('step')    # for ever, as far as the others know
+    rig.occupy('steps')    # for ever, as far as the others know
     rig.want('frame')
     rig.lane.close()
     rig.threads[1].join(30)

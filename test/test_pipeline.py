@@ -309,7 +309,7 @@ def test_a_step_that_fails_holds_nobody_up(
         patch.setattr(network, 'low', broken_low)
         with pytest.raises(error):
             pipeline.step(frame(0))
-    assert lane.step(lambda: 'a step') == 'a step'
+    assert lane.steps(lambda: 'a step') == 'a step'
     assert pipeline.step(frame(1)).status.key_frame
 
 

@@ -29,7 +29,7 @@ from lvs_ros.model.resnet import SplitResNet
 from lvs_ros.model.spatially_variant_convolution import spatially_variant_convolution
 from lvs_ros.model.steps import Steps, finish, work
 
-_HIGH_STEPS = 24    # S_h is cut into at least so many
+_HIGH_STEPS = 40    # S_h is cut into at least so many
 
 
 class SegmentationNetwork(nn.Module):
@@ -84,7 +84,7 @@ class SegmentationNetwork(nn.Module):
     def high_steps(self, low: torch.Tensor) -> Steps:
         """S_h in small steps, for a caller that has something else to do in between.
 
-        On a CPU no step has more than about 1/24 of the work; a GPU shares itself out.
+        On a CPU no step has more than about 1/40 of the work; a GPU shares itself out.
         """
         layers = [*self.backbone.high_blocks(), self.head]
         largest = math.inf

@@ -20,7 +20,8 @@ from lvs_ros.pipeline.propagation import Propagation, SpatiallyVariantPropagatio
 from lvs_ros.pipeline.schedule import ScheduleSettings
 from lvs_ros.pipeline.slow_track import BackgroundSlowTrack, InlineSlowTrack, SlowTrack
 from lvs_ros.pipeline.smoothing import Smoothing
-from lvs_ros.pipeline.threads import check_policy, check_sharing, cores, share_cores, takes_turns
+from lvs_ros.pipeline.threads import (check_policy, check_sharing, cores,
+                                      leave_computing_to_others, share_cores, takes_turns)
 
 PRECISIONS = {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16}
 SLOW_TRACKS = ('background', 'inline')
@@ -96,8 +97,13 @@ def assemble(network: SegmentationNetwork, options: PipelineOptions, *,
         side_by_side=background and not in_turns)
     lane = Lane(frame_threads=fast_threads, step_threads=slow_threads) if in_turns else None
     if device.type == 'cpu':
-        torch.set_num_threads(fast_threads)
-        cv2.setNumThreads(fast_threads)    # optical flow and resizing; one pool a process
+        if lane is None:
+            torch.set_num_threads(fast_threads)
+        else:
+            leave_computing_to_others()
+        # Optical flow and resizing; one pool a process. Beside torch's threads, which wait awake,
+        # a second pool would only be in the way.
+        cv2.setNumThreads(fast_threads if lane is None else 1)
         keep_freed_memory()
     slow_track: SlowTrack
     if background:

@@ -12,6 +12,8 @@ import dataclasses
 import threading
 from typing import Any, Callable, Generic, Optional, TypeVar
 
+import torch
+
 from lvs_ros.pipeline.threads import intra_op_threads
 
 T = TypeVar('T')
@@ -19,21 +21,27 @@ T = TypeVar('T')
 
 @dataclasses.dataclass
 class _Call(Generic[T]):
-    """A function that somebody waits for, and what became of it."""
+    """A function that somebody waits for, and what became of it.
 
-    function: Callable[[], T]
+    :param step: it is to be called again, until it returns something
+    """
+
+    function: Callable[[], Optional[T]]
     threads: int
-    started: bool = False
+    step: bool
+    running: bool = False
     done: bool = False
     result: Any = None
     error: Optional[BaseException] = None
 
-    def run(self) -> None:
+    def run(self) -> bool:
+        """Call the function once; tell whether that was all."""
         try:
             with intra_op_threads(self.threads):
                 self.result = self.function()
         except BaseException as error:  # noqa: B902: it is the caller's
             self.error = error
+        return not self.step or self.result is not None or self.error is not None
 
     def outcome(self) -> T:
         if self.error is not None:
@@ -44,8 +52,8 @@ class _Call(Generic[T]):
 class Lane:
     """A thread that computes for one thread with frames and one with S_h; frames come first.
 
-    A frame that waits goes before a step that waits; but between two frames one step goes first if
-    it waits, so that S_h gets on even where frame follows frame without a pause.
+    A frame that waits goes before the next step; but between two frames there is one step, so that
+    S_h gets on even where frame follows frame without a pause.
 
     :param frame_threads: size of the team for frames, 0 = as torch has it
     :param step_threads: the same for steps
@@ -55,7 +63,7 @@ class Lane:
         self._frame_threads, self._step_threads = frame_threads, step_threads
         self._condition = threading.Condition()
         self._frame: Optional[_Call] = None     # that waits
-        self._step: Optional[_Call] = None
+        self._steps: Optional[_Call] = None
         self._step_is_next = False              # the last call was a frame
         self._closed = False
         # A daemon, so that even a step that never returns cannot keep the process alive.
@@ -64,16 +72,19 @@ class Lane:
 
     def frame(self, function: Callable[[], T]) -> T:
         """Compute for a frame; returns, or raises, what the function does."""
-        call = _Call(function, self._frame_threads)
+        call = _Call(function, self._frame_threads, step=False)
         with self._condition:
             self._frame = call
         return self._wait_for(call)
 
-    def step(self, function: Callable[[], T]) -> T:
-        """Compute one step of S_h; returns, or raises, what the function does."""
-        call = _Call(function, self._step_threads)
+    def steps(self, function: Callable[[], Optional[T]]) -> T:
+        """Compute S_h: call the function again and again, with frames in between.
+
+        :return: the first that is not None; what the function raises is raised here.
+        """
+        call = _Call(function, self._step_threads, step=True)
         with self._condition:
-            self._step = call
+            self._steps = call
         return self._wait_for(call)
 
     def close(self) -> None:
@@ -87,33 +98,43 @@ class Lane:
             self._condition.notify_all()
             try:
                 self._condition.wait_for(
-                    lambda: call.done or self._closed and not call.started)
+                    lambda: call.done or self._closed and not call.running)
             finally:    # interrupted, perhaps: nobody wants it any more
-                self._frame = None if self._frame is call else self._frame
-                self._step = None if self._step is call else self._step
-        if not call.done:
-            call.run()
+                self._forget(call)
+        while not call.done:
+            call.done = call.run()
         return call.outcome()
 
+    def _forget(self, call: _Call) -> None:
+        if self._frame is call:
+            self._frame = None
+        if self._steps is call:
+            self._steps = None
+
     def _work(self) -> None:
+        if self._frame_threads:
+            torch.set_num_threads(self._frame_threads)
         while True:
             with self._condition:
                 self._condition.wait_for(
-                    lambda: self._closed or self._frame is not None or self._step is not None)
+                    lambda: self._closed or self._frame is not None or self._steps is not None)
                 if self._closed:
                     return
                 call = self._next()
-                call.started = True
-            call.run()
+                call.running = True
+            done = call.run()
             with self._condition:
-                call.done = True
-                self._condition.notify_all()
+                call.running, call.done = False, done
+                if done:
+                    self._forget(call)
+                if done or self._closed:
+                    self._condition.notify_all()
 
     def _next(self) -> _Call:
-        step, frame = self._step, self._frame
-        if step is not None and (frame is None or self._step_is_next):
-            self._step, self._step_is_next = None, False
-            return step
+        steps, frame = self._steps, self._frame
+        if steps is not None and (frame is None or self._step_is_next):
+            self._step_is_next = False
+            return steps
         assert frame is not None
-        self._frame, self._step_is_next = None, True
+        self._step_is_next = True
         return frame

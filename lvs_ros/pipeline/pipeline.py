@@ -9,6 +9,7 @@ forward path.
 import dataclasses
 from typing import Any, Callable, Optional, TypeVar
 
+import numpy as np
 import torch
 
 from lvs_ros.errors import LvsError
@@ -240,7 +241,7 @@ class SegmentationPipeline:
 
     def warm_up(self, width: int, height: int) -> None:
         """Run every part once at this image size, so that no frame meets a first-call cost."""
-        blank = torch.zeros(height, width, 3, dtype=torch.uint8).numpy()
+        blank = np.zeros((height, width, 3), np.uint8)
         for number in range(2):
             self.step(Frame(image=blank, stamp_ns=number))
             if self._state is not None:

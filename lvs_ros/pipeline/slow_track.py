@@ -19,8 +19,6 @@ from lvs_ros.pipeline.lane import Lane
 from lvs_ros.pipeline.threads import enter_slow_thread
 
 HighSteps = Callable[[torch.Tensor], Steps]    # S_h: F_l → F_h
-Step = Callable[[], Optional[torch.Tensor]]
-RunStep = Callable[[Step], Optional[torch.Tensor]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,32 +77,39 @@ class SlowTrack(abc.ABC):
         """Stop; a running job is abandoned at its next step."""
 
 
-def _at_once(step: Step) -> Optional[torch.Tensor]:
-    return step()
+class _Abandoned(Exception):
+    """Nobody wants the result any more."""
 
 
 def run_job(job: SlowJob, high: HighSteps, *, abandoned: Callable[[], bool] = lambda: False,
-            run: RunStep = _at_once) -> Optional[SlowResult]:
+            lane: Optional[Lane] = None) -> Optional[SlowResult]:
     """Run S_h step by step; None when it was abandoned in between.
 
-    :param run: runs a step, where and when it may
+    :param lane: where it is computed; None = here
     """
     started = time.perf_counter()
     features, text = None, None
+    steps: Optional[Steps] = None
+
+    @torch.inference_mode()
+    def step() -> Optional[torch.Tensor]:
+        nonlocal steps
+        if abandoned():
+            raise _Abandoned
+        if steps is None:
+            steps = high(job.low)
+        return advance(steps)
+
     try:
-        steps = high(job.low)
+        if lane is not None:
+            features = lane.steps(step)
         while features is None:
-            if abandoned():
-                return None
-            features = run(lambda: _advance(steps))
+            features = step()
+    except _Abandoned:
+        return None
     except Exception as error:  # noqa: B902: whatever it is, the masks must go on
         text = f'{type(error).__name__}: {error}'
     return SlowResult(job, features, text, (time.perf_counter() - started) * 1e3)
-
-
-@torch.inference_mode()
-def _advance(steps: Steps) -> Optional[torch.Tensor]:
-    return advance(steps)
 
 
 class InlineSlowTrack(SlowTrack):
@@ -172,7 +177,7 @@ class BackgroundSlowTrack(SlowTrack):
     def __init__(self, high: HighSteps, *, device: torch.device, policy: str,
                  threads: int, lane: Optional[Lane] = None) -> None:
         self._high = high
-        self._run: RunStep = _at_once if lane is None else lane.step
+        self._lane = lane
         self._device = device
         self._condition = threading.Condition()
         self._waiting: Optional[SlowJob] = None
@@ -237,7 +242,7 @@ class BackgroundSlowTrack(SlowTrack):
                 return self._running is not current
 
             if stream is None:
-                result = run_job(job, self._high, abandoned=abandoned, run=self._run)
+                result = run_job(job, self._high, abandoned=abandoned, lane=self._lane)
             else:
                 result = self._run_on_stream(job, stream, ready, abandoned)
             with self._condition:
@@ -252,7 +257,7 @@ class BackgroundSlowTrack(SlowTrack):
         with torch.cuda.stream(stream):
             stream.wait_event(ready)
             job.low.record_stream(stream)
-            result = run_job(job, self._high, abandoned=abandoned, run=self._run)
+            result = run_job(job, self._high, abandoned=abandoned, lane=self._lane)
         try:
             stream.synchronize()    # errors of the device surface here
         except RuntimeError as error:

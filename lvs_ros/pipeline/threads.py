@@ -8,6 +8,7 @@ covers all of its work.
 """
 
 import contextlib
+import ctypes
 import os
 import threading
 from typing import Iterator
@@ -20,6 +21,7 @@ SLOW_POLICIES = ('nice', 'idle', 'normal')
 CPU_SHARING = ('auto', 'turns', 'side_by_side')
 _NICE_VALUE = 10
 _MOST_CORES_FOR_TURNS = 3
+_OMP_PAUSE_SOFT = 1    # from omp.h
 
 
 def cores() -> int:
@@ -67,11 +69,28 @@ def check_policy(policy: str) -> None:
 def intra_op_threads(count: int) -> Iterator[None]:
     """Let torch use so many threads in this block; 0 = as many as before."""
     before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
+    if count in (0, before):    # setting it would forget what torch keeps for its convolutions
+        yield
+        return
+    torch.set_num_threads(count)
     try:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def leave_computing_to_others() -> None:
+    """Let the calling thread compute alone from now on, and end the team that torch made for it.
+
+    OpenMP's threads wait awake for their next work only while a process has no more of them than
+    there are cores. A second team, even an idle one, would make those of the first sleep.
+    """
+    torch.set_num_threads(1)
+    try:
+        # By this name it is there already: torch has loaded it.
+        ctypes.CDLL('libgomp.so.1').omp_pause_resource_all(_OMP_PAUSE_SOFT)
+    except (OSError, AttributeError):
+        pass    # another OpenMP: its teams sleep a little earlier
 
 
 def enter_slow_thread(*, policy: str, threads: int) -> None:
