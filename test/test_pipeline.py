@@ -269,6 +269,35 @@ def test_the_mask_is_the_best_class_of_the_enlarged_logits(
         assert (mask == full_size.argmax(1)[0].numpy()).mean() > 0.999    # ties of rounding aside
 
 
+@pytest.mark.parametrize('channels_last', [False, True])
+@pytest.mark.parametrize('size, enlarged', [
+    ((45, 60), (360, 480)), ((5, 7), (41, 70)), ((1, 1), (9, 20)), ((4, 9), (4, 9)),
+    ((12, 20), (5, 7)), ((3, 2), (50, 1)), ((6, 5), (17, 33))])
+def test_best_class_at_any_size(
+        network: SegmentationNetwork, size: tuple[int, int], enlarged: tuple[int, int],
+        channels_last: bool) -> None:
+    torch.manual_seed(1)
+    logits = torch.randn(1, 11, *size)
+    full_size = torch.nn.functional.interpolate(
+        logits.double(), enlarged, mode='bilinear', align_corners=False)
+    best_two = full_size.topk(2, 1).values
+    clear = (best_two[:, 0] - best_two[:, 1] > 1e-4)[0].numpy()
+    if channels_last:
+        logits = logits.contiguous(memory_format=torch.channels_last)
+    mask, _ = label_map(logits, height=enlarged[0], width=enlarged[1], enlarge=network.enlarge,
+                        align_corners=False, want_confidence=False)
+    expected = full_size.argmax(1)[0].numpy()
+    assert mask.shape == enlarged and (mask[clear] == expected[clear]).all()
+
+
+def test_of_equal_classes_the_first_wins(network: SegmentationNetwork) -> None:
+    logits = torch.zeros(1, 3, 4, 4)
+    logits[:, 1:] = 2.0
+    mask, _ = label_map(logits, height=9, width=9, enlarge=network.enlarge, align_corners=False,
+                        want_confidence=False)
+    assert (mask == 1).all()
+
+
 def test_full_frames_use_all_cores_and_others_their_share(
         network: SegmentationNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     used = []

@@ -3,14 +3,15 @@
 """From logits at an eighth of the size to class ids at full size.
 
 The full-size logits of all classes never exist: the classes are enlarged one by one, and the
-best one so far is kept.
+best one so far is kept; a compiled operator does that for a few pixels at a time.
 """
 
 from typing import Callable, Optional
 
-import cv2
 import numpy as np
 import torch
+
+from lvs_ros.native.library import library, pixels_first, pointer, takes
 
 Enlarge = Callable[[torch.Tensor, int, int], torch.Tensor]
 
@@ -26,29 +27,22 @@ def label_map(logits: torch.Tensor, *, height: int, width: int, enlarge: Enlarge
     :return: mask (height, width) uint8; confidence (height, width) uint8, 0..255 = softmax
         maximum, or None
     """
-    planes = logits.float().contiguous()
-    # OpenCV's bilinear enlargement is torch's without aligned corners, and five times as fast
-    # on one core; the sums of exponentials are few enough frames' work to stay with torch.
-    if planes.device.type == 'cpu' and not align_corners and not want_confidence:
-        return _best_class(planes[0].numpy(), height=height, width=width), None
+    logits = logits.float()
+    if takes(logits) and not align_corners and not want_confidence:
+        return _best_class(logits[0], height=height, width=width), None
     mask, confidence = _best_class_and_confidence(
-        planes, height=height, width=width, enlarge=enlarge, want_confidence=want_confidence)
+        logits.contiguous(), height=height, width=width, enlarge=enlarge,
+        want_confidence=want_confidence)
     return mask.cpu().numpy(), None if confidence is None else confidence.cpu().numpy()
 
 
-def _best_class(planes: np.ndarray, *, height: int, width: int) -> np.ndarray:
-    size = (width, height)
-    best = cv2.resize(planes[0], size, interpolation=cv2.INTER_LINEAR)
-    plane = np.empty_like(best)
-    better = np.empty(best.shape, np.uint8)
-    mask = np.zeros(best.shape, np.uint8)
-    for class_id in range(1, len(planes)):
-        cv2.resize(planes[class_id], size, dst=plane, interpolation=cv2.INTER_LINEAR)
-        cv2.compare(plane, best, cv2.CMP_GT, dst=better)    # 255 where true
-        cv2.max(plane, best, dst=best)
-        # ids grow, so the maximum overwrites
-        cv2.max(mask, np.bitwise_and(better, np.uint8(class_id), out=better), dst=mask)
-    return mask
+def _best_class(logits: torch.Tensor, *, height: int, width: int) -> np.ndarray:
+    native, source = library(), pixels_first(logits)
+    assert native is not None
+    mask = torch.empty(height, width, dtype=torch.uint8)
+    native.lvs_label_map(pointer(source), pointer(mask), *source.shape[:2], source.shape[2],
+                         height, width, torch.get_num_threads())
+    return mask.numpy()
 
 
 def _best_class_and_confidence(
