@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a benchmark is made of: tracks by a hand clock, stages, S_h, operators, clips."""
 
+import contextlib
 import dataclasses
 import pathlib
 from typing import Sequence
@@ -16,9 +17,10 @@ from lvs_ros.benchmark.durations import Durations
 from lvs_ros.benchmark.errors import BenchmarkError
 from lvs_ros.benchmark.operators import measure_operator, unfold_einsum
 from lvs_ros.benchmark.random_model import random_model
-from lvs_ros.benchmark.slow import RepeatedHigh, rounds_without_pause
-from lvs_ros.benchmark.stages import STAGES, FastTrackParts, StageMeter, ros_messages, step_ms
-from lvs_ros.benchmark.tracks import Conditions, Threads, TrackMeter
+from lvs_ros.benchmark.slow import RepeatedHigh, count_steps, rounds_without_pause
+from lvs_ros.benchmark.stages import (STAGES, FastTrackParts, StageMeter, Threads, ros_messages,
+                                      step_ms)
+from lvs_ros.benchmark.tracks import Conditions, TrackMeter
 from lvs_ros.model import (VARIANTS, SegmentationNetwork, load_network, save_network,
                            spatially_variant_convolution)
 from lvs_ros.model.steps import advance
@@ -78,8 +80,9 @@ class Worker:
 def meter_of(conditions: Conditions, takes_ms: Sequence[float],
              slow_ms: Sequence[float | None] | None = None) -> TrackMeter:
     clock = HandClock()
-    return TrackMeter(Worker(clock, takes_ms, slow_ms), conditions, clock=clock,
-                      clip=Clip('blank', (BLANK, BLANK)), threads=Threads.now())
+    worker = Worker(clock, takes_ms, slow_ms)
+    return TrackMeter(lambda: contextlib.nullcontext(worker), conditions, clock=clock,
+                      clip=Clip('blank', (BLANK, BLANK)))
 
 
 def test_a_track_leaves_out_the_first_frame_of_each_part() -> None:
@@ -148,8 +151,8 @@ def test_a_slow_track_that_fails_is_an_error() -> None:
                 result.status, slow_track_error='RuntimeError: too large'))
 
     clock = HandClock()
-    meter = TrackMeter(Failing(clock, [10] * 4), CONTENDED, clock=clock,
-                       clip=Clip('blank', (BLANK, BLANK)), threads=Threads.now())
+    meter = TrackMeter(lambda: contextlib.nullcontext(Failing(clock, [10] * 4)), CONTENDED,
+                       clock=clock, clip=Clip('blank', (BLANK, BLANK)))
     with pytest.raises(BenchmarkError, match='S_h failed: RuntimeError: too large'):
         meter.measure(2, lambda: None)
 
@@ -186,7 +189,7 @@ def test_the_stages_come_to_the_masks_of_the_pipeline(model: pathlib.Path, clip:
         expected = [pipeline.step(frame).mask for frame in frames]
     parts = FastTrackParts(
         prepare(load_network(str(model)), device=CPU, precision='float32'), frames[0],
-        messages=ros_messages())
+        messages=ros_messages()[0])
     for frame, mask in zip(frames[1:], expected[1:]):
         assert len(np.unique(mask)) > 1
         np.testing.assert_array_equal(parts.run(frame)[0], mask)
@@ -211,7 +214,7 @@ class FakeStopwatch:
 
 
 def test_no_lap_is_lost(model: pathlib.Path, clip: Clip) -> None:
-    messages = ros_messages()
+    messages, _ = ros_messages()
     parts = FastTrackParts(
         prepare(load_network(str(model)), device=CPU, precision='float32'),
         clip.frames(1, rate_hz=None)[0], messages=messages, stopwatch=FakeStopwatch)
@@ -229,7 +232,7 @@ def test_a_stage_is_told_by_its_median(model: pathlib.Path, clip: Clip) -> None:
     parts = FastTrackParts(
         prepare(load_network(str(model)), device=CPU, precision='float32'),
         clip.frames(1, rate_hz=None)[0], stopwatch=FakeStopwatch)
-    meter = StageMeter(parts, clip, threads=Threads.now())
+    meter = StageMeter(parts, clip, threads=Threads(torch=1, opencv=1))
     told: list[int] = []
     meter.measure(2, lambda: told.append(1))
     assert len(told) == 2
@@ -249,11 +252,7 @@ def test_repeated_s_h_comes_to_the_same_in_more_steps() -> None:
         while not results or results[-1] is None:
             results.append(advance(steps))
         torch.testing.assert_close(results[-1], once, rtol=0, atol=0)
-        single = network.high_steps(low)
-        count = 1
-        while advance(single) is None:
-            count += 1
-    assert len(results) == 3 * count
+    assert len(results) == 3 * count_steps(network, low)
     assert sum(1 for _ in repeated.parameters()) == sum(1 for _ in network.parameters())
 
 

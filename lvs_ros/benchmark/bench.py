@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Everything that is measured in turns: the pipelines with their meters, and their rounds.
+"""Everything that is measured in parts: the meters, and the order in which they measure.
 
 A computer is not equally fast at all times, for heat or for other programs. So each thing is
 measured in a few parts, with all others in between, and all meet the same times.
@@ -8,22 +8,22 @@ measured in a few parts, with all others in between, and all meet the same times
 
 import contextlib
 import dataclasses
-import functools
 import math
 from typing import Callable, Iterator, Optional, Protocol
 
+import cv2
 import torch
 
 from lvs_ros.benchmark.clip import Clip
 from lvs_ros.benchmark.machine import Memory, PeakMemory, weights_bytes
 from lvs_ros.benchmark.plan import FEWEST_FRAMES, Plan
 from lvs_ros.benchmark.progress import progress
-from lvs_ros.benchmark.slow import RepeatedHigh, SlowMeter, rounds_without_pause
-from lvs_ros.benchmark.stages import FastTrackParts, Messages, StageMeter
-from lvs_ros.benchmark.tracks import Conditions, Threads, TrackMeter
+from lvs_ros.benchmark.slow import RepeatedHigh, SlowMeter, count_steps, rounds_without_pause
+from lvs_ros.benchmark.stages import FastTrackParts, Messages, StageMeter, Threads
+from lvs_ros.benchmark.tracks import Conditions, TrackMeter
 from lvs_ros.evaluation.clock import Clock
-from lvs_ros.model import load_network
-from lvs_ros.pipeline import PipelineOptions, SegmentationPipeline, build_pipeline
+from lvs_ros.model import SegmentationNetwork, load_network
+from lvs_ros.pipeline import PipelineOptions, SegmentationPipeline
 from lvs_ros.pipeline.build import assemble, prepare
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
 from lvs_ros.pipeline.threads import share_cores, takes_turns
@@ -65,6 +65,7 @@ class Bench:
         without a pause ('fast_contended_back_to_back'); at the rate, where the deviation decides
         when S_h runs ('at_rate')
     :param slow_rounds: how often S_h runs for each job in the contended tracks
+    :param slow_steps: into how many S_h is cut
     :param full_s: about how long a frame takes in full
     :param fast_s: about how long a propagated one takes
     :param period_s: from frame to frame at the camera's rate
@@ -73,6 +74,7 @@ class Bench:
 
     tracks: dict[str, TrackMeter]
     slow_rounds: dict[str, int]
+    slow_steps: int
     full_s: float
     fast_s: float
     period_s: float
@@ -85,23 +87,32 @@ class Bench:
 
     def run(self, plan: Plan) -> None:
         """Measure everything."""
-        jobs = [_Job(meter, plan.frames, self._frame_s(meter))
-                for meter in self.tracks.values()]
+        parts = 1 if self.full_s > _LONG_FRAME_S else _PARTS
+        jobs = [_Job(meter, self._frames(name, plan.frames, parts), self._frame_s(name))
+                for name, meter in self.tracks.items()]
         jobs += [_Job(self.stages, min(plan.frames, _STAGE_FRAMES), self.fast_s),
                  _Job(self.slow, _SLOW_RUNS, self.full_s)]
         jobs = [job.within(plan.limit_s) for job in jobs]
-        parts = 1 if self.full_s > _LONG_FRAME_S else _PARTS
-        needed_s = sum(job.count * job.each_s + parts * self.full_s for job in jobs)
+        # each part begins with warming up, and with a frame in full
+        needed_s = sum(job.count * job.each_s for job in jobs) + parts * len(self.tracks) * (
+            3 * self.full_s + _WARM_UP_FRAMES * self.fast_s)
         with progress(f'measuring, about {needed_s:.0f} s', sum(job.count for job in jobs)
                       ) as update:
             for part in range(parts):
                 for job in jobs:
                     job.meter.measure(job.share(part, parts), update)
 
-    def _frame_s(self, meter: TrackMeter) -> float:
-        if meter is self.tracks['full']:
+    def _frames(self, name: str, frames: int, parts: int) -> int:
+        if name != 'fast_contended_back_to_back' or not self.cpu_threads.in_turns:
+            return frames
+        # There is one step of S_h from frame to frame. Each part shall see the last one.
+        steps = self.slow_rounds[name] * self.slow_steps
+        return max(frames, parts * (math.ceil(1.2 * steps) + FEWEST_FRAMES))
+
+    def _frame_s(self, name: str) -> float:
+        if name == 'full':
             return self.full_s
-        return self.fast_s if meter.conditions.rate_hz is None else self.period_s
+        return self.fast_s if self.tracks[name].conditions.rate_hz is None else self.period_s
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,88 +136,105 @@ class _Job:
         return self.count * (part + 1) // parts - self.count * part // parts
 
 
-@contextlib.contextmanager
 def make_bench(plan: Plan, clip: Clip, clock: Clock, *, device: torch.device,
-               messages: Optional[Messages]) -> Iterator[Bench]:
-    """Build and warm up everything; close the pipelines in the end.
+               messages: Optional[Messages]) -> Bench:
+    """Load the model and find out about how long everything takes.
 
     :param messages: images as ROS messages; None = the stages without them
     """
     options = dataclasses.replace(plan.options, schedule='low_latency', slow_track='background')
-    with contextlib.ExitStack() as stack:
-        with progress('loading and warming up', 1):
-            bench = _build(plan, options, _Workshop(clip, clock, stack), device, messages)
-        yield bench
-
-
-MakeMeter = Callable[[Conditions], TrackMeter]
+    with progress('loading and trying out', 1):
+        peak = PeakMemory(device)
+        network = prepare(load_network(options.model), device=device, precision=options.precision)
+        tracks = _Tracks(network, options, clip, clock, rate_hz=plan.rate_hz)
+        fast_ms = tracks.alone().try_out().compute_ms
+        tracks.contended(rounds=1).try_out()
+        memory = Memory(peak.rss_bytes(), peak.device_bytes(), weights_bytes(network))
+        full_step = tracks.full().try_out()
+        slow_ms = full_step.result.status.stage_ms['propagation']
+        period_ms = max(1e3 / plan.rate_hz, fast_ms)
+        rounds = {'fast_contended': rounds_without_pause(slow_ms, period_ms),
+                  'fast_contended_back_to_back': rounds_without_pause(slow_ms, fast_ms)}
+        cpu_threads = _cpu_threads(options, device)
+        parts = FastTrackParts(
+            network, clip.frames(1, rate_hz=None)[0], inference_size=options.inference_size,
+            output_size=options.output_size, messages=messages)
+    return Bench(
+        tracks={
+            'full': tracks.full(),
+            'fast_alone': tracks.alone(),
+            'fast_alone_at_rate': tracks.alone(at_rate=True),
+            'fast_contended': tracks.contended(rounds['fast_contended'], at_rate=True),
+            'fast_contended_back_to_back': tracks.contended(
+                rounds['fast_contended_back_to_back']),
+            'at_rate': tracks.scheduled()},
+        slow_rounds=rounds, slow_steps=count_steps(network, parts.key_low),
+        full_s=full_step.compute_ms / 1e3, fast_s=fast_ms / 1e3, period_s=period_ms / 1e3,
+        stages=StageMeter(parts, clip, threads=tracks.threads()),
+        slow=SlowMeter(network, parts.key_low, threads=cpu_threads.slow), memory=memory,
+        cpu_threads=cpu_threads, dtype=parts.key_low.dtype,
+        operator_shape=(network.config.head_channels, parts.key_low.shape[2],
+                        parts.key_low.shape[3], network.config.kernel_size))
 
 
 @dataclasses.dataclass(frozen=True)
-class _Workshop:
-    """Makes the meters of tracks.
+class _Tracks:
+    """Makes the meters of the tracks; each opens its pipeline when it measures.
 
-    :param stack: closes the pipelines
+    :param network: prepared, on its device
+    :param options: of the low-latency pipeline
     """
 
+    network: SegmentationNetwork
+    options: PipelineOptions
     clip: Clip
     clock: Clock
-    stack: contextlib.ExitStack
+    rate_hz: float
 
-    def meters_of(self, pipeline: SegmentationPipeline) -> MakeMeter:
-        """Warm up a pipeline that was just built; return what makes its meters."""
-        self.stack.enter_context(pipeline)
-        pipeline.warm_up(*self.clip.size)
-        return functools.partial(TrackMeter, pipeline, clip=self.clip, clock=self.clock,
-                                 threads=Threads.now())
+    def full(self) -> TrackMeter:
+        """Every frame in full. Without a background all the cores are the frame's: its best."""
+        options = dataclasses.replace(self.options, schedule='every_frame', slow_track='inline')
+        return self._meter(Conditions(), options, self.network, warm_up_frames=0)
 
+    def alone(self, *, at_rate: bool = False) -> TrackMeter:
+        """Propagated frames; S_h never runs."""
+        return self._meter(Conditions(rate_hz=self._rate_hz(at_rate)), self.options, self.network)
 
-def _build(plan: Plan, options: PipelineOptions, workshop: _Workshop, device: torch.device,
-           messages: Optional[Messages]) -> Bench:
-    alone, contended = Conditions(), Conditions(threshold=0.0)
-    peak = PeakMemory(device)
-    fast = workshop.meters_of(build_pipeline(options))
-    threads, cpu_threads = Threads.now(), _cpu_threads(options, device)
-    fast_ms = fast(alone).warm_up(_WARM_UP_FRAMES).compute_ms
-    fast(contended).warm_up(_WARM_UP_FRAMES)
-    peak_rss, peak_device = peak.rss_bytes(), peak.device_bytes()
-    # Without a background, all the cores are the frame's: the full network at its best.
-    full = workshop.meters_of(build_pipeline(dataclasses.replace(
-        options, schedule='every_frame', slow_track='inline')))(alone)
-    full_step = full.warm_up(1)
-    network = prepare(load_network(options.model), device=device, precision=options.precision)
-    slow_ms = full_step.result.status.stage_ms['propagation']
-    period_ms = max(1e3 / plan.rate_hz, fast_ms)
-    rounds = {'fast_contended': rounds_without_pause(slow_ms, period_ms),
-              'fast_contended_back_to_back': rounds_without_pause(slow_ms, fast_ms)}
-    busy = {1: fast}
-    for count in set(rounds.values()) - {1}:
-        busy[count] = workshop.meters_of(assemble(
-            RepeatedHigh(network, count), options,
-            propagation=SpatiallyVariantPropagation(network)))
-        busy[count](contended).warm_up(_WARM_UP_FRAMES)
-    parts = FastTrackParts(
-        network, workshop.clip.frames(1, rate_hz=None)[0], inference_size=options.inference_size,
-        output_size=options.output_size, messages=messages)
-    at_rate = dataclasses.replace(alone, rate_hz=plan.rate_hz)
-    tracks = {
-        'full': full,
-        'fast_alone': fast(alone),
-        'fast_alone_at_rate': fast(at_rate),
-        'fast_contended': busy[rounds['fast_contended']](
-            dataclasses.replace(at_rate, threshold=0.0)),
-        'fast_contended_back_to_back': busy[rounds['fast_contended_back_to_back']](contended),
-        'at_rate': fast(dataclasses.replace(
-            at_rate, threshold=options.threshold, max_key_age_frames=options.max_key_age_frames))}
-    return Bench(
-        tracks=tracks, slow_rounds=rounds, full_s=full_step.compute_ms / 1e3,
-        fast_s=fast_ms / 1e3, period_s=period_ms / 1e3,
-        stages=StageMeter(parts, workshop.clip, threads=threads),
-        slow=SlowMeter(network, parts.key_low, threads=cpu_threads.slow),
-        memory=Memory(peak_rss, peak_device, weights_bytes(network)), cpu_threads=cpu_threads,
-        dtype=parts.key_low.dtype,
-        operator_shape=(network.config.head_channels, parts.key_low.shape[2],
-                        parts.key_low.shape[3], network.config.kernel_size))
+    def contended(self, rounds: int, *, at_rate: bool = False) -> TrackMeter:
+        """Propagated frames while S_h runs all the time, so often a job."""
+        return self._meter(Conditions(rate_hz=self._rate_hz(at_rate), threshold=0.0),
+                           self.options, RepeatedHigh.of(self.network, rounds))
+
+    def scheduled(self) -> TrackMeter:
+        """Frames at the camera's rate; the deviation decides when S_h runs."""
+        return self._meter(Conditions(rate_hz=self.rate_hz, threshold=self.options.threshold,
+                                      max_key_age_frames=self.options.max_key_age_frames),
+                           self.options, self.network)
+
+    def threads(self) -> Threads:
+        """Return those of a frame of the fast track."""
+        device = next(self.network.parameters()).device
+        with self._open(self.options, self.network):
+            return Threads(
+                torch=_cpu_threads(self.options, device).fast or torch.get_num_threads(),
+                opencv=cv2.getNumThreads())
+
+    def _rate_hz(self, at_rate: bool) -> Optional[float]:
+        return self.rate_hz if at_rate else None
+
+    def _meter(self, conditions: Conditions, options: PipelineOptions,
+               network: SegmentationNetwork, *, warm_up_frames: int = _WARM_UP_FRAMES
+               ) -> TrackMeter:
+        return TrackMeter(lambda: self._open(options, network), conditions, clip=self.clip,
+                          clock=self.clock, warm_up_frames=warm_up_frames)
+
+    @contextlib.contextmanager
+    def _open(self, options: PipelineOptions, network: SegmentationNetwork
+              ) -> Iterator[SegmentationPipeline]:
+        with assemble(network, options,
+                      propagation=SpatiallyVariantPropagation(network)) as pipeline:
+            pipeline.warm_up(*self.clip.size)
+            yield pipeline
 
 
 def _cpu_threads(options: PipelineOptions, device: torch.device) -> CpuThreads:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from typing import TYPE_CHECKING, Callable, Iterator
+from typing import TYPE_CHECKING, Callable, Iterator, Sequence
 
 import torch
 
@@ -22,6 +22,7 @@ from lvs_ros.benchmark.tracks import Track
 from lvs_ros.errors import LvsError
 from lvs_ros.evaluation.clock import Clock
 from lvs_ros.pipeline.build import choose_device
+from lvs_ros.pipeline.threads import intra_op_threads
 
 if TYPE_CHECKING:
     from lvs_ros.benchmark.over_dds import OverDds
@@ -40,7 +41,8 @@ class Benchmark:
     :param stages_ms: see :data:`~lvs_ros.benchmark.stages.STAGES`
     :param bandwidth: bytes a second of a large copy
     :param operators: the spatially variant convolution, in the model's shape and the paper's
-    :param over_dds: None = not measured, for the reason in ``without_dds``
+    :param over_dds: None = not measured
+    :param left_out: what was not measured, and why, in sentences
     """
 
     plan: Plan
@@ -57,7 +59,7 @@ class Benchmark:
     operators: tuple[OperatorTimes, ...]
     memory: Memory
     over_dds: OverDds | None
-    without_dds: str | None
+    left_out: tuple[str, ...]
 
     def slow_ms(self, name: str) -> tuple[float, ...]:
         """Return the durations of S_h during a track, as if it ran once a job."""
@@ -66,39 +68,40 @@ class Benchmark:
 
 
 def run_benchmark(plan: Plan, clip: Clip, clock: Clock, *,
-                  measure_dds: Callable[[], OverDds] | None, without_dds: str | None = None,
-                  messages: Messages | None = None) -> Benchmark:
+                  measure_dds: Callable[[], OverDds] | None = None,
+                  messages: Messages | None = None, left_out: Sequence[str] = ()) -> Benchmark:
     """Measure everything.
 
     :param measure_dds: measures the way over DDS; None = leave it out
-    :param without_dds: why it is left out
     :param messages: images as ROS messages; None = the stages without them
+    :param left_out: what cannot be measured, and why, in sentences
     :raises LvsError: for an option or a model that cannot work, or too little memory.
     """
     plan.check()
     device = choose_device(plan.options.device)
     busy_cores = cores_in_use()
     with _memory_suffices():
-        with make_bench(plan, clip, clock, device=device, messages=messages) as bench:
-            bench.run(plan)
-            tracks = {name: meter.track() for name, meter in bench.tracks.items()}
-        bandwidth = measure_bandwidth(device)
-        operators = tuple(
-            measure_operator(shape, device=device, dtype=bench.dtype, bandwidth=bandwidth)
-            for shape in (bench.operator_shape, PAPER_SHAPE))
+        bench = make_bench(plan, clip, clock, device=device, messages=messages)
+        bench.run(plan)
+        tracks = {name: meter.track() for name, meter in bench.tracks.items()}
+        with intra_op_threads(bench.cpu_threads.fast):
+            bandwidth = measure_bandwidth(device)
+            operators = tuple(
+                measure_operator(shape, device=device, dtype=bench.dtype, bandwidth=bandwidth)
+                for shape in (bench.operator_shape, PAPER_SHAPE))
     over_dds = None
     if measure_dds is not None:
         try:
             over_dds = measure_dds()
         except LvsError as error:    # the rest has been measured, and shall be told
-            without_dds = f'The way over DDS could not be measured: {error}'
+            left_out = [*left_out, f'The way over DDS could not be measured: {error}']
     return Benchmark(
         plan=plan, clip=clip, device=describe_device(str(device)),
         precision=str(bench.dtype).removeprefix('torch.'), threads=bench.cpu_threads,
         busy_cores=busy_cores, tracks=tracks, slow_rounds=bench.slow_rounds,
         slow_alone_ms=bench.slow.durations_ms(), stages_ms=bench.stages.stages_ms(),
         bandwidth=bandwidth, operators=operators, memory=bench.memory,
-        over_dds=over_dds, without_dds=without_dds)
+        over_dds=over_dds, left_out=tuple(left_out))
 
 
 @contextlib.contextmanager

@@ -92,9 +92,7 @@ def notes(benchmark: Benchmark) -> list[str]:
         found.append('Before anything was measured, other programs used '
                      f'{benchmark.busy_cores:.1f} cores: expect longer and less steady times than '
                      'on a quiet computer.')
-    if benchmark.without_dds:
-        found.append(benchmark.without_dds)
-    return found
+    return [*found, *benchmark.left_out]
 
 
 def _repeated(benchmark: Benchmark) -> str:

@@ -19,7 +19,7 @@ PAPER_SHAPE = (256, 64, 128, 9)
 
 _COPY_BYTES = 256 << 20    # far more than any cache
 _BUDGET_S = 2.0            # for one way of computing it
-_FEWEST, _MOST = 3, 100
+_FEWEST, _MOST = 2, 100
 
 
 @dataclasses.dataclass(frozen=True)

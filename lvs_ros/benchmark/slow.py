@@ -30,6 +30,11 @@ class RepeatedHigh(SegmentationNetwork):
         self.__dict__.update(network.__dict__)
         self._once, self._rounds = network.high_steps, rounds
 
+    @classmethod
+    def of(cls, network: SegmentationNetwork, rounds: int) -> SegmentationNetwork:
+        """Return the network itself where once is enough."""
+        return network if rounds == 1 else cls(network, rounds)
+
     def high_steps(self, low: torch.Tensor) -> Steps:
         """S_h, as often as it was asked for; the result is that of once."""
         for _ in range(self._rounds - 1):
@@ -45,6 +50,12 @@ def rounds_without_pause(slow_ms: float, interval_ms: float) -> int:
     :param interval_ms: from frame to frame
     """
     return max(1, math.ceil(_MARGIN * interval_ms / slow_ms))
+
+
+@torch.inference_mode()
+def count_steps(network: SegmentationNetwork, low: torch.Tensor) -> int:
+    """Return into how many steps S_h is cut for (1, C_l, h, w) features."""
+    return 1 + sum(1 for _ in network.high_steps(low))
 
 
 class SlowMeter:

@@ -12,11 +12,11 @@ import dataclasses
 import statistics
 from typing import Any, Callable, Optional, Protocol
 
+import cv2
 import numpy as np
 import torch
 
 from lvs_ros.benchmark.clip import Clip
-from lvs_ros.benchmark.tracks import Threads
 from lvs_ros.model import SegmentationNetwork, spatially_variant_convolution
 from lvs_ros.model.alignment import align
 from lvs_ros.pipeline import Frame
@@ -58,7 +58,7 @@ class Laps(Protocol):
 
 
 class Messages(Protocol):
-    """Images as ROS messages, as they come from DDS and go to it."""
+    """Images as ROS messages."""
 
     def of_image(self, image: np.ndarray) -> Any:
         """Return the message of an image, (H, W, 3) uint8, or a mask, (H, W) uint8."""
@@ -68,20 +68,21 @@ class Messages(Protocol):
 
 
 class RosMessages:
-    """What the node does with messages; raises ModuleNotFoundError where there is no ROS."""
+    """What the node does with images; raises ModuleNotFoundError where there is no ROS."""
 
     def __init__(self) -> None:
-        from lvs_ros.node.serialized_images import SerializedHeader, read_image, write_image
-        self._header = SerializedHeader(sec=0, nanosec=0, frame_id=b'camera')
-        self._read, self._write = read_image, write_image
+        from std_msgs.msg import Header
 
-    def of_image(self, image: np.ndarray) -> bytes:
-        """Make a serialised sensor_msgs/Image."""
-        return self._write(image, self._header)
+        from lvs_ros.node.image_messages import decode_image, encode_image
+        self._header, self._decode, self._encode = Header(), decode_image, encode_image
 
-    def to_frame(self, message: bytes) -> Frame:
+    def of_image(self, image: np.ndarray) -> Any:
+        """Make a sensor_msgs/Image."""
+        return self._encode(image, self._header)
+
+    def to_frame(self, message: Any) -> Frame:
         """Look into one."""
-        return self._read(message).frame
+        return self._decode(message)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,6 +194,23 @@ def _in_order(lap_ms: dict[str, float]) -> dict[str, float]:
     return {stage: merged[stage] for stage in STAGES if stage in merged}
 
 
+@dataclasses.dataclass(frozen=True)
+class Threads:
+    """CPU threads that the pipeline has chosen for its frames.
+
+    :param torch: of torch
+    :param opencv: of OpenCV
+    """
+
+    torch: int
+    opencv: int
+
+    def take(self) -> None:
+        """Let the calling thread have them, too."""
+        torch.set_num_threads(self.torch)
+        cv2.setNumThreads(self.opencv)
+
+
 class StageMeter:
     """Measures the stages, some frames at a time.
 
@@ -205,7 +223,7 @@ class StageMeter:
 
     def measure(self, count: int, progress: Callable[[], object]) -> None:
         """Measure so many frames, after some that are not."""
-        self._threads.restore()
+        self._threads.take()
         frames = self._clip.frames(_WARM_UP_FRAMES + count, rate_hz=None)
         for frame in frames[:_WARM_UP_FRAMES]:
             self._parts.run(frame)
@@ -225,9 +243,10 @@ def step_ms(stages_ms: dict[str, float]) -> float:
     return sum(value for stage, value in stages_ms.items() if stage not in OF_MESSAGES)
 
 
-def ros_messages() -> Optional[Messages]:
-    """Return what makes ROS messages; None where there is no ROS."""
+def ros_messages() -> tuple[Optional[Messages], Optional[str]]:
+    """Return what makes ROS messages; where there is no ROS, why that is left out."""
     try:
-        return RosMessages()
-    except ModuleNotFoundError:
-        return None
+        return RosMessages(), None
+    except ModuleNotFoundError as error:
+        return None, (f'The stages of messages were left out: they need ROS 2, and {error.name} '
+                      'is not there.')

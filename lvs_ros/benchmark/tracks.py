@@ -5,13 +5,11 @@
 Everything goes through :meth:`~lvs_ros.pipeline.SegmentationPipeline.step`, as in the node.
 """
 
+import contextlib
 import dataclasses
 import itertools
 import statistics
-from typing import Callable, Optional, Protocol, Sequence
-
-import cv2
-import torch
+from typing import Callable, ContextManager, Iterator, Optional, Protocol, Sequence
 
 from lvs_ros.benchmark.clip import Clip
 from lvs_ros.benchmark.durations import Durations
@@ -32,6 +30,9 @@ class Pipeline(Protocol):
 
     def reset(self) -> None:
         """Forget the key frame."""
+
+
+OpenPipeline = Callable[[], ContextManager[Pipeline]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,28 +64,6 @@ class Conditions:
 
 
 ALONE = Conditions()
-
-
-@dataclasses.dataclass(frozen=True)
-class Threads:
-    """CPU threads that a pipeline has chosen for its frames, to be chosen again before others.
-
-    :param torch: of torch
-    :param opencv: of OpenCV
-    """
-
-    torch: int
-    opencv: int
-
-    @classmethod
-    def now(cls) -> 'Threads':
-        """Return those in force: a pipeline that is built sets them."""
-        return cls(torch.get_num_threads(), cv2.getNumThreads())
-
-    def restore(self) -> None:
-        """Set them."""
-        torch.set_num_threads(self.torch)
-        cv2.setNumThreads(self.opencv)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,34 +99,40 @@ class Track:
 
 
 class TrackMeter:
-    """Measures a track, some frames at a time.
+    """Measures a track, some frames at a time, each time with a pipeline of its own.
 
-    :param pipeline: warmed up; may serve several meters
-    :param threads: that the pipeline has chosen
+    Only one pipeline is open at a time, as in the node: threads of another one, even if they have
+    nothing to do, would be in its way.
+
+    :param open_pipeline: makes the pipeline, warmed up; it is closed after use
+    :param warm_up_frames: so many frames come before those that are measured, besides
     """
 
-    def __init__(self, pipeline: Pipeline, conditions: Conditions, *, clip: Clip, clock: Clock,
-                 threads: Threads) -> None:
+    def __init__(self, open_pipeline: OpenPipeline, conditions: Conditions, *, clip: Clip,
+                 clock: Clock, warm_up_frames: int = 0) -> None:
         self.conditions = conditions
-        self._pipeline = pipeline
-        self._clip, self._clock, self._threads = clip, clock, threads
+        self._open_pipeline, self._warm_up_frames = open_pipeline, warm_up_frames
+        self._clip, self._clock = clip, clock
         self._plays: list[Play] = []
 
-    def warm_up(self, frames: int) -> TimedStep:
-        """Take what first calls cost in both threads; return a usual step."""
-        steps = self._play(frames + 1, rate_hz=None, progress=lambda: None).steps[1:]
-        return sorted(steps, key=lambda step: step.compute_ms)[len(steps) // 2]
-
     def measure(self, count: int, progress: Callable[[], object]) -> None:
-        """Measure so many frames; S_h is idle afterwards.
+        """Measure so many frames.
 
         :param progress: called after each
         """
         leading = self.conditions.leading_frames
         played = itertools.count()
-        self._plays.append(self._play(
-            count + leading, rate_hz=self.conditions.rate_hz,
-            progress=lambda: next(played) >= leading and progress()))
+        with self._open() as pipeline:
+            if self._warm_up_frames:
+                self._play(pipeline, self._warm_up_frames, lambda: None)
+            self._plays.append(self._play(
+                pipeline, count + leading, lambda: next(played) >= leading and progress()))
+
+    def try_out(self) -> TimedStep:
+        """Return a usual step; it is not among the measured ones."""
+        with self._open() as pipeline:
+            steps = self._play(pipeline, 1 + max(1, self._warm_up_frames), lambda: None).steps[1:]
+        return sorted(steps, key=lambda step: step.compute_ms)[len(steps) // 2]
 
     def track(self) -> Track:
         """Return what was measured.
@@ -162,15 +147,17 @@ class TrackMeter:
                 'number. Features overflow at this precision; choose --precision float32')
         return track_of(self._plays, self.conditions)
 
-    def _play(self, count: int, *, rate_hz: Optional[float], progress: Callable[[], object]
-              ) -> Play:
-        self._threads.restore()
-        self._pipeline.threshold = self.conditions.threshold
-        self._pipeline.max_key_age_frames = self.conditions.max_key_age_frames
-        self._pipeline.reset()
-        frames = self._clip.frames(count, rate_hz=rate_hz)
-        steps = play(self._pipeline, frames, self._clock, progress=progress)
-        self._pipeline.reset()
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[Pipeline]:
+        with self._open_pipeline() as pipeline:
+            pipeline.threshold = self.conditions.threshold
+            pipeline.max_key_age_frames = self.conditions.max_key_age_frames
+            yield pipeline
+
+    def _play(self, pipeline: Pipeline, count: int, progress: Callable[[], object]) -> Play:
+        pipeline.reset()
+        frames = self._clip.frames(count, rate_hz=self.conditions.rate_hz)
+        steps = play(pipeline, frames, self._clock, progress=progress)
         _check(steps)
         return Play(frames, steps)
 

@@ -81,9 +81,11 @@ def run(args: argparse.Namespace) -> int:
             plan = dataclasses.replace(
                 plan, options=dataclasses.replace(plan.options, model=path))
         clip = _clip(args)
+        messages, without_messages = ros_messages()
         measure_dds, without_dds = _dds(args, plan, clip)
-        benchmark = run_benchmark(plan, clip, RealClock(), measure_dds=measure_dds,
-                                  without_dds=without_dds, messages=ros_messages())
+        benchmark = run_benchmark(
+            plan, clip, RealClock(), measure_dds=measure_dds, messages=messages,
+            left_out=[reason for reason in (without_messages, without_dds) if reason])
         print(headline(benchmark), terminal_tables(benchmark), sep='\n\n', end='\n\n')
         for note in notes(benchmark):
             print(textwrap.fill(note, _COLUMNS))
