@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node over DDS: a mask for every image, whatever its encoding, size and time."""
 
+import gc
 import pathlib
 import threading
 from typing import Any, Iterator
@@ -20,6 +21,7 @@ from node_rig import HEIGHT, SECOND, WIDTH, Rig, Rigs, image_message, picture, p
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 
+from lvs_ros.data.message_types import IMAGE, typestore  # noqa: E402
 from lvs_ros.labels import LabelSet, load_label_set  # noqa: E402
 from lvs_ros.pipeline import Frame, PipelineOptions, StepResult, build_pipeline  # noqa: E402
 
@@ -97,6 +99,20 @@ def test_the_mask_carries_the_header_of_its_image(make_rig: Rigs) -> None:
     assert (mask.encoding, mask.step, mask.height, mask.width) == ('mono8', WIDTH, HEIGHT, WIDTH)
     assert mask.is_bigendian == 0
     assert len(mask.data) == HEIGHT * WIDTH
+
+
+def test_messages_of_the_other_byte_order(make_rig: Rigs, expected: Any) -> None:
+    rig = make_rig()
+    message = image_message(picture(), stamp_ns=12 * SECOND + 345)
+    types = typestore().types
+    header = types['std_msgs/msg/Header'](
+        stamp=types['builtin_interfaces/msg/Time'](sec=12, nanosec=345), frame_id='camera_front')
+    mask, _ = rig.send(bytes(typestore().serialize_cdr(
+        types[IMAGE](header=header, height=HEIGHT, width=WIDTH, encoding='rgb8', is_bigendian=0,
+                     step=message.step, data=np.frombuffer(message.data, np.uint8)),
+        IMAGE, little_endian=False)))
+    assert mask.header == message.header
+    np.testing.assert_array_equal(pixels(mask), expected(picture()).mask)
 
 
 def test_status_tells_key_frames_and_propagated_ones(make_rig: Rigs) -> None:
@@ -295,6 +311,15 @@ def test_a_manager_leads_it_through_its_states(make_rig: Rigs) -> None:
         assert state(rig) == State.PRIMARY_STATE_UNCONFIGURED
     assert change_state(rig, Transition.TRANSITION_UNCONFIGURED_SHUTDOWN)
     assert state(rig) == State.PRIMARY_STATE_FINALIZED
+
+
+def test_the_garbage_collector_leaves_what_stays_alone(make_rig: Rigs) -> None:
+    rig = make_rig()
+    assert gc.get_freeze_count() > 10_000    # the modules alone are more
+    rig.send(image_message(picture()))
+    assert change_state(rig, Transition.TRANSITION_DEACTIVATE)
+    assert change_state(rig, Transition.TRANSITION_CLEANUP)
+    assert gc.get_freeze_count() == 0
 
 
 def test_a_model_that_is_not_there_leaves_it_unconfigured(

@@ -70,6 +70,20 @@ def test_a_malformed_image_is_dropped_counted_and_told(make_rig: Rigs, case: str
     assert len(rig.peer.received['/lvs/mask']) == 2
 
 
+@pytest.mark.parametrize('transport', ['raw', 'compressed'])
+@pytest.mark.parametrize('cdr', [
+    b'\0\1\0\0', b'\0\1\0\0' + 8 * b'\0' + b'\xff\xff\xff\x7f', b'\0\3\0\0' + 80 * b'\0',
+    80 * b'\xff'], ids=['nothing', 'endless text', 'another format', 'noise'])
+def test_what_is_no_message_is_dropped(make_rig: Rigs, transport: str, cdr: bytes) -> None:
+    rig = make_rig(transport=transport)
+    rig.peer.publish(cdr)
+    diagnosis = rig.peer.diagnostics(lambda status: values(status)['malformed images'] == '1')
+    assert 'serialised message of' in diagnosis.message
+    if transport == 'raw':
+        status = rig.send(image_message(picture()))[1]
+        assert (status.frames_received, status.frames_dropped) == (2, 1)
+
+
 @pytest.mark.parametrize('data, format', [
     (b'', 'jpeg'), (b'\xff\xd8\xff\xe0 cut short', 'jpeg'), (b'\x89PNG\r\n\x1a\n', 'png'),
     (b'anything', '16UC1; compressedDepth png')])

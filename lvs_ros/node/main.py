@@ -56,8 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run() -> int:
     node = SegmentationNode()
-    # rclpy.experimental's EventsExecutor is a little quicker, but was seen to spin for ever after
-    # SIGINT; the multi-threaded one burns CPU time that the networks need.
+    # rclpy.experimental's EventsExecutor is a little quicker, but fails on a callback that wants
+    # the message's info, and its spin() holds the interpreter; the multi-threaded one burns CPU
+    # time that the networks need.
     executor = SingleThreadedExecutor()
     try:
         if node.parameters.node.autostart and not node.autostart():
@@ -96,3 +97,7 @@ def _explain(words: Sequence[str]) -> int:
         return 0
     print(f'lvs_node: error: unknown arguments: {" ".join(words)}\n{USAGE}', file=sys.stderr)
     return 2
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
-from std_msgs.msg import Header
 
 from lvs_ros.data.as_rgb import as_rgb
 from lvs_ros.labels import LabelSet
 from lvs_ros.msg import FrameStatus
 from lvs_ros.node import qos
-from lvs_ros.node.image_messages import encode_image, ns_to_stamp
+from lvs_ros.node.image_messages import ns_to_stamp
+from lvs_ros.node.serialized_images import ReceivedImage, SerializedHeader, write_image
 from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
 from lvs_ros.pipeline.status_fields import nan_if_none, status_fields
 
@@ -77,22 +77,23 @@ class Outputs:
         message.header.stamp = self._node.get_clock().now().to_msg()
         self._label_info.publish(message)
 
-    def publish_mask(self, header: Header, mask: np.ndarray) -> None:
+    def publish_mask(self, header: SerializedHeader, mask: np.ndarray) -> None:
         """Publish the mask.
 
         :param header: of the image.
         :param mask: (H, W) uint8 class ids.
         """
-        self._mask.publish(encode_image(mask, header))
+        self._mask.publish(write_image(mask, header))
 
-    def publish_rest(self, header: Header, frame: Frame, result: StepResult,
+    def publish_rest(self, received: ReceivedImage, result: StepResult,
                      status: FrameStatus) -> None:
         """Publish the status, and those of confidence and overlay that someone listens to."""
+        header, frame = received.header, received.frame
         self._status.publish(status)
         if result.confidence is not None:
-            self._confidence.publish(encode_image(result.confidence, header))
+            self._confidence.publish(write_image(result.confidence, header))
         if self._overlay.get_subscription_count() > 0:
-            self._overlay.publish(encode_image(self._blend(frame, result.mask), header))
+            self._overlay.publish(write_image(self._blend(frame, result.mask), header))
 
     def _blend(self, frame: Frame, mask: np.ndarray) -> np.ndarray:
         """Lay the colours of a mask over its image, at the mask's size."""
@@ -108,8 +109,9 @@ class Outputs:
         self._publishers.clear()
 
 
-def status_message(header: Header, status: StepStatus, *, latency_ms: float | None, stale: bool,
-                   publish_ms: float, frames_received: int, frames_dropped: int) -> FrameStatus:
+def status_message(header: SerializedHeader, status: StepStatus, *, latency_ms: float | None,
+                   stale: bool, publish_ms: float, frames_received: int,
+                   frames_dropped: int) -> FrameStatus:
     """Describe how the mask of a frame came about.
 
     :param header: of the image.
@@ -117,7 +119,7 @@ def status_message(header: Header, status: StepStatus, *, latency_ms: float | No
     :param publish_ms: making and sending the mask's message, in milliseconds.
     """
     return FrameStatus(
-        header=header,
+        header=header.to_message(),
         key_stamp=ns_to_stamp(status.key_stamp_ns),
         **status_fields(status),
         publish_ms=publish_ms,

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import time
 import traceback
 from typing import Any, Callable, Mapping
@@ -22,9 +23,9 @@ from lvs_ros.node.diagnostic_messages import (diagnostic_array, memory_values, s
                                               stream_values)
 from lvs_ros.node.diagnostics import Condition, FrameRecord, FrameWindow, judge
 from lvs_ros.node.drop_counter import DropCounter
-from lvs_ros.node.image_messages import decode_image
 from lvs_ros.node.outputs import Outputs, status_message
 from lvs_ros.node.parameters import NodeParameters
+from lvs_ros.node.serialized_images import ReceivedImage, read_compressed_image, read_image
 from lvs_ros.node.stamp_age import stamp_age
 from lvs_ros.pipeline import PipelineOptions, SegmentationPipeline, build_pipeline
 from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
@@ -54,6 +55,7 @@ class SegmentationNode(LifecycleNode):
         self._pipeline: SegmentationPipeline | None = None
         self._outputs: Outputs | None = None
         self._subscription: Any = None
+        self._read: Callable[[bytes], ReceivedImage] = read_image
         self._reset_service: Any = None
         self._drops = DropCounter()
         self._window = FrameWindow()
@@ -166,11 +168,17 @@ class SegmentationNode(LifecycleNode):
         self._window, self._drops = FrameWindow(), DropCounter()
         self._last_status = self._last_error = self._clock_problem = None
         compressed = self.parameters.node.input_transport == 'compressed'
+        self._read = read_compressed_image if compressed else read_image
         self._subscription = self.create_subscription(
             CompressedImage if compressed else Image,
             'image_raw/compressed' if compressed else 'image_raw',
-            self._on_image, qos.image_input(), qos_overriding_options=qos.overridable())
+            self._on_image, qos.image_input(), qos_overriding_options=qos.overridable(),
+            raw=True)
         self._outputs.publish_label_info()
+        # What is there by now stays. For the garbage collector to look through it all takes a
+        # tenth of a second, and one frame would have to wait for it.
+        gc.collect()
+        gc.freeze()
         self.get_logger().info(f'waiting for images on {self._subscription.topic_name}')
 
     def _unsubscribe(self) -> None:
@@ -179,6 +187,7 @@ class SegmentationNode(LifecycleNode):
             self._subscription = None
 
     def _release(self) -> None:
+        gc.unfreeze()
         self._unsubscribe()
         if self._reset_service is not None:
             self.destroy_service(self._reset_service)
@@ -199,46 +208,49 @@ class SegmentationNode(LifecycleNode):
 
     # Frames.
 
-    def _on_image(self, message: Image | CompressedImage, info: Mapping[str, Any]) -> None:
+    def _on_image(self, cdr: bytes, info: Mapping[str, Any]) -> None:
         if not self.is_active:  # taken just before the subscription was destroyed
             return
         started_s = time.perf_counter()
-        lost = self._drops.update_from_info(info)
         try:
-            self._process(message, started_s=started_s, lost=lost)
+            self._process(cdr, info, started_s=started_s)
         except ImageError as error:
             self._last_error = str(error)
             self.get_logger().warning(f'malformed image dropped: {error}',
                                       throttle_duration_sec=1.0)
-            self._window.add(FrameRecord(time_s=time.monotonic(), lost=lost, malformed=True))
+            self._count(info, malformed=True)
         except Exception as error:
             self._log_unexpected('frame dropped', error)
-            self._window.add(FrameRecord(time_s=time.monotonic(), lost=lost, failed=True))
+            self._count(info, failed=True)
 
-    def _process(self, message: Image | CompressedImage, *, started_s: float, lost: int) -> None:
-        """Publish the mask first: nobody should wait for what only describes it."""
+    def _process(self, cdr: bytes, info: Mapping[str, Any], *, started_s: float) -> None:
+        """Publish the mask before anything else: nobody should wait for what only describes it."""
         assert self._outputs is not None
-        frame = decode_image(message)
-        result = self._segment(frame)
+        received = self._read(cdr)
+        result = self._segment(received.frame)
         publish_start_s = time.perf_counter()
-        self._outputs.publish_mask(message.header, result.mask)
+        self._outputs.publish_mask(received.header, result.mask)
         published_s = time.perf_counter()
-        age = stamp_age(frame.stamp_ns, self.get_clock().now().nanoseconds)
+        age = stamp_age(received.header.stamp_ns, self.get_clock().now().nanoseconds)
         stale = age.is_stale(self.parameters.node.stale_after_s)
-        self._window.add(FrameRecord(
-            time_s=time.monotonic(), processing_ms=1e3 * (published_s - started_s),
-            latency_ms=age.latency_ms, lost=lost, published=True,
-            key_frame=result.status.key_frame, stale=stale))
+        self._count(info, processing_ms=1e3 * (published_s - started_s),
+                    latency_ms=age.latency_ms, published=True,
+                    key_frame=result.status.key_frame, stale=stale)
         self._note(result.status, age.explanation)
         try:
             status = status_message(
-                message.header, result.status, latency_ms=age.latency_ms, stale=stale,
+                received.header, result.status, latency_ms=age.latency_ms, stale=stale,
                 publish_ms=1e3 * (published_s - publish_start_s),
                 frames_received=self._window.totals.received,
                 frames_dropped=self._window.totals.dropped)
-            self._outputs.publish_rest(message.header, frame, result, status)
+            self._outputs.publish_rest(received, result, status)
         except Exception as error:  # the mask is out: the frame is not lost
             self._log_unexpected('status, confidence or overlay not published', error)
+
+    def _count(self, info: Mapping[str, Any], **what_became_of_it: Any) -> None:
+        """Take note of a received frame, and of those lost before it."""
+        lost = self._drops.update_from_info(info)
+        self._window.add(FrameRecord(time_s=time.monotonic(), lost=lost, **what_became_of_it))
 
     def _segment(self, frame: Frame) -> StepResult:
         assert self._pipeline is not None and self._outputs is not None

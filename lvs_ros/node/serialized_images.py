@@ -1,0 +1,218 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Serialised image messages to arrays and back: what lies between DDS and the pipeline.
+
+rclpy would copy the pixels once more on the way in and twice on the way out.
+
+The messages are in CDR, as with all middlewares of ROS 2: four bytes of encapsulation, which name
+the byte order, and then the fields one after another. A number of four bytes begins at a multiple
+of four. A string or a sequence begins with its length; a string ends with a zero, which counts.
+"""
+
+from __future__ import annotations
+
+import functools
+import struct
+from typing import Any, NamedTuple
+
+import numpy as np
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from lvs_ros.errors import ImageError
+from lvs_ros.node.image_messages import decode_image
+from lvs_ros.pipeline.encodings import decode_compressed, image_view, is_supported
+from lvs_ros.pipeline.frame import Frame
+
+_NANOSECONDS = 1_000_000_000
+_ENCAPSULATION_BYTES = 4
+_LITTLE_ENDIAN = b'\0\1\0\0'
+
+
+class _Numbers(NamedTuple):
+    """Numbers of four bytes, in one byte order; a stamp is a signed and an unsigned one."""
+
+    stamp_and_one: struct.Struct
+    one: struct.Struct
+    two: struct.Struct
+    three: struct.Struct
+
+
+def _numbers(byte_order: str) -> _Numbers:
+    return _Numbers(*(struct.Struct(byte_order + code) for code in ('iII', 'I', 'II', 'III')))
+
+
+# Encapsulations (DDS-XTypes 1.3, table 60) in which these messages look alike: CDR, plain CDR2.
+_NUMBERS = {b'\0\0': _numbers('>'), b'\0\1': _numbers('<'),
+            b'\0\6': _numbers('>'), b'\0\7': _numbers('<')}
+
+
+class SerializedHeader(NamedTuple):
+    """A std_msgs/Header whose text is still in bytes.
+
+    :param sec: of the stamp.
+    :param nanosec: of the stamp.
+    :param frame_id: as it came, whatever its text encoding.
+    """
+
+    sec: int
+    nanosec: int
+    frame_id: bytes
+
+    @property
+    def stamp_ns(self) -> int:
+        """The stamp in nanoseconds."""
+        return self.sec * _NANOSECONDS + self.nanosec
+
+    def to_message(self) -> Header:
+        """Return the header as rclpy has it; what is no UTF-8 in frame_id is replaced."""
+        header = Header(frame_id=self.frame_id.decode('utf-8', 'replace'))
+        header.stamp.sec, header.stamp.nanosec = self.sec, self.nanosec
+        return header
+
+
+class ReceivedImage(NamedTuple):
+    """An image message that has been looked into.
+
+    :param header: its header.
+    :param frame: its image, a view on the message where the encoding allows that.
+    """
+
+    header: SerializedHeader
+    frame: Frame
+
+
+def read_header(cdr: bytes) -> SerializedHeader:
+    """Read the header of any serialised message that begins with one.
+
+    :raises ImageError: the message is malformed.
+    """
+    try:
+        return _header(cdr, _numbers_of(cdr))[0]
+    except struct.error:
+        raise _truncated(cdr) from None
+
+
+def read_image(cdr: bytes) -> ReceivedImage:
+    """Look into a serialised sensor_msgs/Image, without a copy where its encoding allows that.
+
+    :raises ImageError: the message is malformed, or its encoding is known neither to this package
+        nor to cv_bridge.
+    """
+    numbers = _numbers_of(cdr)
+    try:
+        header, at = _header(cdr, numbers)
+        height, width, length = numbers.three.unpack_from(cdr, at)
+        encoding, at = _text(cdr[at + 12:at + 12 + length]), at + 12 + length
+        is_bigendian = cdr[at] != 0
+        at = _aligned(at + 1)
+        step, length = numbers.two.unpack_from(cdr, at)
+    except (struct.error, IndexError):
+        raise _truncated(cdr) from None
+    data = _data(cdr, at + 8, length)
+    if not is_supported(encoding):
+        # cv_bridge wants a message; where there is none, this says what is wrong.
+        return ReceivedImage(header, decode_image(deserialize_message(cdr, Image)))
+    image, order = image_view(data, height=height, width=width, encoding=encoding, step=step,
+                              is_bigendian=is_bigendian)
+    return ReceivedImage(header, Frame(image, header.stamp_ns, order))
+
+
+def read_compressed_image(cdr: bytes) -> ReceivedImage:
+    """Decode a serialised sensor_msgs/CompressedImage.
+
+    :raises ImageError: the message is malformed, or no image that OpenCV can decode.
+    """
+    numbers = _numbers_of(cdr)
+    try:
+        header, at = _header(cdr, numbers)
+        length, = numbers.one.unpack_from(cdr, at)
+        format, at = _text(cdr[at + 4:at + 4 + length]), _aligned(at + 4 + length)
+        length, = numbers.one.unpack_from(cdr, at)
+    except struct.error:
+        raise _truncated(cdr) from None
+    image, order = decode_compressed(_data(cdr, at + 4, length), format)
+    return ReceivedImage(header, Frame(image, header.stamp_ns, order))
+
+
+def write_image(image: np.ndarray, header: SerializedHeader) -> bytes:
+    """Serialise a sensor_msgs/Image; the pixels are copied once.
+
+    :param image: (H, W) uint8 for mono8, or (H, W, 3) uint8 for rgb8.
+    :param header: becomes the message's header, unchanged.
+    """
+    stamp = struct.pack('<iI', header.sec, header.nanosec)
+    return b''.join((_LITTLE_ENDIAN, stamp, _between(header.frame_id, image.shape),
+                     np.ascontiguousarray(image)))
+
+
+@functools.lru_cache(maxsize=8)
+def _between(frame_id: bytes, shape: tuple[int, ...]) -> bytes:
+    """Return what lies between stamp and pixels: from frame to frame it is the same.
+
+    :param shape: (H, W) of a mono8 image, or (H, W, 3) of an rgb8 image.
+    """
+    height, width, channels = (*shape, 1)[:3]
+    encoding = b'mono8\0' if channels == 1 else b'rgb8\0'
+    fields = struct.pack('<I', len(frame_id) + 1) + frame_id + b'\0'
+    fields += bytes(-len(fields) % 4)
+    fields += struct.pack('<III', height, width, len(encoding)) + encoding
+    fields += b'\0'  # is_bigendian
+    fields += bytes(-len(fields) % 4)
+    return fields + struct.pack('<II', width * channels, height * width * channels)
+
+
+def _numbers_of(cdr: bytes) -> _Numbers:
+    numbers = _NUMBERS.get(cdr[:2])
+    if numbers is None:
+        raise ImageError(f'serialised message of {len(cdr)} bytes that begins with '
+                         f'{cdr[:_ENCAPSULATION_BYTES].hex(" ") or "nothing"}: expected CDR; its '
+                         'publisher uses another format')
+    return numbers
+
+
+def _header(cdr: bytes, numbers: _Numbers) -> tuple[SerializedHeader, int]:
+    """Read the header; return it, and where the next number is."""
+    sec, nanosec, length = numbers.stamp_and_one.unpack_from(cdr, _ENCAPSULATION_BYTES)
+    start = _ENCAPSULATION_BYTES + 12
+    if start + length > len(cdr):
+        raise _truncated(cdr)
+    frame_id = cdr[start:start + length].removesuffix(b'\0')
+    return SerializedHeader(sec, nanosec, frame_id), _aligned(start + length)
+
+
+def _aligned(position: int) -> int:
+    """Return where a number of four bytes is that comes next."""
+    return (position + 3) & ~3
+
+
+def _text(string: bytes) -> str:
+    return string.removesuffix(b'\0').decode('utf-8', 'replace')
+
+
+def _truncated(cdr: bytes) -> ImageError:
+    return ImageError(f'serialised message of {len(cdr)} bytes: it ends within its fields; it is '
+                      'truncated, or of another type')
+
+
+class _Memory:
+    """Shows a part of a message to NumPy as memory that may be written to.
+
+    Nobody writes there, but torch warns of memory that may not be written to, for which it would
+    have to be copied. No one else has this message: rclpy made it for this callback.
+    """
+
+    def __init__(self, cdr: bytes, start: int, length: int) -> None:
+        self._cdr = cdr  # lives as long as a view on it
+        whole: Any = np.frombuffer(cdr, np.uint8)
+        address = whole.__array_interface__['data'][0] + start
+        self.__array_interface__ = {'version': 3, 'typestr': '|u1', 'shape': (length,),
+                                    'data': (address, False)}
+
+
+def _data(cdr: bytes, start: int, length: int) -> np.ndarray:
+    """View a part of the message as (length,) uint8."""
+    if start + length > len(cdr):
+        raise _truncated(cdr)
+    return np.asarray(_Memory(cdr, start, length))
