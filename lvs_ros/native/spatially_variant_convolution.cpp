@@ -18,8 +18,8 @@ using lvs::store;
 // So many channels of one position are summed up in registers.
 constexpr int kVectors = 8;
 constexpr int kChannels = kVectors * kLanes;
-// The features that so many neighbouring positions read stay in the processor's nearest caches.
-constexpr int kColumns = 32;
+// A block of positions goes down row by row: what it reads then stays in a core's own cache.
+constexpr int kRows = 16, kColumns = 32;
 
 struct Shape {
   int height, width, channels, side;
@@ -54,20 +54,28 @@ extern "C" void lvs_spatially_variant_convolution(const float* features, const f
                                                   float* result, int height, int width,
                                                   int channels, int side, int threads) {
   const Shape shape{height, width, channels, side};
-#pragma omp parallel for num_threads(threads) schedule(static)
-  for (int i = 0; i < height; ++i) {
-    for (int start = 0; start < width; start += kColumns) {
-      for (int c = 0; c < channels;) {
-        const bool all = c + kChannels <= channels;
-        for (int j = start; j < std::min(width, start + kColumns); ++j) {
-          const float* kernel = kernels + (int64_t(i) * width + j) * side * side;
-          if (all) {
-            position<kVectors>(features, kernel, result, shape, i, j, c);
-          } else {
-            position<1>(features, kernel, result, shape, i, j, c);
+  const int row_blocks = (height + kRows - 1) / kRows;
+  const int column_blocks = (width + kColumns - 1) / kColumns;
+  const int channel_blocks = (channels + kChannels - 1) / kChannels;
+#pragma omp parallel for num_threads(threads) schedule(dynamic) collapse(3)
+  for (int channel_block = 0; channel_block < channel_blocks; ++channel_block) {
+    for (int column_block = 0; column_block < column_blocks; ++column_block) {
+      for (int row_block = 0; row_block < row_blocks; ++row_block) {
+        const int first_channel = channel_block * kChannels;
+        const int first_column = column_block * kColumns;
+        const int last_row = std::min(height, (row_block + 1) * kRows);
+        for (int i = row_block * kRows; i < last_row; ++i) {
+          for (int j = first_column; j < std::min(width, first_column + kColumns); ++j) {
+            const float* kernel = kernels + (int64_t(i) * width + j) * side * side;
+            if (first_channel + kChannels <= channels) {
+              position<kVectors>(features, kernel, result, shape, i, j, first_channel);
+            } else {
+              for (int c = first_channel; c < channels; c += kLanes) {
+                position<1>(features, kernel, result, shape, i, j, c);
+              }
+            }
           }
         }
-        c += all ? kChannels : kLanes;
       }
     }
   }

@@ -23,7 +23,7 @@ class OpticalFlow:
     :param shortest_side: the images are halved until their shorter side is at most so many pixels
     """
 
-    def __init__(self, preset: int = cv2.DISOPTICAL_FLOW_PRESET_FAST, *,
+    def __init__(self, preset: int = cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST, *,
                  shortest_side: int = 256) -> None:
         self._dis = cv2.DISOpticalFlow.create(preset)
         self._shortest_side = shortest_side
