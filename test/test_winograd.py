@@ -127,3 +127,10 @@ def test_without_the_operators_nothing_is_replaced(monkeypatch: pytest.MonkeyPat
         assert not suits(convolution(8, 8))
     finally:
         native.library.cache_clear()
+
+
+def test_operators_that_cannot_be_loaded_are_done_without(tmp_path: pathlib.Path) -> None:
+    broken = tmp_path / 'liblvs_native_broken.so'
+    broken.write_text('not a library')
+    with pytest.warns(UserWarning, match='Build lvs_ros again'):
+        assert native._load(broken) is None

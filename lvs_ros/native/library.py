@@ -7,6 +7,7 @@ import functools
 import os
 import pathlib
 import platform
+import warnings
 from typing import Optional
 
 import torch
@@ -33,9 +34,18 @@ def library() -> Optional[ctypes.CDLL]:
         for folder in lvs_ros.__path__:
             path = pathlib.Path(folder, 'native', f'liblvs_native_{level}.so')
             if path.exists():
-                # torch has loaded its OpenMP already; the operators find and share it.
-                return ctypes.CDLL(str(path))
+                return _load(path)
     return None
+
+
+def _load(path: pathlib.Path) -> Optional[ctypes.CDLL]:
+    try:
+        # torch has loaded its OpenMP already; the operators find and share it.
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        warnings.warn(f'the compiled operators cannot be loaded, and everything is slower without '
+                      f'them: {error}. Build lvs_ros again on this computer')
+        return None
 
 
 def _levels() -> tuple[str, ...]:
