@@ -9,7 +9,7 @@ import pkgutil
 # install folder: both are one package. Where everything is in one folder this changes nothing.
 __path__ = pkgutil.extend_path(__path__, __name__)
 
-# How long the OpenMP threads of torch wait for each other awake; to be said before torch is loaded.
+# How long the OpenMP threads of torch wait for each other awake; to be set before torch loads.
 # As they come, they spin for milliseconds: on a vehicle's computer, with other programs on the
 # same cores, they are then in the way of those that work. If they never spin, every operation of
 # a network begins with waking them up. So they spin for as long as the next operation may take.
