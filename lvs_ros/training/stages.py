@@ -45,12 +45,13 @@ def train_network(network: SegmentationNetwork, sampler: Sampler, weights: torch
                           network.config.classes, 1).to(sampler.device)
     middle: dict[str, torch.Tensor] = {}
 
-    def keep(_module: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
-        middle['features'] = output
+    def keep(_module: nn.Module, inputs: tuple[torch.Tensor]) -> None:
+        middle['features'] = inputs[0]
 
-    # S_h runs in steps and not by its blocks' forward; the last ReLU of a block gives its output.
-    last_block = network.backbone.stage(3)[-1]
-    hook = last_block.get_submodule('relu').register_forward_hook(keep)
+    # S_h runs in steps and not by its blocks' forward; what stage 3 gives is what the first
+    # convolution of stage 4 gets.
+    first_of_stage_4 = network.backbone.stage(4)[0].get_submodule('conv1')
+    hook = first_of_stage_4.register_forward_pre_hook(keep)
     trained = nn.ModuleList([*network.segmentation_parts(), auxiliary]).train()
     network.dropout.train()
 
