@@ -144,7 +144,7 @@ def write_image(image: np.ndarray, header: SerializedHeader) -> bytes:
     """
     stamp = struct.pack('<iI', header.sec, header.nanosec)
     return b''.join((_LITTLE_ENDIAN, stamp, _between(header.frame_id, image.shape),
-                     np.ascontiguousarray(image)))
+                     np.ascontiguousarray(image).data))
 
 
 @functools.lru_cache(maxsize=8)

@@ -17,6 +17,7 @@ COMMANDS = {
     'record-images': 'turn a folder of images into a recording',
     'evaluate': 'measure a model on labelled frames',
     'benchmark': 'measure how long everything takes on this computer',
+    'soak': 'run the node for thousands of frames and watch its memory',
     'train': 'train a model',
     'import-checkpoint': 'turn weights of mmsegmentation, semseg, torchvision or timm into a '
                          'model',

@@ -1,0 +1,162 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""A long run of the node over DDS: does every image get its mask, and does its memory stay flat?
+
+An image is sent when the mask of the last one has come. On the way there is what happens on a
+vehicle: another threshold, and for a while images of another size.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from lvs_ros.benchmark.dds_camera import Camera, Peer, local_environment, street_images
+from lvs_ros.benchmark.durations import Durations
+from lvs_ros.benchmark.memory_growth import MemorySample
+from lvs_ros.benchmark.progress import progress
+from lvs_ros.errors import ConfigurationError
+from lvs_ros.pipeline import PipelineOptions
+
+if TYPE_CHECKING:
+    from sensor_msgs.msg import Image
+
+FEWEST_FRAMES = 40
+OTHER_SIZE = 0.2, 0.25
+"""Where images of another size begin and end, as shares of the frames."""
+
+_SAMPLES = 400
+_RATE_HZ = 15.0    # at which the street is drawn
+_ANSWER_S, _STATUS_S = 10.0, 5.0
+_MOST_MISSED = 20    # one after another: the node is stuck
+_CHANGES = 20    # of the threshold
+_SMALLEST = 64, 48    # the street's
+_MEBIBYTE = 1 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class SoakRun:
+    """What a run was like.
+
+    :param frames: images sent
+    :param masks: masks that came
+    :param dropped: images that the node says it lost or could not use
+    :param key_frames: masks of key frames
+    :param slow_failures: failures of S_h
+    :param latency_ms: from the stamp to the mask
+    :param memory: of the node's process
+    :param duration_s: of the whole run
+    """
+
+    frames: int
+    masks: int
+    dropped: int
+    key_frames: int
+    slow_failures: int
+    latency_ms: Durations
+    memory: tuple[MemorySample, ...]
+    duration_s: float
+
+
+def run_soak(options: PipelineOptions, *, size: tuple[int, int], frames: int,
+             domain_id: int | None = None) -> SoakRun:
+    """Run the node for so many frames.
+
+    :param options: the node's parameters
+    :param size: (width, height) of the images, pixels
+    :param frames: how many to send
+    :param domain_id: the ROS domain; None = one in which nobody is
+    :raises ConfigurationError: without ROS 2, for too few frames, or for a size that the street
+        cannot be drawn at
+    :raises BenchmarkError: when the node does not start, ends or answers no more
+    """
+    if frames < FEWEST_FRAMES:
+        raise ConfigurationError(f'--frames {frames}: expected {FEWEST_FRAMES} or more')
+    try:
+        from lvs_ros.node.processes import start_segmentation_node
+        from lvs_ros.node.round_trips import RoundTrips
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f'the soak needs ROS 2, and {error.name} is not there: source '
+                                 'the setup file of a ROS installation, or env.sh') from error
+    images = street_images(size, rate_hz=_RATE_HZ, most=45)
+    others = street_images(_other_size(size), rate_hz=_RATE_HZ, most=4)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(local_environment())
+        trips = stack.enter_context(RoundTrips.in_free_domain() if domain_id is None
+                                    else RoundTrips(domain_id=domain_id))
+        process = stack.enter_context(
+            start_segmentation_node(options, size=size, domain_id=trips.domain_id))
+        trips.watch_status('/lvs/status')
+        node = Peer(process, trips.add(image_topic='/image_raw', answer_topic='/lvs/mask'))
+        soak = _Soak(Camera(trips, images), node, frames, threshold=options.threshold,
+                     images=images, others=others)
+        with progress('waiting for the node', 1):
+            soak.camera.wait_for(node)
+        start_s = time.monotonic()
+        with progress('soaking', frames) as update:
+            soak.run(update)
+        return soak.result(time.monotonic() - start_s)
+
+
+class _Soak:
+    """The run, frame by frame."""
+
+    def __init__(self, camera: Camera, node: Peer, frames: int, *, threshold: float,
+                 images: Sequence[Image], others: Sequence[Image]) -> None:
+        self.camera = camera
+        self._node = node
+        self._frames = frames
+        self._thresholds = threshold, threshold / 2
+        self._images, self._others = images, others
+        self._memory: list[MemorySample] = []
+
+    def run(self, update: Callable[[], object]) -> None:
+        missed = 0
+        sampled = max(1, self._frames // _SAMPLES)
+        changed = max(1, self._frames // _CHANGES)
+        for number in range(1, self._frames + 1):
+            self.camera.images = self._others if self._has_other_size(number) else self._images
+            if number % changed == 0:
+                self._set_threshold(self._thresholds[number // changed % 2])
+            stamp_ns = self.camera.ask(self._node, _ANSWER_S)
+            if stamp_ns is None:
+                missed += 1
+                if missed == _MOST_MISSED:
+                    raise self._node.failure(f'has not answered {missed} images one after another')
+            else:
+                missed = 0
+                self._node.measured_ns.append(stamp_ns)
+            if number % sampled == 0 or number == self._frames:
+                self._memory.append(MemorySample(
+                    number, self._node.process.memory_bytes() / _MEBIBYTE))
+            update()
+
+    def result(self, duration_s: float) -> SoakRun:
+        statuses, stamps_ns = self.camera.trips.statuses, self._node.measured_ns
+        if not stamps_ns:
+            raise self._node.failure(f'answered none of {self._frames} images')
+        self.camera.trips.spin_until(lambda: stamps_ns[-1] in statuses, _STATUS_S)
+        last = statuses[max(statuses)]
+        return SoakRun(
+            frames=self._frames, masks=len(stamps_ns), dropped=last.frames_dropped,
+            key_frames=sum(status.key_frame for status in statuses.values()),
+            slow_failures=last.slow_track_failures,
+            latency_ms=Durations.of(self._node.latencies_ms()), memory=tuple(self._memory),
+            duration_s=duration_s)
+
+    def _has_other_size(self, number: int) -> bool:
+        begin, end = OTHER_SIZE
+        return begin <= number / self._frames < end
+
+    def _set_threshold(self, value: float) -> None:
+        refusal = self.camera.trips.set_parameter('/lvs', 'threshold', value, _ANSWER_S)
+        if refusal is not None:
+            raise self._node.failure(f'does not take the threshold {value:g}: {refusal}')
+
+
+def _other_size(size: tuple[int, int]) -> tuple[int, int]:
+    width, height = (max(least, length * 3 // 4) for length, least in zip(size, _SMALLEST))
+    return width, height
