@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from hand_clock import STATUS, HandClock
 
 from lvs_ros.benchmark.clip import Clip, recorded_clip, street_clip
 from lvs_ros.benchmark.durations import Durations
@@ -24,32 +25,11 @@ from lvs_ros.benchmark.tracks import Conditions, TrackMeter
 from lvs_ros.model import (VARIANTS, SegmentationNetwork, load_network, save_network,
                            spatially_variant_convolution)
 from lvs_ros.model.steps import advance
-from lvs_ros.pipeline import Frame, PipelineOptions, StepResult, StepStatus, build_pipeline
+from lvs_ros.pipeline import Frame, PipelineOptions, StepResult, build_pipeline
 from lvs_ros.pipeline.build import prepare
 
-STATUS = StepStatus(
-    schedule='low_latency', key_frame=False, key_stamp_ns=0, key_age_frames=0,
-    key_provisional=False, deviation=None, threshold=0.1, slow_track_busy=False,
-    slow_track_failures=0, slow_track_error=None, slow_track_ms=None, stage_ms={},
-    reset_reason=None)
 BLANK = np.zeros((2, 2, 3), np.uint8)
 CPU = torch.device('cpu')
-
-
-class HandClock:
-    """Stands still but for what is computed and slept."""
-
-    def __init__(self) -> None:
-        self.time_s = 1000.0
-
-    def now(self) -> float:
-        return self.time_s
-
-    def sleep_until(self, time_s: float) -> None:
-        self.time_s = max(self.time_s, time_s)
-
-    def leave_out(self, duration_s: float) -> None:
-        self.time_s -= duration_s
 
 
 class Worker:

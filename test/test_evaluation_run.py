@@ -7,33 +7,13 @@ from typing import Sequence
 
 import numpy as np
 import pytest
+from hand_clock import STATUS, HandClock
 
 from lvs_ros.evaluation.clock import SkippingClock
 from lvs_ros.evaluation.run import options_of, play
-from lvs_ros.pipeline import Frame, PipelineOptions, StepResult, StepStatus
+from lvs_ros.pipeline import Frame, PipelineOptions, StepResult
 
 MS = 1_000_000
-STATUS = StepStatus(
-    schedule='low_latency', key_frame=False, key_stamp_ns=0, key_age_frames=0,
-    key_provisional=False, deviation=None, threshold=0.1, slow_track_busy=False,
-    slow_track_failures=0, slow_track_error=None, slow_track_ms=None, stage_ms={},
-    reset_reason=None)
-
-
-class HandClock:
-    """Stands still but for what is computed and slept."""
-
-    def __init__(self) -> None:
-        self.time_s = 1000.0
-
-    def now(self) -> float:
-        return self.time_s
-
-    def sleep_until(self, time_s: float) -> None:
-        self.time_s = max(self.time_s, time_s)
-
-    def leave_out(self, duration_s: float) -> None:
-        self.time_s -= duration_s
 
 
 class Worker:

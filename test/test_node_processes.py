@@ -86,7 +86,7 @@ def test_a_process_is_looked_at_from_outside(tmp_path: pathlib.Path) -> None:
 
 def test_a_process_that_will_not_end_is_ended(
         tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr('lvs_ros.node.processes._STOP_S', 0.1)
+    monkeypatch.setattr('lvs_ros.process_group._STOP_S', 0.1)
     code = ('import os, signal, time\n'
             'signal.signal(signal.SIGINT, signal.SIG_IGN)\n'
             'signal.signal(signal.SIGTERM, signal.SIG_IGN)\n'

@@ -7,7 +7,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -16,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 from lvs_ros.pipeline import PipelineOptions
+from lvs_ros.process_group import end_group
 
-_STOP_S = 5.0
 _LAST_LINES = 15
 _POLL_S = 0.1
 _IDLE_SHARE = 0.1
@@ -89,15 +88,7 @@ class NodeProcess:
 
     def stop(self) -> None:
         """End it, politely at first."""
-        for number, patience_s in ((signal.SIGINT, _STOP_S), (signal.SIGTERM, _STOP_S),
-                                   (signal.SIGKILL, None)):
-            if self.exit_code is not None:
-                break
-            os.killpg(self._process.pid, number)
-            try:
-                self._process.wait(patience_s)
-            except subprocess.TimeoutExpired:
-                continue
+        end_group(self._process)
 
     def __enter__(self) -> NodeProcess:
         return self

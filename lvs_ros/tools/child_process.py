@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import collections
 import os
-import signal
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 
-_STOP_S = 5.0
+from lvs_ros.process_group import end_group
+
 _KEPT_LINES = 40
 
 
@@ -63,15 +63,7 @@ class ChildProcess:
 
     def stop(self) -> None:
         """End it, politely at first."""
-        for number, patience_s in ((signal.SIGINT, _STOP_S), (signal.SIGTERM, _STOP_S),
-                                   (signal.SIGKILL, None)):
-            if self.exit_code is not None:
-                break
-            os.killpg(self.pid, number)
-            try:
-                self._process.wait(patience_s)
-            except subprocess.TimeoutExpired:
-                continue
+        end_group(self._process)
         self._reader.join(timeout=1.0)
 
     def _read(self) -> None:
