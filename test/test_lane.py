@@ -3,20 +3,22 @@
 """The lane: one thread for all, never two at a time, frames first, a step between two frames."""
 
 import threading
+import time
 from typing import Any, Callable, Optional
 
 import pytest
 import torch
 
+from hand_clock import HandClock
 from lvs_ros.pipeline.lane import Lane
 
 
 class WatchedLane(Lane):
     """Tells when somebody has begun to wait, so that a test need not sleep."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         self.waiting = threading.Semaphore(0)
-        super().__init__()
+        super().__init__(clock=clock)
 
     def _wait_for(self, call: Any) -> Any:
         self.waiting.release()
@@ -26,8 +28,8 @@ class WatchedLane(Lane):
 class Rig:
     """Threads that want something computed, and the order in which it was."""
 
-    def __init__(self) -> None:
-        self.lane = WatchedLane()
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.lane = WatchedLane(clock)
         self.order: list[str] = []
         self.threads: list[threading.Thread] = []
         self.entered, self.leave = threading.Semaphore(0), threading.Semaphore(0)
@@ -38,8 +40,7 @@ class Rig:
             self.order.append(name)
             return 'done'
 
-        self._start(name, work)
-        assert self.lane.waiting.acquire(timeout=30)
+        self.start(name, work)
 
     def occupy(self, name: str) -> None:
         """Ask for one that takes until :attr:`leave` is released; returns when it has begun."""
@@ -48,14 +49,15 @@ class Rig:
             assert self.leave.acquire(timeout=30)
             return 'done'
 
-        self._start(name, work)
-        assert self.lane.waiting.acquire(timeout=30)
+        self.start(name, work)
         assert self.entered.acquire(timeout=30)
 
-    def _start(self, name: str, work: Callable[[], str]) -> None:
+    def start(self, name: str, work: Callable[[], Optional[str]]) -> None:
+        """Ask for what is given in a thread of its own; returns when it has asked."""
         thread = threading.Thread(target=getattr(self.lane, name), args=(work,), daemon=True)
         self.threads.append(thread)
         thread.start()
+        assert self.lane.waiting.acquire(timeout=30)
 
     def join(self) -> None:
         for thread in self.threads:
@@ -73,14 +75,30 @@ def test_a_frame_goes_before_a_step_that_waited_longer() -> None:
     assert rig.order == ['frame', 'steps']
 
 
-def test_one_step_goes_between_two_frames() -> None:
-    rig = Rig()
-    rig.occupy('frame')
+@pytest.mark.parametrize('step_ms, steps_between', [(30, 1), (4, 3), (10, 1), (5, 2)])
+def test_between_two_frames_steps_have_a_tenth_of_the_time(
+        step_ms: int, steps_between: int) -> None:
+    clock = HandClock()
+    rig = Rig(clock.now)
+
+    def step() -> Optional[str]:
+        clock.sleep_until(clock.now() + step_ms / 1000)
+        rig.order.append('step')
+        return 'done' if len(rig.order) == 5 else None
+
+    def frame() -> str:
+        rig.entered.release()
+        assert rig.leave.acquire(timeout=30)
+        clock.sleep_until(clock.now() + 0.0999)
+        return 'done'
+
+    rig.start('frame', frame)
+    assert rig.entered.acquire(timeout=30)
     rig.want('frame')
-    rig.want('steps')
+    rig.start('steps', step)
     rig.leave.release()
     rig.join()
-    assert rig.order == ['steps', 'frame']
+    assert rig.order == ['step'] * steps_between + ['frame'] + ['step'] * (4 - steps_between)
 
 
 def test_a_frame_goes_between_two_steps() -> None:

@@ -5,6 +5,7 @@
 import ctypes
 import math
 import pathlib
+from typing import Any
 
 import pytest
 import torch
@@ -15,8 +16,9 @@ from torch.nn import functional
 
 import lvs_ros
 from lvs_ros.model import VARIANTS, SegmentationNetwork, winograd
+from lvs_ros.model.convolution import convolve
 from lvs_ros.model.folding import fold_batch_norm
-from lvs_ros.model.steps import convolve, finish
+from lvs_ros.model.steps import advance, finish
 from lvs_ros.model.winograd import WinogradConvolution, suits, use_winograd
 from lvs_ros.native import library as native
 
@@ -55,15 +57,49 @@ def test_it_is_the_convolution(channels_in: int, channels_out: int, dilation: in
     assert_equal_but_for_rounding(WinogradConvolution(layer)(x), exact(layer, x))
 
 
-@pytest.mark.parametrize('parts', [1, 2, 7, 36, 50])
+@pytest.mark.parametrize('count', [1, 2, 7, 36, 50])
 @pytest.mark.parametrize('relu', [False, True])
-def test_parts_addition_and_relu(parts: int, relu: bool) -> None:
+def test_steps_addition_and_relu(count: int, relu: bool) -> None:
     layer = convolution(16, 24, 2)
     x, added = torch.randn(2, 16, 9, 14), torch.randn(2, 24, 9, 14)
-    results = list(WinogradConvolution(layer).parts(x, parts, added=added, relu=relu))
+    result = finish(WinogradConvolution(layer).steps(x, count, added=added, relu=relu))
     expected = exact(layer, x) + added.double()
-    assert_equal_but_for_rounding(results[-1], expected.clamp(min=0) if relu else expected)
-    assert 2 <= len(results) <= 2 * parts    # two images
+    assert_equal_but_for_rounding(result, expected.clamp(min=0) if relu else expected)
+    steps = 1 + len(list(WinogradConvolution(layer).steps(x, count)))
+    assert 2 <= steps <= 2 * count    # two images
+
+
+class Counting:
+    """The compiled operators; notes how much of a convolution each call computes."""
+
+    def __init__(self) -> None:
+        self.work: list[int] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(native.library(), name)
+
+    def lvs_winograd(self, *arguments: Any) -> None:
+        channels_in, channels_out = arguments[7:9]
+        first, last = arguments[11:13]
+        self.work.append((last - first) * channels_in * channels_out)
+        native.library().lvs_winograd(*arguments)    # type: ignore[union-attr]
+
+
+def test_no_step_of_s_h_computes_more_than_a_sixtieth(monkeypatch: pytest.MonkeyPatch) -> None:
+    operators = Counting()
+    monkeypatch.setattr(winograd, 'library', lambda: operators)
+    torch.manual_seed(0)
+    network = SegmentationNetwork(VARIANTS['lite']('camvid', 11)).eval().requires_grad_(False)
+    fold_batch_norm(network)
+    use_winograd(network)
+    steps, work = network.high_steps(network.low(torch.rand(1, 3, 360, 480))), []
+    result = None
+    while result is None:
+        before = len(operators.work)
+        with torch.no_grad():    # else it is training, which is never interrupted
+            result = advance(steps)
+        work.append(sum(operators.work[before:]))
+    assert max(work) <= sum(work) / 60
 
 
 def test_what_is_not_a_number_stays_so() -> None:

@@ -5,8 +5,8 @@
 import torch
 from torch import nn
 
+from lvs_ros.model.convolution import NormedConvolutions
 from lvs_ros.model.resnet import conv_bn_relu
-from lvs_ros.model.steps import NormedConvolutions
 
 
 class AdaptNet(nn.Module):

@@ -10,8 +10,9 @@ from torch import nn
 from torch.nn import functional
 
 from lvs_ros.model.config import ModelConfig
+from lvs_ros.model.convolution import NormedConvolutions
 from lvs_ros.model.resnet import conv_bn_relu
-from lvs_ros.model.steps import NormedConvolutions, Steps, finish
+from lvs_ros.model.steps import Steps, finish
 
 
 class PyramidPoolingHead(nn.Module):
@@ -31,14 +32,14 @@ class PyramidPoolingHead(nn.Module):
         return finish(self.steps(x))
 
     def steps(self, x: torch.Tensor, largest: float = math.inf) -> Steps:
-        """Do the same in steps; see :func:`~lvs_ros.model.steps.convolve`."""
+        """Do the same in steps; see :func:`~lvs_ros.model.convolution.convolve`."""
         levels = [x]
         for size, reduce in zip(self.bins, self.pools):
             pooled = reduce(functional.adaptive_avg_pool2d(x, size))
             levels.append(functional.interpolate(
                 pooled, x.shape[-2:], mode='bilinear', align_corners=self.align_corners))
+            yield
         x = torch.cat(levels, 1)
-        yield
         return (yield from self.bottleneck.steps(x, largest))
 
 
@@ -63,7 +64,7 @@ class FullyConvolutionalHead(nn.Module):
         return finish(self.steps(x))
 
     def steps(self, x: torch.Tensor, largest: float = math.inf) -> Steps:
-        """Do the same in steps; see :func:`~lvs_ros.model.steps.convolve`."""
+        """Do the same in steps; see :func:`~lvs_ros.model.convolution.convolve`."""
         y = x
         for layers in self.convolutions:
             y = yield from cast(NormedConvolutions, layers).steps(y, largest)

@@ -22,14 +22,15 @@ from torch.nn import functional
 from lvs_ros.model.adapt_net import AdaptNet
 from lvs_ros.model.alignment import align
 from lvs_ros.model.config import ModelConfig
+from lvs_ros.model.convolution import work
 from lvs_ros.model.deviation_net import DeviationNet
 from lvs_ros.model.heads import build_head
 from lvs_ros.model.kernel_predictor import KernelPredictor
 from lvs_ros.model.resnet import SplitResNet
 from lvs_ros.model.spatially_variant_convolution import spatially_variant_convolution
-from lvs_ros.model.steps import Steps, finish, work
+from lvs_ros.model.steps import Steps, finish
 
-_HIGH_STEPS = 40    # S_h is cut into at least so many
+_HIGH_STEPS = 80    # S_h is cut into at least so many
 
 
 class SegmentationNetwork(nn.Module):
@@ -84,7 +85,7 @@ class SegmentationNetwork(nn.Module):
     def high_steps(self, low: torch.Tensor) -> Steps:
         """S_h in small steps, for a caller that has something else to do in between.
 
-        On a CPU no step has more than about 1/40 of the work; a GPU shares itself out.
+        On a CPU no step has much more than 1/80 of the work; a GPU shares itself out.
         """
         layers = [*self.backbone.high_blocks(), self.head]
         largest = math.inf

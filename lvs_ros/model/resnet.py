@@ -7,13 +7,14 @@ networks", CVPR 2017. Parameter names are torchvision's, so that its weights fit
 """
 
 import math
-from typing import cast
+from typing import Optional, cast
 
 import torch
 from torch import nn
 
 from lvs_ros.model.config import BLOCKS, BOTTLENECK, ModelConfig
-from lvs_ros.model.steps import NormedConvolutions, Steps, convolve, finish
+from lvs_ros.model.convolution import NormedConvolutions, convolve
+from lvs_ros.model.steps import Steps, finish
 
 
 def conv_bn_relu(channels_in: int, channels_out: int, size: int, *, stride: int = 1,
@@ -46,10 +47,10 @@ class BasicBlock(nn.Module):
         return finish(self.steps(x))
 
     def steps(self, x: torch.Tensor, largest: float = math.inf) -> Steps:
-        """Do the same in steps; see :func:`~lvs_ros.model.steps.convolve`."""
+        """Do the same in steps; see :func:`~lvs_ros.model.convolution.convolve`."""
         y = yield from convolve(self.conv1, x, largest, norm=self.bn1, relu=True)
         yield
-        shortcut = x if self.downsample is None else self.downsample(x)
+        shortcut = yield from _shortened(x, self.downsample)
         return (yield from convolve(self.conv2, y, largest, norm=self.bn2, added=shortcut,
                                     relu=True))
 
@@ -76,12 +77,12 @@ class Bottleneck(nn.Module):
         return finish(self.steps(x))
 
     def steps(self, x: torch.Tensor, largest: float = math.inf) -> Steps:
-        """Do the same in steps; see :func:`~lvs_ros.model.steps.convolve`."""
+        """Do the same in steps; see :func:`~lvs_ros.model.convolution.convolve`."""
         y = yield from convolve(self.conv1, x, largest, norm=self.bn1, relu=True)
         yield
         y = yield from convolve(self.conv2, y, largest, norm=self.bn2, relu=True)
         yield
-        shortcut = x if self.downsample is None else self.downsample(x)
+        shortcut = yield from _shortened(x, self.downsample)
         return (yield from convolve(self.conv3, y, largest, norm=self.bn3, added=shortcut,
                                     relu=True))
 
@@ -154,6 +155,15 @@ def _dilations(stage: int, index: int, pattern: str) -> tuple[int, int]:
     full = {1: 1, 2: 1, 3: 2, 4: 4}[stage]
     first = full if pattern == 'uniform' or index else max(1, full // 2)
     return first, {'half_conv1': full, 'conv1_only': 1}.get(pattern, first)
+
+
+def _shortened(x: torch.Tensor, downsample: Optional[nn.Module]) -> Steps:
+    """Go the way of the shortcut, which is a step of its own where it has a convolution."""
+    if downsample is None:
+        return x
+    shortcut = downsample(x)
+    yield
+    return shortcut
 
 
 def _shortcut(channels_in: int, channels_out: int, stride: int) -> nn.Module | None:

@@ -8,12 +8,13 @@ place of 144. The same function, but for rounding (about ten times that of plain
 """
 
 import math
-from typing import Iterator, Optional
+from typing import Optional
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from lvs_ros.model.steps import Steps, finish
 from lvs_ros.native.library import CHANNELS, library, pixels_first, pointer
 
 _VALUES = 36
@@ -54,14 +55,11 @@ class WinogradConvolution(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C_in, H, W) float32 → (B, C_out, H, W), channels last."""
-        result = torch.empty(0)
-        for result in self.parts(x, 1):
-            pass
-        return result
+        return finish(self.steps(x))
 
-    def parts(self, x: torch.Tensor, count: int, *, added: Optional[torch.Tensor] = None,
-              relu: bool = False) -> Iterator[torch.Tensor]:
-        """Compute in at most so many parts; the result is complete after the last.
+    def steps(self, x: torch.Tensor, count: int = 1, *, added: Optional[torch.Tensor] = None,
+              relu: bool = False) -> Steps:
+        """Compute in at most so many steps an image.
 
         :param x: (B, C_in, H, W) float32
         :param added: (B, C_out, H, W), what is added to the result
@@ -79,11 +77,13 @@ class WinogradConvolution(nn.Module):
             source = pixels_first(x[index])
             onto = None if added is None else pixels_first(added[index])
             for first in range(0, blocks, size):
+                if index or first:
+                    yield
                 native.lvs_winograd(
                     pointer(source), pointer(self.weight), pointer(self.bias), pointer(onto),
                     pointer(result[index]), height, width, self.in_channels, self.out_channels,
                     self.dilation, int(relu), first, min(blocks, first + size), threads)
-                yield result
+        return result
 
 
 def suits(convolution: nn.Conv2d) -> bool:
