@@ -10,6 +10,7 @@
 //   write:     the 36 sums of each tile -> 4x4 pixels of the result               Y = A^T M A
 //
 // A convolution of dilation D is one without on each of the D x D grids of every D-th pixel.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -60,6 +61,7 @@ struct Tiles {
   int left(int tile) const {
     return tile / (rows * columns) % dilation + dilation * kOut * (tile % columns);
   }
+  bool inside(int i, int j) const { return i >= 0 && i < height && j >= 0 && j < width; }
   static int divide(int a, int b) { return (a + b - 1) / b; }    // rounded up
 };
 
@@ -103,18 +105,35 @@ void multiply_panel(const float* a, const float* b, float* c, int depth, int pit
   }
 }
 
-// A tile's 36 values of all channels: v[n * stride + c], zeros where the image ends.
+// Loads the pixels of a tile that lies inside the image.
+void load_whole(const float* first, int64_t down, int64_t right, Lanes* d) {
+  for (int i = 0; i < kIn; ++i) {
+    for (int j = 0; j < kIn; ++j) d[kIn * i + j] = load<Lanes>(first + i * down + j * right);
+  }
+}
+
+// Loads the pixels of any tile: zeros where the image ends.
+void load_border(const float* x, const Tiles& tiles, int channels, int top, int left, Lanes* d) {
+  for (int n = 0; n < kValues; ++n) {
+    const int i = top + tiles.dilation * (n / kIn), j = left + tiles.dilation * (n % kIn);
+    d[n] = tiles.inside(i, j) ? load<Lanes>(x + (int64_t(i) * tiles.width + j) * channels)
+                              : Lanes{};
+  }
+}
+
+// A tile's 36 values of all channels: v[n * stride + c].
 void read_tile(const float* x, const Tiles& tiles, int channels, int tile, float* v,
                int64_t stride) {
-  const int step = tiles.dilation;
+  const int step = tiles.dilation, reach = step * (kIn - 1);
   const int top = tiles.top(tile) - step, left = tiles.left(tile) - step;
+  const bool whole = tiles.inside(top, left) && tiles.inside(top + reach, left + reach);
+  const int64_t right = int64_t(step) * channels, down = right * tiles.width;
   for (int c = 0; c < channels; c += kLanes) {
     Lanes d[kValues], half[kValues];
-    for (int n = 0; n < kValues; ++n) {
-      const int i = top + step * (n / kIn), j = left + step * (n % kIn);
-      const bool inside = tile < tiles.count() && i >= 0 && i < tiles.height && j >= 0 &&
-                          j < tiles.width;
-      d[n] = inside ? load<Lanes>(x + (int64_t(i) * tiles.width + j) * channels + c) : Lanes{};
+    if (whole) {
+      load_whole(x + (int64_t(top) * tiles.width + left) * channels + c, down, right, d);
+    } else {
+      load_border(x + c, tiles, channels, top, left, d);
     }
     for (int j = 0; j < kIn; ++j) transform_input(d + j, half + j, kIn);
     for (int i = 0; i < kIn; ++i) transform_input(half + kIn * i, d + kIn * i, 1);
@@ -127,6 +146,12 @@ struct Finish {
   const float* bias;
   const float* added;    // (height, width, channels), or null
   bool relu;
+
+  Lanes apply(Lanes sum, int64_t at, int channel) const {
+    sum += load<Lanes>(bias + channel);
+    if (added != nullptr) sum += load<Lanes>(added + at);
+    return relu ? (sum < 0.0f ? Lanes{} : sum) : sum;    // NaN stays NaN
+  }
 };
 
 // A tile's 36 sums of all channels, m[n * stride + c], become 4x4 pixels.
@@ -134,20 +159,20 @@ void write_tile(const float* m, int64_t stride, const Tiles& tiles, int channels
                 const Finish& finish, float* y) {
   const int step = tiles.dilation;
   const int top = tiles.top(tile), left = tiles.left(tile);
+  const int rows = std::min(kOut, Tiles::divide(tiles.height - top, step));
+  const int columns = std::min(kOut, Tiles::divide(tiles.width - left, step));
+  const int64_t right = int64_t(step) * channels, down = right * tiles.width;
   for (int c = 0; c < channels; c += kLanes) {
     Lanes in[kValues], half[kValues], out[kValues];
     for (int n = 0; n < kValues; ++n) in[n] = load<Lanes>(m + n * stride + c);
     for (int j = 0; j < kIn; ++j) transform_output(in + j, half + j, kIn);
     for (int i = 0; i < kOut; ++i) transform_output(half + kIn * i, out + kIn * i, 1);
-    const Lanes bias = load<Lanes>(finish.bias + c);
-    for (int n = 0; n < kOut * kOut; ++n) {
-      const int i = top + step * (n / kOut), j = left + step * (n % kOut);
-      if (i >= tiles.height || j >= tiles.width) continue;
-      const int64_t at = (int64_t(i) * tiles.width + j) * channels + c;
-      Lanes sum = out[kIn * (n / kOut) + n % kOut] + bias;
-      if (finish.added != nullptr) sum += load<Lanes>(finish.added + at);
-      if (finish.relu) sum = sum < 0.0f ? Lanes{} : sum;    // NaN stays NaN
-      store(y + at, sum);
+    const int64_t first = (int64_t(top) * tiles.width + left) * channels + c;
+    for (int i = 0; i < rows; ++i) {
+      for (int j = 0; j < columns; ++j) {
+        const int64_t at = first + i * down + j * right;
+        store(y + at, finish.apply(out[kIn * i + j], at, c));
+      }
     }
   }
 }
@@ -194,7 +219,7 @@ void lvs_winograd(const float* x, const float* u, const float* bias, const float
     float* values = scratch.values.data();
     float* sums = scratch.sums.data();
     const int begin = block * kBlock;
-    for (int t = 0; t < kBlock; ++t) {
+    for (int t = 0; t < kBlock && begin + t < tiles.count(); ++t) {
       read_tile(x, tiles, channels_in, begin + t, values + t * channels_in, value_step);
     }
     for (int n = 0; n < kValues; ++n) {
