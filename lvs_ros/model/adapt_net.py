@@ -5,8 +5,9 @@
 import torch
 from torch import nn
 
-from lvs_ros.model.convolution import NormedConvolutions
+from lvs_ros.model.convolution import NormedConvolutions, convolve
 from lvs_ros.model.resnet import conv_bn_relu
+from lvs_ros.model.steps import finish
 
 
 class AdaptNet(nn.Module):
@@ -36,4 +37,5 @@ class AdaptNet(nn.Module):
         :return: (B, C_h, h, w)
         """
         adapted = self.convolutions(low)
-        return propagated + self.correction(self.fuse(torch.cat((propagated, adapted), 1)))
+        fused = self.fuse(torch.cat((propagated, adapted), 1))
+        return finish(convolve(self.correction, fused, added=propagated))

@@ -5,7 +5,7 @@
 import torch
 from torch.nn import functional
 
-from lvs_ros.native.library import CHANNELS, library, pixels_first, pointer, takes
+from lvs_ros.native.library import CHANNELS, channels_last, library, pointer, takes
 
 
 def align(features: torch.Tensor, displacement: torch.Tensor) -> torch.Tensor:
@@ -35,8 +35,8 @@ def _compiled(features: torch.Tensor, displacement: torch.Tensor) -> torch.Tenso
     native = library()
     assert native is not None
     result = torch.empty(features.shape, memory_format=torch.channels_last)
+    features, displacement = channels_last(features), displacement.contiguous()
     for index in range(batch):
-        source, moved = pixels_first(features[index]), displacement[index].contiguous()
-        native.lvs_warp(pointer(source), pointer(moved), pointer(result[index]), height, width,
-                        channels, torch.get_num_threads())
+        native.lvs_warp(pointer(features, index), pointer(displacement, index),
+                        pointer(result, index), height, width, channels, torch.get_num_threads())
     return result

@@ -1,18 +1,18 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Convolutions and what follows them, plain or Winograd's, in steps for S_h."""
+"""Convolutions and what follows them, torch's or compiled ones, in steps for S_h."""
 
 import math
-from typing import Iterable, Optional
+from typing import Iterable, Optional, Sequence, cast
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from lvs_ros.model.compiled_convolution import CompiledConvolution
 from lvs_ros.model.steps import Steps, finish
-from lvs_ros.model.winograd import WinogradConvolution
 
-Convolution = nn.Conv2d | WinogradConvolution
+Convolution = nn.Conv2d | CompiledConvolution
 
 _CHANNELS = 8    # a part has a multiple of so many, the width of a vector register in float32
 
@@ -21,7 +21,7 @@ def work(layers: Iterable[nn.Module]) -> float:
     """Return the multiplications a position of all convolutions in the layers."""
     modules = [module for layer in layers for module in layer.modules()]
     return sum(_work(module) for module in modules
-               if isinstance(module, (nn.Conv2d, WinogradConvolution)))
+               if isinstance(module, (nn.Conv2d, CompiledConvolution)))
 
 
 def convolve(convolution: Convolution, x: torch.Tensor, largest: float = math.inf, *,
@@ -37,7 +37,7 @@ def convolve(convolution: Convolution, x: torch.Tensor, largest: float = math.in
     :param relu: negative values become 0 in the end
     :return: (B, C_out, H', W')
     """
-    if isinstance(convolution, WinogradConvolution):
+    if isinstance(convolution, CompiledConvolution):
         # Nothing is normalised here: such a convolution has its batch norm folded in.
         count = max(1, math.ceil(_work(convolution) / largest))
         return (yield from convolution.steps(x, count, added=added, relu=relu))
@@ -58,16 +58,29 @@ class NormedConvolutions(nn.Sequential):
 
     def steps(self, x: torch.Tensor, largest: float = math.inf) -> Steps:
         """Do the same in steps; see :func:`convolve`."""
-        for start in range(0, len(self), 3):
-            if start:
-                yield
-            x = yield from convolve(self[start], x, largest, norm=self[start + 1],  # type: ignore
-                                    relu=True)
-        return x
+        return (yield from _convolve_all(list(self), x, largest))
+
+
+class Stem(nn.Sequential):
+    """The same, and a max pooling in the end."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C_in, H, W) → (B, C_out, H', W')."""
+        *layers, pool = self
+        return pool(finish(_convolve_all(layers, x, math.inf)))
+
+
+def _convolve_all(layers: Sequence[nn.Module], x: torch.Tensor, largest: float) -> Steps:
+    for start in range(0, len(layers), 3):
+        if start:
+            yield
+        convolution = cast(Convolution, layers[start])
+        x = yield from convolve(convolution, x, largest, norm=layers[start + 1], relu=True)
+    return x
 
 
 def _work(convolution: Convolution) -> float:
-    if isinstance(convolution, WinogradConvolution):
+    if isinstance(convolution, CompiledConvolution):
         return convolution.work
     return convolution.weight.numel()
 

@@ -40,6 +40,7 @@ class PyramidPoolingHead(nn.Module):
                 pooled, x.shape[-2:], mode='bilinear', align_corners=self.align_corners))
             yield
         x = torch.cat(levels, 1)
+        yield
         return (yield from self.bottleneck.steps(x, largest))
 
 

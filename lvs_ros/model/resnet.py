@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from lvs_ros.model.config import BLOCKS, BOTTLENECK, ModelConfig
-from lvs_ros.model.convolution import NormedConvolutions, convolve
+from lvs_ros.model.convolution import Convolution, NormedConvolutions, Stem, convolve
 from lvs_ros.model.steps import Steps, finish
 
 
@@ -50,7 +50,7 @@ class BasicBlock(nn.Module):
         """Do the same in steps; see :func:`~lvs_ros.model.convolution.convolve`."""
         y = yield from convolve(self.conv1, x, largest, norm=self.bn1, relu=True)
         yield
-        shortcut = yield from _shortened(x, self.downsample)
+        shortcut = yield from _shortcut_steps(x, self.downsample, largest)
         return (yield from convolve(self.conv2, y, largest, norm=self.bn2, added=shortcut,
                                     relu=True))
 
@@ -82,7 +82,7 @@ class Bottleneck(nn.Module):
         yield
         y = yield from convolve(self.conv2, y, largest, norm=self.bn2, relu=True)
         yield
-        shortcut = yield from _shortened(x, self.downsample)
+        shortcut = yield from _shortcut_steps(x, self.downsample, largest)
         return (yield from convolve(self.conv3, y, largest, norm=self.bn3, added=shortcut,
                                     relu=True))
 
@@ -136,16 +136,14 @@ class SplitResNet(nn.Module):
         return self.blocks()[self.low_blocks:]
 
 
-def _stem(config: ModelConfig) -> tuple[nn.Sequential, int]:
+def _stem(config: ModelConfig) -> tuple[Stem, int]:
     width = config.base_width
     pool = nn.MaxPool2d(3, stride=2, padding=1)
     if config.stem == 'conv7':
-        return nn.Sequential(
-            nn.Conv2d(3, width, 7, 2, 3, bias=False), nn.BatchNorm2d(width),
-            nn.ReLU(inplace=True), pool), width
+        return Stem(*conv_bn_relu(3, width, 7, stride=2), pool), width
     widths = (width, width, width * 2) if config.stem == 'conv3_wide' else (
         width // 2, width // 2, width)
-    return nn.Sequential(
+    return Stem(
         *conv_bn_relu(3, widths[0], 3, stride=2), *conv_bn_relu(widths[0], widths[1], 3),
         *conv_bn_relu(widths[1], widths[2], 3), pool), widths[2]
 
@@ -157,16 +155,16 @@ def _dilations(stage: int, index: int, pattern: str) -> tuple[int, int]:
     return first, {'half_conv1': full, 'conv1_only': 1}.get(pattern, first)
 
 
-def _shortened(x: torch.Tensor, downsample: Optional[nn.Module]) -> Steps:
-    """Go the way of the shortcut, which is a step of its own where it has a convolution."""
+def _shortcut_steps(x: torch.Tensor, downsample: Optional[nn.Sequential], largest: float) -> Steps:
     if downsample is None:
         return x
-    shortcut = downsample(x)
+    convolution, norm = downsample
+    x = yield from convolve(cast(Convolution, convolution), x, largest, norm=norm)
     yield
-    return shortcut
+    return x
 
 
-def _shortcut(channels_in: int, channels_out: int, stride: int) -> nn.Module | None:
+def _shortcut(channels_in: int, channels_out: int, stride: int) -> nn.Sequential | None:
     if stride == 1 and channels_in == channels_out:
         return None
     return nn.Sequential(nn.Conv2d(channels_in, channels_out, 1, stride, bias=False),

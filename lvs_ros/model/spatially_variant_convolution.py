@@ -16,7 +16,7 @@ from typing import Any, Iterator
 import torch
 from torch.nn import functional
 
-from lvs_ros.native.library import CHANNELS, library, pixels_first, pointer, takes
+from lvs_ros.native.library import CHANNELS, channels_last, library, pointer, takes
 
 # Features of so many bytes are worked on at once on a CPU: they stay in its cache for all taps,
 # and are enough for several threads.
@@ -49,11 +49,11 @@ def _compiled(features: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
     native, side = library(), math.isqrt(kernels.shape[1])
     assert native is not None
     result = torch.empty(features.shape, memory_format=torch.channels_last)
+    features, kernels = channels_last(features), channels_last(kernels)
     for index in range(batch):
-        source, taps = pixels_first(features[index]), pixels_first(kernels[index])
         native.lvs_spatially_variant_convolution(
-            pointer(source), pointer(taps), pointer(result[index]), height, width, channels, side,
-            torch.get_num_threads())
+            pointer(features, index), pointer(kernels, index), pointer(result, index), height,
+            width, channels, side, torch.get_num_threads())
     return result
 
 

@@ -69,7 +69,7 @@ extern "C" void lvs_label_map(const float* logits, uint8_t* mask, int height, in
 #pragma omp parallel num_threads(threads)
   {
     std::vector<float> between(row_size);
-#pragma omp for schedule(static)
+#pragma omp for schedule(dynamic)
     for (int k = 0; k < height; ++k) {
       const float* above = logits + k * row_size;
       const float* below = logits + std::min(k + 1, height - 1) * row_size;

@@ -22,6 +22,16 @@ CHANNELS = 8
 
 # By what torch found out about the processor: the best first.
 _LEVELS = {'AVX512': ('x86-64-v4', 'x86-64-v3'), 'AVX2': ('x86-64-v3',)}
+_ADDRESS, _NUMBER = ctypes.c_void_p, ctypes.c_int
+_ARGUMENTS = {
+    'lvs_panel': [],
+    'lvs_winograd_blocks': [_NUMBER] * 3,
+    'lvs_winograd': [_ADDRESS] * 5 + [_NUMBER] * 9,
+    'lvs_convolution': [_ADDRESS] * 5 + [_NUMBER] * 11,
+    'lvs_spatially_variant_convolution': [_ADDRESS] * 3 + [_NUMBER] * 5,
+    'lvs_warp': [_ADDRESS] * 3 + [_NUMBER] * 4,
+    'lvs_label_map': [_ADDRESS] * 2 + [_NUMBER] * 6,
+}
 _X86 = ('x86_64', 'AMD64')
 
 
@@ -41,11 +51,14 @@ def library() -> Optional[ctypes.CDLL]:
 def _load(path: pathlib.Path) -> Optional[ctypes.CDLL]:
     try:
         # torch has loaded its OpenMP already; the operators find and share it.
-        return ctypes.CDLL(str(path))
+        operators = ctypes.CDLL(str(path))
     except OSError as error:
         warnings.warn(f'the compiled operators cannot be loaded, and everything is slower without '
                       f'them: {error}. Build lvs_ros again on this computer')
         return None
+    for name, arguments in _ARGUMENTS.items():
+        getattr(operators, name).argtypes = arguments
+    return operators
 
 
 def _levels() -> tuple[str, ...]:
@@ -61,11 +74,14 @@ def takes(*tensors: torch.Tensor) -> bool:
         and not (torch.is_grad_enabled() and tensor.requires_grad) for tensor in tensors)
 
 
-def pixels_first(x: torch.Tensor) -> torch.Tensor:
-    """(C, H, W) → (H, W, C), contiguous: what the operators read. No copy if channels last."""
-    return x.permute(1, 2, 0).contiguous()
+def channels_last(x: torch.Tensor) -> torch.Tensor:
+    """(B, C, H, W) in the order in which the operators read; no copy if it is already."""
+    return x.contiguous(memory_format=torch.channels_last)
 
 
-def pointer(tensor: Optional[torch.Tensor]) -> Optional[ctypes.c_void_p]:
-    """Return the address of a contiguous tensor, which must outlive the call; None for None."""
-    return None if tensor is None else ctypes.c_void_p(tensor.data_ptr())
+def pointer(tensor: torch.Tensor, index: int = 0) -> int:
+    """Return the address of a tensor that has no gaps, or of one image of a batch.
+
+    The tensor must outlive the call that gets the address.
+    """
+    return tensor.data_ptr() + index * (tensor.nbytes // tensor.shape[0])

@@ -36,7 +36,7 @@ struct Between {
 // positions; channels a multiple of 8.
 extern "C" void lvs_warp(const float* features, const float* displacement, float* result,
                          int height, int width, int channels, int threads) {
-#pragma omp parallel for num_threads(threads) schedule(static)
+#pragma omp parallel for num_threads(threads) schedule(dynamic)
   for (int i = 0; i < height; ++i) {
     for (int j = 0; j < width; ++j) {
       const int64_t at = int64_t(i) * width + j;

@@ -13,36 +13,25 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
-#include "vectors.h"
+#include "panel.h"
 
 namespace {
 
+using lvs::divide;
 using lvs::kLanes;
+using lvs::kPanel;
+using lvs::kRows;
 using lvs::Lanes;
 using lvs::load;
 using lvs::store;
 
 constexpr int kIn = 6, kOut = 4, kValues = kIn * kIn;
 
-// The sums of kRows tiles by kPanel output channels are kept in registers: 12 of 16 with AVX2,
-// 24 of 32 with AVX-512, 16 of 32 elsewhere.
-#if defined(LVS_FLOATS)
-constexpr int kFloats = LVS_FLOATS;
-#elif defined(__AVX512F__)
-constexpr int kFloats = 16;
-#elif defined(__AVX__)
-constexpr int kFloats = 8;
-#else
-constexpr int kFloats = 4;
-#endif
-constexpr int kRows = kFloats == 16 ? 12 : kFloats == 8 ? 6 : 8;
 // Tiles in a block: few, for their values of some hundred channels are to fit into the cache.
 constexpr int kBlock = kRows == 8 ? 16 : 12;
-constexpr int kVectors = 2;
-constexpr int kPanel = kVectors * kFloats;
-typedef float Vector __attribute__((vector_size(kFloats * sizeof(float))));
 
 struct Tiles {
   int height, width, dilation;
@@ -62,7 +51,6 @@ struct Tiles {
     return tile / (rows * columns) % dilation + dilation * kOut * (tile % columns);
   }
   bool inside(int i, int j) const { return i >= 0 && i < height && j >= 0 && j < width; }
-  static int divide(int a, int b) { return (a + b - 1) / b; }    // rounded up
 };
 
 // One dimension of the input's transform, B^T d; elements are `step` apart.
@@ -91,18 +79,9 @@ inline void transform_output(const Lanes* m, Lanes* y, int step) {
 
 // kRows tiles (their values of all channels) by one panel of the weights: c = a b.
 void multiply_panel(const float* a, const float* b, float* c, int depth, int pitch) {
-  Vector sum[kRows][kVectors] = {};
-  for (int k = 0; k < depth; ++k) {
-    Vector weights[kVectors];
-    for (int n = 0; n < kVectors; ++n) weights[n] = load<Vector>(b + k * kPanel + n * kFloats);
-    for (int r = 0; r < kRows; ++r) {
-      const float value = a[r * depth + k];
-      for (int n = 0; n < kVectors; ++n) sum[r][n] += value * weights[n];
-    }
-  }
-  for (int r = 0; r < kRows; ++r) {
-    for (int n = 0; n < kVectors; ++n) store(c + r * pitch + n * kFloats, sum[r][n]);
-  }
+  lvs::Sums sums = {};
+  lvs::multiply(a, depth, depth, b, sums);
+  for (int r = 0; r < kRows; ++r) std::memcpy(c + int64_t(r) * pitch, sums.of[r], sizeof sums.of[r]);
 }
 
 // Loads the pixels of a tile that lies inside the image.
@@ -141,26 +120,13 @@ void read_tile(const float* x, const Tiles& tiles, int channels, int tile, float
   }
 }
 
-// What becomes of the sums, for each pixel and channel.
-struct Finish {
-  const float* bias;
-  const float* added;    // (height, width, channels), or null
-  bool relu;
-
-  Lanes apply(Lanes sum, int64_t at, int channel) const {
-    sum += load<Lanes>(bias + channel);
-    if (added != nullptr) sum += load<Lanes>(added + at);
-    return relu ? (sum < 0.0f ? Lanes{} : sum) : sum;    // NaN stays NaN
-  }
-};
-
 // A tile's 36 sums of all channels, m[n * stride + c], become 4x4 pixels.
 void write_tile(const float* m, int64_t stride, const Tiles& tiles, int channels, int tile,
-                const Finish& finish, float* y) {
+                const lvs::Finish& finish, float* y) {
   const int step = tiles.dilation;
   const int top = tiles.top(tile), left = tiles.left(tile);
-  const int rows = std::min(kOut, Tiles::divide(tiles.height - top, step));
-  const int columns = std::min(kOut, Tiles::divide(tiles.width - left, step));
+  const int rows = std::min(kOut, divide(tiles.height - top, step));
+  const int columns = std::min(kOut, divide(tiles.width - left, step));
   const int64_t right = int64_t(step) * channels, down = right * tiles.width;
   for (int c = 0; c < channels; c += kLanes) {
     Lanes in[kValues], half[kValues], out[kValues];
@@ -193,12 +159,9 @@ thread_local Scratch scratch;
 
 extern "C" {
 
-// Output channels that are worked on at once: the weights come in panels of so many.
-int lvs_winograd_panel() { return kPanel; }
-
 // Blocks of tiles that an image is worked on in.
 int lvs_winograd_blocks(int height, int width, int dilation) {
-  return Tiles::divide(Tiles(height, width, dilation).count(), kBlock);
+  return divide(Tiles(height, width, dilation).count(), kBlock);
 }
 
 // The blocks from first to last - 1 of the result.
@@ -210,10 +173,10 @@ void lvs_winograd(const float* x, const float* u, const float* bias, const float
                   int height, int width, int channels_in, int channels_out, int dilation,
                   int relu, int first, int last, int threads) {
   const Tiles tiles(height, width, dilation);
-  const int panels = Tiles::divide(channels_out, kPanel), pitch = panels * kPanel;
+  const int panels = divide(channels_out, kPanel), pitch = panels * kPanel;
   const int64_t value_step = int64_t(kBlock) * channels_in, sum_step = int64_t(kBlock) * pitch;
-  const Finish finish{bias, added, relu != 0};
-#pragma omp parallel for num_threads(threads) schedule(static)
+  const lvs::Finish finish{bias, added, relu != 0};
+#pragma omp parallel for num_threads(threads) schedule(dynamic)
   for (int block = first; block < last; ++block) {
     scratch.reserve(kValues * value_step, kValues * sum_step);
     float* values = scratch.values.data();

@@ -10,9 +10,9 @@ import torch
 
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import SegmentationNetwork, load_network
+from lvs_ros.model.compiling import use_compiled_convolutions
 from lvs_ros.model.folding import fold_batch_norm
 from lvs_ros.model.padding import pad_first_stage
-from lvs_ros.model.winograd import use_winograd
 from lvs_ros.pipeline.lane import Lane
 from lvs_ros.pipeline.memory import keep_freed_memory
 from lvs_ros.pipeline.pipeline import SegmentationPipeline
@@ -152,7 +152,7 @@ def prepare(network: SegmentationNetwork, *, device: torch.device, precision: st
         pad_first_stage(network.backbone)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.to(device, PRECISIONS[precision])
-    use_winograd(network)
+    use_compiled_convolutions(network)
     return network
 
 

@@ -11,7 +11,7 @@ from typing import Callable, Optional
 import numpy as np
 import torch
 
-from lvs_ros.native.library import library, pixels_first, pointer, takes
+from lvs_ros.native.library import channels_last, library, pointer, takes
 
 Enlarge = Callable[[torch.Tensor, int, int], torch.Tensor]
 
@@ -29,7 +29,7 @@ def label_map(logits: torch.Tensor, *, height: int, width: int, enlarge: Enlarge
     """
     logits = logits.float()
     if takes(logits) and not align_corners and not want_confidence:
-        return _best_class(logits[0], height=height, width=width), None
+        return _best_class(channels_last(logits), height=height, width=width), None
     mask, confidence = _best_class_and_confidence(
         logits.contiguous(), height=height, width=width, enlarge=enlarge,
         want_confidence=want_confidence)
@@ -37,10 +37,10 @@ def label_map(logits: torch.Tensor, *, height: int, width: int, enlarge: Enlarge
 
 
 def _best_class(logits: torch.Tensor, *, height: int, width: int) -> np.ndarray:
-    native, source = library(), pixels_first(logits)
+    native = library()
     assert native is not None
     mask = torch.empty(height, width, dtype=torch.uint8)
-    native.lvs_label_map(pointer(source), pointer(mask), *source.shape[:2], source.shape[2],
+    native.lvs_label_map(pointer(logits), pointer(mask), *logits.shape[2:], logits.shape[1],
                          height, width, torch.get_num_threads())
     return mask.numpy()
 

@@ -1,0 +1,99 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""What the convolutions in C++ have in common."""
+
+import ctypes
+import math
+from typing import Optional
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from lvs_ros.model.steps import Steps, finish
+from lvs_ros.native.library import channels_last, library, pointer
+
+Addresses = tuple[int, int, int, Optional[int], int]
+
+
+class CompiledConvolution(nn.Module):
+    """Stands in for a convolution on a CPU; for inference.
+
+    :param convolution: its weights are copied
+    """
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+
+    def __init__(self, convolution: nn.Conv2d) -> None:
+        super().__init__()
+        self.in_channels, self.out_channels = convolution.in_channels, convolution.out_channels
+        bias = torch.zeros(self.out_channels) if convolution.bias is None else convolution.bias
+        self.register_buffer('bias', bias.detach().float().clone())
+
+    @property
+    def work(self) -> float:
+        """Multiplications a position of the result."""
+        raise NotImplementedError
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C_in, H, W) float32 → (B, C_out, H', W'), channels last."""
+        return finish(self.steps(x))
+
+    def steps(self, x: torch.Tensor, count: int = 1, *, added: Optional[torch.Tensor] = None,
+              relu: bool = False) -> Steps:
+        """Compute in at most so many steps an image.
+
+        :param x: (B, C_in, H, W) float32
+        :param added: (B, C_out, H', W'), what is added to the result
+        :param relu: negative results become 0, after the addition
+        """
+        native, threads = _library(), torch.get_num_threads()
+        x = channels_last(x)
+        added = None if added is None else channels_last(added)
+        result = torch.empty((x.shape[0], self.out_channels, *self._size(x.shape[2:])),
+                             memory_format=torch.channels_last)
+        units = self._units(native, result.shape[2:])
+        # Every thread of a team can have equally many, but in the last step.
+        size = math.ceil(units / count / threads) * threads
+        for index in range(x.shape[0]):
+            addresses = (pointer(x, index), pointer(self.weight), pointer(self.bias),
+                         None if added is None else pointer(added, index),
+                         pointer(result, index))
+            for first in range(0, units, size):
+                if index or first:
+                    yield
+                self._compute(native, addresses, x.shape[2:], int(relu), first,
+                              min(units, first + size), threads)
+        return result
+
+    @staticmethod
+    def _in_panels(weight: torch.Tensor) -> torch.Tensor:
+        """(N, depth, C_out) → (N, panels, depth, panel) float32, filled up with zeros."""
+        panel = _library().lvs_panel()
+        missing = -weight.shape[2] % panel
+        return functional.pad(weight, (0, missing)).float().unflatten(
+            2, (-1, panel)).transpose(1, 2).contiguous()
+
+    def _size(self, size: torch.Size) -> torch.Size:
+        """Return the height and width of the result."""
+        raise NotImplementedError
+
+    def _units(self, native: ctypes.CDLL, size: torch.Size) -> int:
+        """Return how many pieces a result of a size is computed in."""
+        raise NotImplementedError
+
+    def _compute(self, native: ctypes.CDLL, addresses: Addresses, size: torch.Size, relu: int,
+                 first: int, last: int, threads: int) -> None:
+        """Compute the pieces from first to last - 1.
+
+        :param addresses: of an image, the weights, the bias, what is added, the result
+        :param size: height and width of the image
+        """
+        raise NotImplementedError
+
+
+def _library() -> ctypes.CDLL:
+    native = library()
+    assert native is not None, 'a convolution is compiled only where there are operators'
+    return native

@@ -1,0 +1,36 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Convolutions in C++ in place of torch's: a network's last preparation for a CPU."""
+
+import torch
+from torch import nn
+
+from lvs_ros.model.compiled_convolution import CompiledConvolution
+from lvs_ros.model.direct_convolution import DirectConvolution
+from lvs_ros.model.winograd import WinogradConvolution
+from lvs_ros.native.library import library
+
+
+def use_compiled_convolutions(module: nn.Module) -> None:
+    """Replace all convolutions that suit, in place, all the way down.
+
+    Does nothing where there are no compiled operators for this processor.
+    """
+    if library() is None:
+        return
+    for name, child in module.named_children():
+        if isinstance(child, nn.Conv2d):
+            setattr(module, name, _compiled(child) or child)
+        else:
+            use_compiled_convolutions(child)
+
+
+def _compiled(convolution: nn.Conv2d) -> CompiledConvolution | None:
+    if (convolution.groups != 1 or convolution.padding_mode != 'zeros'
+            or convolution.weight.dtype != torch.float32
+            or convolution.weight.device.type != 'cpu'):
+        return None
+    for kind in (WinogradConvolution, DirectConvolution):
+        if kind.suits(convolution):
+            return kind(convolution)
+    return None

@@ -1,0 +1,67 @@
+// Copyright 2026 lvs_ros maintainers
+// SPDX-License-Identifier: Apache-2.0
+//
+// The multiplication that convolutions are made of: a few rows by a panel of weights, summed up in
+// registers.
+#ifndef LVS_ROS__NATIVE__PANEL_H_
+#define LVS_ROS__NATIVE__PANEL_H_
+
+#include <cstdint>
+
+#include "vectors.h"
+
+namespace lvs {
+
+#if defined(LVS_FLOATS)
+constexpr int kFloats = LVS_FLOATS;
+#elif defined(__AVX512F__)
+constexpr int kFloats = 16;
+#elif defined(__AVX__)
+constexpr int kFloats = 8;
+#else
+constexpr int kFloats = 4;
+#endif
+// The sums of kRows rows by kPanel output channels are kept in registers: 12 of 16 with AVX2,
+// 24 of 32 with AVX-512, 16 of 32 elsewhere.
+constexpr int kRows = kFloats == 16 ? 12 : kFloats == 8 ? 6 : 8;
+constexpr int kVectors = 2;
+constexpr int kPanel = kVectors * kFloats;
+typedef float Vector __attribute__((vector_size(kFloats * sizeof(float))));
+
+struct Sums {
+  Vector of[kRows][kVectors];
+};
+
+inline int divide(int a, int b) { return (a + b - 1) / b; }    // rounded up
+
+// sums += a b; a: (kRows, depth), rows `pitch` apart, b: (depth, kPanel).
+inline __attribute__((always_inline)) void multiply(const float* a, int64_t pitch, int depth,
+                                                    const float* b, Sums& sums) {
+  for (int k = 0; k < depth; ++k) {
+    Vector weights[kVectors];
+    for (int n = 0; n < kVectors; ++n) weights[n] = load<Vector>(b + k * kPanel + n * kFloats);
+    for (int r = 0; r < kRows; ++r) {
+      const float value = a[r * pitch + k];
+      for (int n = 0; n < kVectors; ++n) sums.of[r][n] += value * weights[n];
+    }
+  }
+}
+
+// What becomes of the sums, for each pixel and channel.
+struct Finish {
+  const float* bias;
+  const float* added;    // as large as the result, or null
+  bool relu;
+
+  // One channel (V = float) or several from a position of the result on.
+  template <class V>
+  V apply(V sum, int64_t at, int channel) const {
+    sum += load<V>(bias + channel);
+    if (added != nullptr) sum += load<V>(added + at);
+    return relu ? (sum < 0.0f ? V{} : sum) : sum;    // NaN stays NaN
+  }
+};
+
+}  // namespace lvs
+
+#endif  // LVS_ROS__NATIVE__PANEL_H_
