@@ -136,7 +136,8 @@ def benchmark(tiny_model: pathlib.Path) -> Benchmark:
                 random_weights=False, rate_hz=100.0, frames=FRAMES, limit_s=60.0)
     over_dds: Any = types.SimpleNamespace(
         node_ms=Durations(3.0, 4.0, 5.0, 10), echo_ms=Durations(2.0, 3.0, 4.0, 10),
-        latency_ms=Durations(13.0, 14.0, 15.0, 10), sent=11, masks=10)
+        mask_echo_ms=Durations(1.0, 2.0, 3.0, 10), latency_ms=Durations(13.0, 14.0, 15.0, 10),
+        sent=11, masks=10)
     return run_benchmark(plan, street_clip((96, 64), rate_hz=100.0, length=4), RealClock(),
                          measure_dds=lambda: over_dds)
 
@@ -144,9 +145,10 @@ def benchmark(tiny_model: pathlib.Path) -> Benchmark:
 def test_the_way_over_dds_is_told_beside_the_echo(benchmark: Benchmark) -> None:
     told = as_dict(benchmark)
     assert told['node_ms'] == {'p50': 3.0, 'p99': 4.0, 'worst': 5.0, 'count': 10}
-    assert told['echo_ms']['p50'] == 2.0
+    assert told['echo_ms']['p50'] == 2.0 and told['mask_echo_ms']['p50'] == 1.0
     assert told['ratios']['node_p50_to_echo_p50'] == 1.5
     assert '| bare echo of the same image | 2.0 | 3.0 | 4.0 | 10 |' in markdown(benchmark, 'a.png')
+    assert '| bare answer as large as a mask | 1.0 |' in markdown(benchmark, 'a.png')
 
 
 def test_what_was_measured_is_told_where_the_way_over_dds_fails(benchmark: Benchmark) -> None:

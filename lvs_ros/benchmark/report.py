@@ -54,6 +54,7 @@ def as_dict(benchmark: Benchmark) -> dict[str, Any]:
                               ('at_rate', 'at_rate'))},
         'node_ms': _durations(None if dds is None else dds.node_ms),
         'echo_ms': _durations(None if dds is None else dds.echo_ms),
+        'mask_echo_ms': _durations(None if dds is None else dds.mask_echo_ms),
         'dds_latency_ms': _durations(None if dds is None else dds.latency_ms),
         'dds_images_sent': None if dds is None else dds.sent,
         'dds_masks': None if dds is None else dds.masks,

@@ -80,7 +80,8 @@ def track_table(benchmark: Benchmark) -> Table:
     if dds is not None:
         lines += [(f'over DDS, stamp to mask, {rate}', dds.latency_ms),
                   ("  less the pipeline's own time", dds.node_ms),
-                  ('  bare echo of the same image', dds.echo_ms)]
+                  ('  bare echo of the same image', dds.echo_ms),
+                  ('  bare answer as large as a mask', dds.mask_echo_ms)]
     return (['milliseconds', 'p50', 'p99', 'worst', 'count'],
             [[title, *_cells(durations)] for title, durations in lines])
 
