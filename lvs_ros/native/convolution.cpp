@@ -75,7 +75,7 @@ void compute_row(const float* lines, const Shape& shape, const float* weights,
   for (int channel = 0; channel < shape.channels_out; channel += kPanel) {
     const float* panel = weights + channel / kPanel * panel_size;
     for (int pixel = 0; pixel < columns; pixel += kRows) {
-      lvs::Sums sums = {};
+      lvs::Sums sums;
       for (int k = 0; k < shape.kernel; ++k) {
         lvs::multiply(lines + k * line + pixel * pitch, pitch, run,
                       panel + int64_t(k) * run * kPanel, sums);

@@ -30,18 +30,35 @@ typedef float Vector __attribute__((vector_size(kFloats * sizeof(float))));
 
 struct Sums {
   Vector of[kRows][kVectors];
+
+  // One by one: for `= {}`, GCC fills memory, and slowly.
+  Sums() {
+    LVS_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      LVS_UNROLL
+      for (int n = 0; n < kVectors; ++n) of[r][n] = Vector{};
+    }
+  }
 };
 
 inline int divide(int a, int b) { return (a + b - 1) / b; }    // rounded up
+
+// Weights are fetched so many rows of a panel ahead, for they come from memory or a slow cache. The
+// panels that follow each other there are multiplied one after the other.
+constexpr int kAhead = 128;
 
 // sums += a b; a: (kRows, depth), rows `pitch` apart, b: (depth, kPanel).
 inline __attribute__((always_inline)) void multiply(const float* a, int64_t pitch, int depth,
                                                     const float* b, Sums& sums) {
   for (int k = 0; k < depth; ++k) {
+    __builtin_prefetch(b + (k + kAhead) * kPanel);
     Vector weights[kVectors];
+    LVS_UNROLL
     for (int n = 0; n < kVectors; ++n) weights[n] = load<Vector>(b + k * kPanel + n * kFloats);
+    LVS_UNROLL
     for (int r = 0; r < kRows; ++r) {
       const float value = a[r * pitch + k];
+      LVS_UNROLL
       for (int n = 0; n < kVectors; ++n) sums.of[r][n] += value * weights[n];
     }
   }

@@ -7,6 +7,10 @@
 
 #include <cstring>
 
+// Before a loop of few rounds over an array of vectors: only once it is unrolled does GCC keep the
+// array in registers.
+#define LVS_UNROLL _Pragma("GCC unroll 36")
+
 namespace lvs {
 
 // Channels are handled by so many; callers have a multiple of it.

@@ -79,14 +79,20 @@ inline void transform_output(const Lanes* m, Lanes* y, int step) {
 
 // kRows tiles (their values of all channels) by one panel of the weights: c = a b.
 void multiply_panel(const float* a, const float* b, float* c, int depth, int pitch) {
-  lvs::Sums sums = {};
+  lvs::Sums sums;
   lvs::multiply(a, depth, depth, b, sums);
-  for (int r = 0; r < kRows; ++r) std::memcpy(c + int64_t(r) * pitch, sums.of[r], sizeof sums.of[r]);
+  LVS_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    LVS_UNROLL
+    for (int n = 0; n < lvs::kVectors; ++n) store(c + r * pitch + n * lvs::kFloats, sums.of[r][n]);
+  }
 }
 
 // Loads the pixels of a tile that lies inside the image.
-void load_whole(const float* first, int64_t down, int64_t right, Lanes* d) {
+inline void load_whole(const float* first, int64_t down, int64_t right, Lanes* d) {
+  LVS_UNROLL
   for (int i = 0; i < kIn; ++i) {
+    LVS_UNROLL
     for (int j = 0; j < kIn; ++j) d[kIn * i + j] = load<Lanes>(first + i * down + j * right);
   }
 }
@@ -114,8 +120,11 @@ void read_tile(const float* x, const Tiles& tiles, int channels, int tile, float
     } else {
       load_border(x + c, tiles, channels, top, left, d);
     }
+    LVS_UNROLL
     for (int j = 0; j < kIn; ++j) transform_input(d + j, half + j, kIn);
+    LVS_UNROLL
     for (int i = 0; i < kIn; ++i) transform_input(half + kIn * i, d + kIn * i, 1);
+    LVS_UNROLL
     for (int n = 0; n < kValues; ++n) store(v + n * stride + c, d[n]);
   }
 }
@@ -130,8 +139,11 @@ void write_tile(const float* m, int64_t stride, const Tiles& tiles, int channels
   const int64_t right = int64_t(step) * channels, down = right * tiles.width;
   for (int c = 0; c < channels; c += kLanes) {
     Lanes in[kValues], half[kValues], out[kValues];
+    LVS_UNROLL
     for (int n = 0; n < kValues; ++n) in[n] = load<Lanes>(m + n * stride + c);
+    LVS_UNROLL
     for (int j = 0; j < kIn; ++j) transform_output(in + j, half + j, kIn);
+    LVS_UNROLL
     for (int i = 0; i < kOut; ++i) transform_output(half + kIn * i, out + kIn * i, 1);
     const int64_t first = (int64_t(top) * tiles.width + left) * channels + c;
     for (int i = 0; i < rows; ++i) {
