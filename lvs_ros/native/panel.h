@@ -45,13 +45,13 @@ inline int divide(int a, int b) { return (a + b - 1) / b; }    // rounded up
 
 // Weights are fetched so many rows of a panel ahead, for they come from memory or a slow cache. The
 // panels that follow each other there are multiplied one after the other.
-constexpr int kAhead = 128;
+constexpr int kAhead = 128, kLine = 16;    // floats in a line of the cache
 
 // sums += a b; a: (kRows, depth), rows `pitch` apart, b: (depth, kPanel).
 inline __attribute__((always_inline)) void multiply(const float* a, int64_t pitch, int depth,
                                                     const float* b, Sums& sums) {
   for (int k = 0; k < depth; ++k) {
-    __builtin_prefetch(b + (k + kAhead) * kPanel);
+    for (int n = 0; n < kPanel; n += kLine) __builtin_prefetch(b + (k + kAhead) * kPanel + n);
     Vector weights[kVectors];
     LVS_UNROLL
     for (int n = 0; n < kVectors; ++n) weights[n] = load<Vector>(b + k * kPanel + n * kFloats);

@@ -33,16 +33,20 @@ void position(const float* features, const float* kernel, float* result, const S
   // Beyond the border there are zeros: those taps are left out.
   const int first_u = std::max(-reach, i - shape.height + 1), last_u = std::min(reach, i);
   const int first_v = std::max(-reach, j - shape.width + 1), last_v = std::min(reach, j);
-  Lanes sum[N] = {};
+  Lanes sum[N];
+  LVS_UNROLL
+  for (int n = 0; n < N; ++n) sum[n] = Lanes{};
   for (int u = first_u; u <= last_u; ++u) {
     for (int v = first_v; v <= last_v; ++v) {
       const float tap = kernel[(u + reach) * shape.side + v + reach];
       const float* source =
           features + (int64_t(i - u) * shape.width + (j - v)) * shape.channels + c;
+      LVS_UNROLL
       for (int n = 0; n < N; ++n) sum[n] += tap * load<Lanes>(source + n * kLanes);
     }
   }
   float* target = result + (int64_t(i) * shape.width + j) * shape.channels + c;
+  LVS_UNROLL
   for (int n = 0; n < N; ++n) store(target + n * kLanes, sum[n]);
 }
 
