@@ -4,11 +4,11 @@
 
 import math
 import pathlib
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
@@ -63,11 +63,12 @@ def test_winograd_is_the_convolution(
 @settings(deadline=None, max_examples=100)
 @given(channels_in=st.integers(1, 40), channels_out=st.integers(1, 50),
        kernel=st.sampled_from([1, 2, 3, 5, 7]), stride=st.integers(1, 3),
-       padding=st.integers(0, 4), height=st.integers(7, 23), width=st.integers(7, 23),
+       padding=st.integers(0, 4), height=st.integers(1, 23), width=st.integers(1, 23),
        batch=st.integers(1, 2), bias=st.booleans(), channels_last=st.booleans())
 def test_direct_is_the_convolution(
         channels_in: int, channels_out: int, kernel: int, stride: int, padding: int, height: int,
         width: int, batch: int, bias: bool, channels_last: bool) -> None:
+    assume(min(height, width) + 2 * padding >= kernel)
     torch.manual_seed(0)
     layer = nn.Conv2d(channels_in, channels_out, kernel, stride, padding,
                       bias=bias).requires_grad_(False)
@@ -125,6 +126,7 @@ class Counting:
 def test_no_step_of_s_h_computes_more_than_a_sixtieth(monkeypatch: pytest.MonkeyPatch) -> None:
     operators = Counting()
     monkeypatch.setattr(compiled_convolution, 'library', lambda: operators)
+    monkeypatch.setattr(torch, 'get_num_threads', lambda: 2)    # each has a block in every step
     torch.manual_seed(0)
     network = SegmentationNetwork(VARIANTS['lite']('camvid', 11)).eval().requires_grad_(False)
     fold_batch_norm(network)
@@ -139,6 +141,19 @@ def test_no_step_of_s_h_computes_more_than_a_sixtieth(monkeypatch: pytest.Monkey
             result = advance(steps)
         work.append(sum(operators.work[before:]))
     assert max(work) <= sum(work) / 60
+
+
+@pytest.mark.parametrize('x, added, message', [
+    (torch.zeros(1, 7, 9, 9), None, r'\(1, 7, 9, 9\): expected 8 channels'),
+    (torch.zeros(1, 8, 1, 9), None, 'not smaller than the kernel'),
+    (torch.zeros(1, 8, 9, 9).double(), None, 'float64 on cpu: expected float32'),
+    (torch.zeros(1, 8, 9, 9), torch.zeros(1, 16, 3, 1), r'addition of shape \(1, 16, 3, 1\)'),
+    (torch.zeros(1, 8, 9, 9), torch.zeros(1, 16, 3, 3).half(), 'float16')])
+def test_what_does_not_fit_is_refused(
+        x: torch.Tensor, added: Optional[torch.Tensor], message: str) -> None:
+    layer = DirectConvolution(nn.Conv2d(8, 16, 4, 3, 1).requires_grad_(False))
+    with pytest.raises(ValueError, match=message):
+        finish(layer.steps(x, added=added))
 
 
 @pytest.mark.parametrize('kind', [WinogradConvolution, DirectConvolution])
@@ -208,9 +223,9 @@ def test_every_compiled_level_that_runs_here(
         pytest.skip(f'this processor cannot run {level}')
     operators = native._load(path)
     monkeypatch.setattr(compiled_convolution, 'library', lambda: operators)
-    for kind in (WinogradConvolution, DirectConvolution):
-        layer = convolution(24, 40)
-        x = torch.randn(1, 24, 17, 22)
+    for kind, layer in KINDS:
+        layer.requires_grad_(False)
+        x = torch.randn(1, layer.in_channels, 17, 22)
         assert_equal_but_for_rounding(kind(layer)(x), exact(layer, x))
 
 
@@ -230,3 +245,9 @@ def test_operators_that_cannot_be_loaded_are_done_without(tmp_path: pathlib.Path
     broken.write_text('not a library')
     with pytest.warns(UserWarning, match='Build lvs_ros again'):
         assert native._load(broken) is None
+
+
+def test_operators_of_an_older_build_are_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(native._ARGUMENTS, 'lvs_of_tomorrow', [])
+    with pytest.warns(UserWarning, match='lvs_of_tomorrow.*Build lvs_ros again'):
+        assert native._load(compiled_levels()[0]) is None

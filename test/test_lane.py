@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The lane: one thread for all, never two at a time, frames first, a step between two frames."""
+"""The lane: one thread for all, never two at a time, frames first, steps between two frames."""
 
 import threading
 import time

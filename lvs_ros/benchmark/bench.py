@@ -105,7 +105,7 @@ class Bench:
     def _frames(self, name: str, frames: int, parts: int) -> int:
         if name != 'fast_contended_back_to_back' or not self.cpu_threads.in_turns:
             return frames
-        # There is one step of S_h from frame to frame. Each part shall see the last one.
+        # There is one step of S_h at least from frame to frame. Each part shall see the last one.
         steps = self.slow_rounds[name] * self.slow_steps
         return max(frames, parts * (math.ceil(1.2 * steps) + FEWEST_FRAMES))
 

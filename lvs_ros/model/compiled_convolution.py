@@ -47,25 +47,41 @@ class CompiledConvolution(nn.Module):
         :param x: (B, C_in, H, W) float32
         :param added: (B, C_out, H', W'), what is added to the result
         :param relu: negative results become 0, after the addition
+        :raises ValueError: for tensors that do not fit.
         """
+        size = self._size(x.shape[2:])
+        self._check(x, size, added)
         native, threads = _library(), torch.get_num_threads()
         x = channels_last(x)
         added = None if added is None else channels_last(added)
-        result = torch.empty((x.shape[0], self.out_channels, *self._size(x.shape[2:])),
-                             memory_format=torch.channels_last)
-        units = self._units(native, result.shape[2:])
+        result = torch.empty((x.shape[0], self.out_channels, *size), dtype=torch.float32,
+                             device='cpu', memory_format=torch.channels_last)
+        units = self._units(native, size)
         # Every thread of a team can have equally many, but in the last step.
-        size = math.ceil(units / count / threads) * threads
+        part = math.ceil(units / count / threads) * threads
         for index in range(x.shape[0]):
             addresses = (pointer(x, index), pointer(self.weight), pointer(self.bias),
                          None if added is None else pointer(added, index),
                          pointer(result, index))
-            for first in range(0, units, size):
+            for first in range(0, units, part):
                 if index or first:
                     yield
                 self._compute(native, addresses, x.shape[2:], int(relu), first,
-                              min(units, first + size), threads)
+                              min(units, first + part), threads)
         return result
+
+    def _check(self, x: torch.Tensor, size: torch.Size, added: Optional[torch.Tensor]) -> None:
+        """Raise ValueError for what the operator, which sees addresses only, would misread."""
+        if x.shape[1] != self.in_channels or min(size) < 1:
+            raise ValueError(f'input of shape {tuple(x.shape)}: expected {self.in_channels} '
+                             'channels, and an image that is not smaller than the kernel')
+        if added is not None and added.shape != (x.shape[0], self.out_channels, *size):
+            raise ValueError(f'addition of shape {tuple(added.shape)}: expected '
+                             f'{(x.shape[0], self.out_channels, *size)}')
+        for tensor in (x, added):
+            if tensor is not None and (tensor.dtype != torch.float32
+                                       or tensor.device.type != 'cpu'):
+                raise ValueError(f'{tensor.dtype} on {tensor.device}: expected float32 on the CPU')
 
     @staticmethod
     def _in_panels(weight: torch.Tensor) -> torch.Tensor:

@@ -18,7 +18,10 @@ _CHANNELS = 8    # a part has a multiple of so many, the width of a vector regis
 
 
 def work(layers: Iterable[nn.Module]) -> float:
-    """Return the multiplications a position of all convolutions in the layers."""
+    """Return the multiplications a position of all convolutions in the layers.
+
+    Those on pooled images count as if they were on the whole one: they are few.
+    """
     modules = [module for layer in layers for module in layer.modules()]
     return sum(_work(module) for module in modules
                if isinstance(module, (nn.Conv2d, CompiledConvolution)))

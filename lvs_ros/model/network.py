@@ -85,7 +85,8 @@ class SegmentationNetwork(nn.Module):
     def high_steps(self, low: torch.Tensor) -> Steps:
         """S_h in small steps, for a caller that has something else to do in between.
 
-        On a CPU no step has much more than 1/80 of the work; a GPU shares itself out.
+        On a CPU no step has much more than 1/80 of the work, or keeps each of more than two
+        threads busy for as long as that takes two; a GPU shares itself out.
         """
         layers = [*self.backbone.high_blocks(), self.head]
         largest = math.inf

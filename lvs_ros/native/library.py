@@ -18,7 +18,7 @@ SWITCH = 'LVS_NATIVE'
 """Environment variable: '0' leaves the compiled operators alone, for comparison."""
 
 CHANNELS = 8
-"""Channels that the operators take are a multiple of this."""
+"""What Winograd, the spatially variant convolution and warping want a multiple of."""
 
 # By what torch found out about the processor: the best first.
 _LEVELS = {'AVX512': ('x86-64-v4', 'x86-64-v3'), 'AVX2': ('x86-64-v3',)}
@@ -52,12 +52,12 @@ def _load(path: pathlib.Path) -> Optional[ctypes.CDLL]:
     try:
         # torch has loaded its OpenMP already; the operators find and share it.
         operators = ctypes.CDLL(str(path))
-    except OSError as error:
+        for name, arguments in _ARGUMENTS.items():
+            getattr(operators, name).argtypes = arguments
+    except (OSError, AttributeError) as error:    # broken, or older than this module
         warnings.warn(f'the compiled operators cannot be loaded, and everything is slower without '
                       f'them: {error}. Build lvs_ros again on this computer')
         return None
-    for name, arguments in _ARGUMENTS.items():
-        getattr(operators, name).argtypes = arguments
     return operators
 
 

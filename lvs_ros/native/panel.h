@@ -12,6 +12,7 @@
 
 namespace lvs {
 
+// Floats in a vector; with -DLVS_FLOATS=4 or 16 another processor's width can be tried on this one.
 #if defined(LVS_FLOATS)
 constexpr int kFloats = LVS_FLOATS;
 #elif defined(__AVX512F__)

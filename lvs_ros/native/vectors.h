@@ -13,7 +13,7 @@
 
 namespace lvs {
 
-// Channels are handled by so many; callers have a multiple of it.
+// Channels are handled by so many; most operators want a multiple of it.
 constexpr int kLanes = 8;
 typedef float Lanes __attribute__((vector_size(kLanes * sizeof(float))));
 

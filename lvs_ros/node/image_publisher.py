@@ -5,21 +5,17 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
 from typing import Callable
 
 from builtin_interfaces.msg import Time
-import rclpy
-from rclpy.context import Context
 from rclpy.duration import Duration
-from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 
 from lvs_ros.errors import ConfigurationError
+from lvs_ros.node.tool_node import ToolNode
 
 RELIABILITIES = {'reliable': ReliabilityPolicy.RELIABLE,
                  'best_effort': ReliabilityPolicy.BEST_EFFORT}
@@ -35,10 +31,10 @@ _ACKNOWLEDGE_S = 2.0
 _LINGER_S = 0.5
 
 
-class ImagePublisher:
-    """A node with one image publisher and, if wanted, one of ``/clock``; a context manager.
+class ImagePublisher(ToolNode):
+    """A node with one image publisher and, if wanted, one of ``/clock``.
 
-    It has a context of its own and leaves the process's signal handlers alone.
+    Images on their way are lost when it is closed: see :meth:`flush`.
 
     :param topic: where to publish.
     :param compressed: CompressedImage instead of Image.
@@ -49,11 +45,8 @@ class ImagePublisher:
 
     def __init__(self, topic: str, *, compressed: bool, reliability: str = 'reliable',
                  with_clock: bool = False, node_name: str = 'lvs_play') -> None:
-        self._context = Context()
-        rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
-        try:
-            self._node = Node(node_name, context=self._context, enable_rosout=False,
-                              start_parameter_services=False)
+        super().__init__(node_name)
+        with self._closed_on_error():
             self._type = CompressedImage if compressed else Image
             self._reliable = reliability == 'reliable'
             self._images: Publisher = self._node.create_publisher(
@@ -61,9 +54,6 @@ class ImagePublisher:
                                               reliability=RELIABILITIES[reliability]))
             self._clock: Publisher | None = (
                 self._node.create_publisher(Clock, '/clock', 10) if with_clock else None)
-        except BaseException:
-            self._context.shutdown()
-            raise
 
     @property
     def topic(self) -> str:
@@ -109,19 +99,6 @@ class ImagePublisher:
         if self._reliable:
             self._images.wait_for_all_acked(Duration(seconds=_ACKNOWLEDGE_S))
         time.sleep(_LINGER_S)
-
-    def close(self) -> None:
-        """Take the node down; images on their way are lost: see :meth:`flush`."""
-        if self._context.ok():
-            self._node.destroy_node()
-            self._context.shutdown()
-
-    def __enter__(self) -> ImagePublisher:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 traceback: TracebackType | None) -> None:
-        self.close()
 
     def _why_not(self) -> str:
         """Say what the ROS graph knows of subscribers that do not fit."""

@@ -7,24 +7,19 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Mapping
 
 from rcl_interfaces.srv import SetParameters
-import rclpy
-from rclpy.context import Context
 from rclpy.event_handler import SubscriptionEventCallbacks
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.msg import FrameStatus
 from lvs_ros.node.image_messages import ns_to_stamp, stamp_to_ns
 from lvs_ros.node.serialized_images import read_header
+from lvs_ros.node.tool_node import ToolNode
 
 # On Linux domains above 101 use ports that the system also hands out to other programs.
 _DOMAIN_IDS = range(1, 102)
@@ -70,10 +65,8 @@ class Answerer:
         return None if answered_ns is None else (answered_ns - stamp_ns) / 1e6
 
 
-class RoundTrips:
-    """Sends images and takes answers in one thread; a context manager.
-
-    It has a context of its own and leaves the process's signal handlers alone.
+class RoundTrips(ToolNode):
+    """Sends images and takes answers in one thread.
 
     :param domain_id: the ROS domain.
     """
@@ -82,17 +75,7 @@ class RoundTrips:
         self.domain_id = domain_id
         self.statuses: dict[int, FrameStatus] = {}
         """The status of each frame, by its stamp, nanoseconds; see :meth:`watch_status`."""
-        self._context = Context()
-        rclpy.init(context=self._context, domain_id=domain_id,
-                   signal_handler_options=SignalHandlerOptions.NO)
-        try:
-            self._node = Node('lvs_round_trips', context=self._context, enable_rosout=False,
-                              start_parameter_services=False)
-            self._executor = SingleThreadedExecutor(context=self._context)
-            self._executor.add_node(self._node)
-        except BaseException:
-            self._context.shutdown()
-            raise
+        super().__init__('lvs_round_trips', domain_id=domain_id)
 
     @classmethod
     def in_free_domain(cls) -> RoundTrips:
@@ -135,12 +118,6 @@ class RoundTrips:
 
         self._node.create_subscription(FrameStatus, topic, on_status, _reliable())
 
-    def spin(self, duration_s: float) -> None:
-        """Take what comes for a while."""
-        deadline_s = time.monotonic() + duration_s
-        while (remaining_s := deadline_s - time.monotonic()) > 0:
-            self._executor.spin_once(timeout_sec=remaining_s)
-
     def spin_until(self, is_done: Callable[[], bool], timeout_s: float) -> bool:
         """Take what comes until something is the case.
 
@@ -173,20 +150,6 @@ class RoundTrips:
             return None if result.successful else result.reason
         finally:
             self._node.destroy_client(client)
-
-    def close(self) -> None:
-        """Take the node down."""
-        if self._context.ok():
-            self._executor.shutdown()
-            self._node.destroy_node()
-            self._context.shutdown()
-
-    def __enter__(self) -> RoundTrips:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 traceback: TracebackType | None) -> None:
-        self.close()
 
 
 def step_ms(status: FrameStatus) -> float:

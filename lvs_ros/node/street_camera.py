@@ -6,20 +6,16 @@ from __future__ import annotations
 
 import math
 import time
-from types import TracebackType
 
 import numpy as np
-import rclpy
-from rclpy.context import Context
-from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from lvs_ros.data.street import StreetScene
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.node.image_messages import encode_image, ns_to_stamp
+from lvs_ros.node.tool_node import ToolNode
 
 FRAME_ID = 'camera'
 PREPARED_BYTES = 512 * 1024 * 1024
@@ -38,11 +34,10 @@ def scene_time_s(stamp_ns: int, origin_ns: int) -> float:
     return (stamp_ns - origin_ns) / _NANOSECONDS
 
 
-class StreetCamera:
-    """A node that publishes the street at a steady rate; a context manager.
+class StreetCamera(ToolNode):
+    """A node that publishes the street at a steady rate.
 
-    It has a context of its own and leaves the process's signal handlers alone. A frame is drawn
-    before it is due and published at the very moment that its stamp says.
+    A frame is drawn before it is due and published at the very moment that its stamp says.
 
     :param scene: what it films.
     :param topic: where it publishes sensor_msgs/Image, rgb8, reliable.
@@ -63,17 +58,11 @@ class StreetCamera:
         self.published = 0
         self.skipped = 0
         """Frames that could not be drawn in time."""
-        self._context = Context()
-        rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
-        try:
-            self._node = Node('street_camera', context=self._context, enable_rosout=False,
-                              start_parameter_services=False)
+        super().__init__('street_camera')
+        with self._closed_on_error():
             self._images = self._node.create_publisher(
                 Image, topic, QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST,
                                          reliability=ReliabilityPolicy.RELIABLE))
-        except BaseException:
-            self._context.shutdown()
-            raise
 
     @property
     def topic(self) -> str:
@@ -144,18 +133,5 @@ class StreetCamera:
     def _draw(self, tick: int) -> np.ndarray:
         return self._scene.render(scene_time_s(tick * self._period_ns, 0))[0]
 
-    def close(self) -> None:
-        """Take the node down."""
-        if self._context.ok():
-            self._node.destroy_node()
-            self._context.shutdown()
-
     def _now_ns(self) -> int:
         return self._node.get_clock().now().nanoseconds
-
-    def __enter__(self) -> StreetCamera:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 traceback: TracebackType | None) -> None:
-        self.close()

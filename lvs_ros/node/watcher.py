@@ -6,25 +6,20 @@ from __future__ import annotations
 
 import math
 import time
-from types import TracebackType
 from typing import Any, Mapping
 
 import numpy as np
-import rclpy
-from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
 from lvs_ros.data.run_log import RunLog, StatusSample
 from lvs_ros.errors import ImageError
 from lvs_ros.msg import FrameStatus
 from lvs_ros.node.image_messages import decode_image, stamp_to_ns
+from lvs_ros.node.tool_node import ToolNode
 
 
-class Watcher:
+class Watcher(ToolNode):
     """Notes every image, mask and status in a log; a context manager.
 
     :param log: where to.
@@ -37,49 +32,20 @@ class Watcher:
                  image_topic: str = '/image_raw', node_name: str = '/lvs') -> None:
         self._log = log
         self._image_topic = image_topic
-        self._context = Context()
-        rclpy.init(context=self._context, domain_id=domain_id,
-                   signal_handler_options=SignalHandlerOptions.NO)
-        try:
-            self._node = Node('lvs_watcher', context=self._context, enable_rosout=False,
-                              start_parameter_services=False)
-            self._executor = SingleThreadedExecutor(context=self._context)
-            self._executor.add_node(self._node)
+        super().__init__('lvs_watcher', domain_id=domain_id)
+        with self._closed_on_error():
             profile = QoSProfile(depth=20, history=HistoryPolicy.KEEP_LAST,
                                  reliability=ReliabilityPolicy.RELIABLE)
             self._node.create_subscription(Image, image_topic, self._on_image, profile)
             self._node.create_subscription(Image, f'{node_name}/mask', self._on_mask, profile)
             self._node.create_subscription(FrameStatus, f'{node_name}/status', self._on_status,
                                            profile)
-        except BaseException:
-            self._context.shutdown()
-            raise
-
-    def spin(self, duration_s: float) -> None:
-        """Let messages in for a while."""
-        deadline = time.monotonic() + duration_s
-        while (remaining := deadline - time.monotonic()) > 0:
-            self._executor.spin_once(timeout_sec=remaining)
 
     @property
     def is_domain_in_use(self) -> bool:
         """Whether somebody publishes on the camera's topic, or masks, in this domain."""
         return bool(self._node.count_publishers(self._image_topic)
                     or len(self._node.get_node_names()) > 1)
-
-    def close(self) -> None:
-        """Take the node down."""
-        if self._context.ok():
-            self._executor.shutdown()
-            self._node.destroy_node()
-            self._context.shutdown()
-
-    def __enter__(self) -> Watcher:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 traceback: TracebackType | None) -> None:
-        self.close()
 
     # The time of arrival is the middleware's: a callback may wait while the terminal is drawn.
 

@@ -6,7 +6,7 @@ Where cores are few, two tracks at a time are in each other's way: each has too 
 own, or its threads wait for cores that the other's are on. Here one thread, and the team that
 torch starts for it, computes for both: a frame, or a step of S_h, on all cores. S_h gives way
 after every step, so that a frame waits for one step at most; or, where frame follows frame
-without a pause, for a tenth of the time that the last one took.
+without a pause, for steps of a tenth of the time that the last one took.
 """
 
 import dataclasses
