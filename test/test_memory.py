@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is freed is not given back to the system."""
 
+import gc
 import platform
 import resource
 
 import pytest
 
-from lvs_ros.pipeline.memory import keep_freed_memory
+from lvs_ros.pipeline.memory import keep_freed_memory, out_of_the_collectors_sight
 
 PAGE_BYTES = resource.getpagesize()
 SIZE_BYTES = 8 << 20
@@ -25,3 +26,12 @@ def test_the_second_use_of_memory_meets_no_page_faults() -> None:
     keep_freed_memory()
     faults_of_using_memory()
     assert faults_of_using_memory() < SIZE_BYTES // PAGE_BYTES    # of 5 times as many pages
+
+
+def test_what_is_there_is_out_of_the_collectors_sight_for_a_while() -> None:
+    kept: list[list[int]] = [[]]
+    with out_of_the_collectors_sight():
+        assert gc.get_freeze_count() > 0
+        assert not any(thing is kept for thing in gc.get_objects())
+    assert gc.get_freeze_count() == 0
+    assert any(thing is kept for thing in gc.get_objects())

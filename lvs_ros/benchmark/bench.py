@@ -25,6 +25,7 @@ from lvs_ros.evaluation.clock import Clock
 from lvs_ros.model import SegmentationNetwork, load_network
 from lvs_ros.pipeline import PipelineOptions, SegmentationPipeline
 from lvs_ros.pipeline.build import assemble, prepare
+from lvs_ros.pipeline.memory import out_of_the_collectors_sight
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
 from lvs_ros.pipeline.threads import share_cores, takes_turns
 
@@ -234,7 +235,8 @@ class _Tracks:
         with assemble(network, options,
                       propagation=SpatiallyVariantPropagation(network)) as pipeline:
             pipeline.warm_up(*self.clip.size)
-            yield pipeline
+            with out_of_the_collectors_sight():
+                yield pipeline
 
 
 def _cpu_threads(options: PipelineOptions, device: torch.device) -> CpuThreads:

@@ -18,6 +18,7 @@ from lvs_ros.evaluation.clock import Clock
 from lvs_ros.evaluation.dataset import Dataset, LoadedDrive
 from lvs_ros.evaluation.rows import ROWS, build_row
 from lvs_ros.pipeline import Frame, PipelineOptions, SegmentationPipeline, StepResult, StepStatus
+from lvs_ros.pipeline.memory import out_of_the_collectors_sight
 
 REFERENCE = 'per_frame'
 """The row that every other one is compared with."""
@@ -130,8 +131,9 @@ class Runner:
                     warm_size = loaded.frames[0].size
                     _warm_up(pipeline, loaded)
                 pipeline.reset()
-                steps = play(pipeline, loaded.frames, self._clock, progress=bar.update,
-                             leave_out_slow_track=_runs_slow_track_inline(name, options))
+                with out_of_the_collectors_sight():
+                    steps = play(pipeline, loaded.frames, self._clock, progress=bar.update,
+                                 leave_out_slow_track=_runs_slow_track_inline(name, options))
                 masks = [step.result.mask for step in steps]
                 expected = masks if reference is None else [
                     unpack(frame.packed_mask) for frame in reference.frames

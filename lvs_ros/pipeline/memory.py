@@ -1,9 +1,12 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Memory that one frame frees is kept for the next one."""
+"""Memory that one frame frees is kept for the next one; what stays is not looked through."""
 
+import contextlib
 import ctypes
+import gc
 import platform
+from typing import Iterator
 
 # From glibc's malloc.h, and the largest values that it takes.
 _M_TRIM_THRESHOLD, _MOST_TRIM_BYTES = -1, (1 << 31) - 1
@@ -22,3 +25,17 @@ def keep_freed_memory() -> None:
     library = ctypes.CDLL(None)
     library.mallopt(_M_TRIM_THRESHOLD, _MOST_TRIM_BYTES)
     library.mallopt(_M_MMAP_THRESHOLD, _MOST_MMAP_BYTES)
+
+
+@contextlib.contextmanager
+def out_of_the_collectors_sight() -> Iterator[None]:
+    """Keep what there is by now from Python's garbage collector, as the active node does.
+
+    To look through it all takes a tenth of a second, and one frame would have to wait for it.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
