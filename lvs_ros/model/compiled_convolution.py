@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from lvs_ros.model.steps import Steps, finish
-from lvs_ros.native.library import channels_last, library, pointer
+from lvs_ros.native.library import channels_last, is_readable, library, pointer
 
 Addresses = tuple[int, int, int, Optional[int], int]
 
@@ -79,8 +79,7 @@ class CompiledConvolution(nn.Module):
             raise ValueError(f'addition of shape {tuple(added.shape)}: expected '
                              f'{(x.shape[0], self.out_channels, *size)}')
         for tensor in (x, added):
-            if tensor is not None and (tensor.dtype != torch.float32
-                                       or tensor.device.type != 'cpu'):
+            if tensor is not None and not is_readable(tensor):
                 raise ValueError(f'{tensor.dtype} on {tensor.device}: expected float32 on the CPU')
 
     @staticmethod

@@ -2,13 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Convolutions in C++ in place of torch's: a network's last preparation for a CPU."""
 
-import torch
 from torch import nn
 
 from lvs_ros.model.compiled_convolution import CompiledConvolution
 from lvs_ros.model.direct_convolution import DirectConvolution
 from lvs_ros.model.winograd import WinogradConvolution
-from lvs_ros.native.library import library
+from lvs_ros.native.library import is_readable, library
 
 
 def use_compiled_convolutions(module: nn.Module) -> None:
@@ -27,8 +26,7 @@ def use_compiled_convolutions(module: nn.Module) -> None:
 
 def _compiled(convolution: nn.Conv2d) -> CompiledConvolution | None:
     if (convolution.groups != 1 or convolution.padding_mode != 'zeros'
-            or convolution.weight.dtype != torch.float32
-            or convolution.weight.device.type != 'cpu'):
+            or not is_readable(convolution.weight)):
         return None
     for kind in (WinogradConvolution, DirectConvolution):
         if kind.suits(convolution):

@@ -42,7 +42,7 @@ def convolve(convolution: Convolution, x: torch.Tensor, largest: float = math.in
     """
     if isinstance(convolution, CompiledConvolution):
         # Nothing is normalised here: such a convolution has its batch norm folded in.
-        count = max(1, math.ceil(_work(convolution) / largest))
+        count = max(1, math.ceil(convolution.work / largest))
         return (yield from convolution.steps(x, count, added=added, relu=relu))
     y = yield from _convolve_plainly(convolution, x, largest)
     if norm is not None:

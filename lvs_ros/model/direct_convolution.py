@@ -46,5 +46,4 @@ class DirectConvolution(CompiledConvolution):
                  first: int, last: int, threads: int) -> None:
         native.lvs_convolution(
             *addresses, *size, self.in_channels, self.out_channels, self.kernel, self.stride,
-            self.padding, relu, first, last,
-            threads)
+            self.padding, relu, first, last, threads)

@@ -67,11 +67,16 @@ def _levels() -> tuple[str, ...]:
     return _LEVELS.get(torch.backends.cpu.get_cpu_capability(), ())
 
 
+def is_readable(tensor: torch.Tensor) -> bool:
+    """Tell whether it is of the kind that the operators read: float32, on the CPU."""
+    return tensor.device.type == 'cpu' and tensor.dtype == torch.float32
+
+
 def takes(*tensors: torch.Tensor) -> bool:
-    """Tell whether the operators can work on these: float32, on the CPU, without gradients."""
+    """Tell whether the operators can work on these: readable, without gradients."""
     return library() is not None and all(
-        tensor.device.type == 'cpu' and tensor.dtype == torch.float32
-        and not (torch.is_grad_enabled() and tensor.requires_grad) for tensor in tensors)
+        is_readable(tensor) and not (torch.is_grad_enabled() and tensor.requires_grad)
+        for tensor in tensors)
 
 
 def channels_last(x: torch.Tensor) -> torch.Tensor:

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import gc
 import time
 import traceback
 from typing import Any, Callable, Mapping
@@ -29,6 +29,7 @@ from lvs_ros.node.serialized_images import ReceivedImage, read_compressed_image,
 from lvs_ros.node.stamp_age import stamp_age
 from lvs_ros.pipeline import PipelineOptions, SegmentationPipeline, build_pipeline
 from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
+from lvs_ros.pipeline.memory import out_of_the_collectors_sight
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE
@@ -55,6 +56,7 @@ class SegmentationNode(LifecycleNode):
         self._pipeline: SegmentationPipeline | None = None
         self._outputs: Outputs | None = None
         self._subscription: Any = None
+        self._unseen = contextlib.ExitStack()    # closed: the garbage collector sees it all
         self._read: Callable[[bytes], ReceivedImage] = read_image
         self._reset_service: Any = None
         self._drops = DropCounter()
@@ -175,10 +177,7 @@ class SegmentationNode(LifecycleNode):
             self._on_image, qos.image_input(), qos_overriding_options=qos.overridable(),
             raw=True)
         self._outputs.publish_label_info()
-        # What is there by now stays. For the garbage collector to look through it all takes a
-        # tenth of a second, and one frame would have to wait for it.
-        gc.collect()
-        gc.freeze()
+        self._unseen.enter_context(out_of_the_collectors_sight())    # what is there by now stays
         self.get_logger().info(f'waiting for images on {self._subscription.topic_name}')
 
     def _unsubscribe(self) -> None:
@@ -187,7 +186,7 @@ class SegmentationNode(LifecycleNode):
             self._subscription = None
 
     def _release(self) -> None:
-        gc.unfreeze()
+        self._unseen.close()
         self._unsubscribe()
         if self._reset_service is not None:
             self.destroy_service(self._reset_service)

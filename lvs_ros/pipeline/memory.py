@@ -29,7 +29,7 @@ def keep_freed_memory() -> None:
 
 @contextlib.contextmanager
 def out_of_the_collectors_sight() -> Iterator[None]:
-    """Keep what there is by now from Python's garbage collector, as the active node does.
+    """Keep what there is by now from Python's garbage collector while frames come.
 
     To look through it all takes a tenth of a second, and one frame would have to wait for it.
     """

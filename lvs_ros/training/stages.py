@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The three stages of training (paper, section 3.4), and two for comparison."""
 
-
 import torch
 from torch import nn
 
