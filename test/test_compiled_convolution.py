@@ -125,7 +125,7 @@ class Counting:
 
 def test_no_step_of_s_h_computes_more_than_a_sixtieth(monkeypatch: pytest.MonkeyPatch) -> None:
     operators = Counting()
-    monkeypatch.setattr(compiled_convolution, 'library', lambda: operators)
+    monkeypatch.setattr(compiled_convolution, 'operators', lambda: operators)
     monkeypatch.setattr(torch, 'get_num_threads', lambda: 2)    # each has a block in every step
     torch.manual_seed(0)
     network = SegmentationNetwork(VARIANTS['lite']('camvid', 11)).eval().requires_grad_(False)
@@ -222,7 +222,7 @@ def test_every_compiled_level_that_runs_here(
     if level not in native._levels():
         pytest.skip(f'this processor cannot run {level}')
     operators = native._load(path)
-    monkeypatch.setattr(compiled_convolution, 'library', lambda: operators)
+    monkeypatch.setattr(compiled_convolution, 'operators', lambda: operators)
     for kind, layer in KINDS:
         layer.requires_grad_(False)
         x = torch.randn(1, layer.in_channels, 17, 22)

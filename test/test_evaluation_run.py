@@ -4,6 +4,7 @@
 
 import dataclasses
 from typing import Sequence
+import weakref
 
 import numpy as np
 import pytest
@@ -74,6 +75,25 @@ def test_what_runs_within_the_step_in_place_of_the_background_is_left_out() -> N
     assert compute_ms == latency_ms == [70, 20, 20, 20, 20]
     _, _, compute_ms = played([0, 100, 200, 300, 400], [70, 20, 80, 20, 81], slow)
     assert compute_ms == [70, 20, 80, 20, 81]
+
+
+def test_masks_are_copied_and_the_memory_of_a_step_is_free_for_the_next() -> None:
+    # What is kept of one step lies where the next one needs memory: the process would grow.
+    class Labeller:
+        def __init__(self) -> None:
+            self.mask: weakref.ref[np.ndarray] | None = None
+
+        def step(self, frame: Frame) -> StepResult:
+            assert self.mask is None or self.mask() is None
+            mask = np.full((2, 3), frame.stamp_ns, np.uint8)
+            self.mask = weakref.ref(mask)
+            return StepResult(mask=mask, confidence=None, status=STATUS)
+
+    masks = np.zeros((3, 2, 3), np.uint8)
+    blank = np.zeros((2, 3, 3), np.uint8)
+    play(Labeller(), [Frame(blank, stamp_ns) for stamp_ns in (5, 6, 7)], HandClock(), masks=masks)
+    assert masks[:, 1, 2].tolist() == [5, 6, 7]
+    play(Labeller(), [Frame(blank, 5), Frame(blank, 6)], HandClock())
 
 
 def test_the_skipping_clock_waits_for_nothing() -> None:

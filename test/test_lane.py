@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lane: one thread for all, never two at a time, frames first, steps between two frames."""
 
+import os
 import threading
 import time
 from typing import Any, Callable, Optional
@@ -10,7 +11,9 @@ import pytest
 import torch
 
 from hand_clock import HandClock
+from lvs_ros.native.library import library
 from lvs_ros.pipeline.lane import Lane
+from lvs_ros.pipeline.threads import core_numbers
 
 
 class WatchedLane(Lane):
@@ -174,6 +177,30 @@ def test_teams_have_the_sizes_that_were_asked_for() -> None:
         assert lane.frame(torch.get_num_threads) == 3
         assert lane.steps(torch.get_num_threads) == 1
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.skipif(library() is None or len(core_numbers()) < 2,
+                    reason='needs the compiled operators, and two cores')
+def test_each_thread_of_a_bound_team_has_a_core_of_its_own() -> None:
+    cores = core_numbers()[:2]
+    before = set(os.listdir('/proc/self/task'))
+    lane = Lane(frame_threads=2, step_threads=2, bound_to=cores[::-1])
+    assert lane.frame(lambda: os.sched_getaffinity(0)) == {cores[1]}
+    team = set(os.listdir('/proc/self/task')) - before
+    assert sorted(os.sched_getaffinity(int(thread)) for thread in team) == [
+        {core} for core in cores]
+    # A new team begins where the lane's thread is, and is spread out before the next frame.
+    lane.frame(lambda: torch.set_num_threads(1))
+    lane.frame(lambda: torch.ones(1000, 1000).exp())
+    team = set(os.listdir('/proc/self/task')) - before
+    assert sorted(os.sched_getaffinity(int(thread)) for thread in team) == [
+        {core} for core in cores]
+    assert os.sched_getaffinity(0) == set(core_numbers())
+    lane.close()
+
+
+def test_a_lane_leaves_its_team_to_the_system_unless_told_otherwise() -> None:
+    assert Lane().frame(core_numbers) == core_numbers()
 
 
 def test_who_is_interrupted_while_waiting_is_forgotten() -> None:

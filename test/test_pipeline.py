@@ -12,14 +12,17 @@ import pytest
 import torch
 
 from lvs_ros.errors import ConfigurationError, ImageError, ModelFileError
-from lvs_ros.model import VARIANTS, SegmentationNetwork, save_network
+from lvs_ros.model import VARIANTS, SegmentationNetwork, load_network, save_network
 from lvs_ros.model.steps import Steps
+from lvs_ros.native.library import library
 from lvs_ros.pipeline import (Frame, KeyFrameError, PipelineOptions, ScheduleSettings,
                               SegmentationPipeline, build_pipeline)
+from lvs_ros.pipeline.build import assemble, prepare
 from lvs_ros.pipeline.lane import Lane
 from lvs_ros.pipeline.output import label_map
 from lvs_ros.pipeline.propagation import FrameDescription, SpatiallyVariantPropagation
 from lvs_ros.pipeline.slow_track import HighSteps, SlowJob, SlowResult, SlowTrack, run_job
+from lvs_ros.pipeline.threads import core_numbers
 
 FRAME_NS = 66_666_667
 
@@ -342,6 +345,38 @@ def test_a_step_that_fails_holds_nobody_up(
     assert pipeline.step(frame(1)).status.key_frame
 
 
+def test_a_key_frame_that_fails_in_the_end_leaves_everything_as_it_was(
+        network: SegmentationNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken_classify(high: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError
+
+    pipeline, track, _ = make(network, threshold=0.0)
+    pipeline.step(frame(0))
+    with monkeypatch.context() as patch:
+        patch.setattr(network, 'classify', broken_classify)
+        with pytest.raises(RuntimeError):
+            pipeline.step(frame(1))
+    assert track.jobs == []
+    pipeline.threshold = 1.0
+    assert pipeline.step(frame(2)).status.key_stamp_ns == 0
+
+
+def test_s_h_starts_when_the_mask_is_there(
+        network: SegmentationNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline, track, _ = make(network, threshold=0.0)
+    pipeline.step(frame(0))
+    events: list[str] = []
+
+    def classify(high: torch.Tensor) -> torch.Tensor:
+        events.append('labels')
+        return SegmentationNetwork.classify(network, high)
+
+    monkeypatch.setattr(network, 'classify', classify)
+    monkeypatch.setattr(track, 'submit', lambda job: events.append(f'S_h of {job.number}'))
+    assert pipeline.step(frame(1)).status.slow_track_busy
+    assert events == ['labels', 'S_h of 1']
+
+
 def test_inference_and_output_size(network: SegmentationNetwork) -> None:
     seen = []
     network.backbone.stem.register_forward_pre_hook(
@@ -370,6 +405,31 @@ def test_options_that_cannot_work_are_refused(
     save_network(network, tmp_path / 'tiny.safetensors')
     with pytest.raises(ConfigurationError, match='expected'):
         build_pipeline(PipelineOptions(model=str(tmp_path / 'tiny.safetensors'), **options))
+
+
+@pytest.mark.skipif(library() is None or len(core_numbers()) < 2,
+                    reason='needs the compiled operators, and two cores')
+@pytest.mark.parametrize('slow_track', ['background', 'inline'])
+@pytest.mark.parametrize('options, bound', [
+    ({}, True), ({'bind_threads': False}, False), ({'fast_threads': 1}, False),
+    ({'slow_threads': 1}, False)])
+def test_in_turns_on_all_cores_threads_are_bound(
+        network: SegmentationNetwork, tmp_path: pathlib.Path, slow_track: str,
+        options: dict[str, Any], bound: bool) -> None:
+    save_network(network, tmp_path / 'tiny.safetensors')
+    seen = []
+
+    class Watched(SpatiallyVariantPropagation):
+        def describe(self, frame: Frame, low: torch.Tensor) -> FrameDescription:
+            seen.append(core_numbers())
+            return super().describe(frame, low)
+
+    options = {'cpu_sharing': 'turns', 'slow_track': slow_track, **options}
+    loaded = prepare(load_network(str(tmp_path / 'tiny.safetensors')),
+                     device=torch.device('cpu'), precision='auto')
+    with assemble(loaded, PipelineOptions(**options), propagation=Watched(loaded)) as pipeline:
+        pipeline.step(frame(0))
+    assert seen == [core_numbers()[:1] if bound else core_numbers()]
 
 
 def test_missing_model_is_named() -> None:

@@ -116,8 +116,7 @@ class FastTrackParts:
                  inference_size: tuple[int, int] = (0, 0), output_size: tuple[int, int] = (0, 0),
                  messages: Optional[Messages] = None,
                  stopwatch: Callable[[torch.device], Laps] = Stopwatch) -> None:
-        parameter = next(network.parameters())
-        self._network, self._device, self._dtype = network, parameter.device, parameter.dtype
+        self._network, self._device = network, next(network.parameters()).device
         self._inference_size, self._output_size = inference_size, output_size
         self._messages, self._stopwatch = messages, stopwatch
         self._flow = OpticalFlow() if network.config.alignment == 'flow' else None
@@ -184,8 +183,7 @@ class FastTrackParts:
                     None if self._flow is None else self._flow.grey(frame))
 
     def _tensor(self, frame: Frame) -> torch.Tensor:
-        return to_tensor(frame, size=self._inference_size, device=self._device,
-                         dtype=self._dtype)
+        return to_tensor(frame, size=self._inference_size, device=self._device)
 
 
 def _in_order(lap_ms: dict[str, float]) -> dict[str, float]:

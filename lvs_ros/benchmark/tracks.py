@@ -139,7 +139,7 @@ class TrackMeter:
 
         :raises BenchmarkError: when it was something else than was asked for.
         """
-        statuses = [step.result.status for one in self._plays for step in one.steps[1:]]
+        statuses = [step.status for one in self._plays for step in one.steps[1:]]
         if self.conditions == dataclasses.replace(ALONE, rate_hz=self.conditions.rate_hz) and any(
                 status.key_frame and status.schedule != 'every_frame' for status in statuses):
             raise BenchmarkError(
@@ -170,10 +170,10 @@ def track_of(plays: Sequence[Play], conditions: Conditions) -> Track:
     return Track(
         step_ms=Durations.of([step.compute_ms for step in measured]),
         latency_ms=Durations.of([step.latency_ms for step in measured]) if at_rate else None,
-        stages_ms={stage: statistics.median(step.result.status.stage_ms[stage]
+        stages_ms={stage: statistics.median(step.status.stage_ms[stage]
                                             for step in measured)
-                   for stage in measured[0].result.status.stage_ms},
-        key_frames=sum(step.result.status.key_frame for step in measured),
+                   for stage in measured[0].status.stage_ms},
+        key_frames=sum(step.status.key_frame for step in measured),
         slow_ms=slow_ms,
         slow_paused=any(_was_idle(one, at_rate=at_rate) for one in plays),
         kept_up=all(_kept_up(one) for one in plays) if at_rate else None)
@@ -181,20 +181,20 @@ def track_of(plays: Sequence[Play], conditions: Conditions) -> Track:
 
 def _check(steps: Sequence[TimedStep]) -> None:
     for step in steps:
-        if step.result.status.slow_track_error is not None:
-            raise BenchmarkError(f'S_h failed: {step.result.status.slow_track_error}; choose a '
+        if step.status.slow_track_error is not None:
+            raise BenchmarkError(f'S_h failed: {step.status.slow_track_error}; choose a '
                                  'smaller --size or another --device')
 
 
 def _slow_durations(steps: Sequence[TimedStep]) -> tuple[float, ...]:
     # The pipeline tells that of the last one that finished. The first is the first frame's own.
-    told = [step.result.status.slow_track_ms for step in steps]
+    told = [step.status.slow_track_ms for step in steps]
     return tuple(now for before, now in zip(told, told[1:]) if now is not None and now != before)
 
 
 def _was_idle(one: Play, *, at_rate: bool) -> bool:
     """Tell whether S_h ever waited for a frame: whether it was done before the next one came."""
-    if not all(step.result.status.key_frame for step in one.steps):
+    if not all(step.status.key_frame for step in one.steps):
         return True
     # None has finished: the first one ran all the time.
     fastest_ms = min(_slow_durations(one.steps), default=None)

@@ -20,6 +20,7 @@ from lvs_ros.model import SegmentationNetwork, load_network
 from lvs_ros.pipeline import Frame, PipelineOptions
 from lvs_ros.pipeline.build import choose_device, prepare
 from lvs_ros.pipeline.input import to_tensor
+from lvs_ros.pipeline.threads import cores, intra_op_threads
 
 DISTANCES = (1, 2, 3, 5, 8, 10, 15)
 """Frames from the earlier to the later frame of a pair."""
@@ -52,6 +53,13 @@ def deviation_pairs(options: PipelineOptions, dataset: Dataset, reference: RowRu
     """
     device = choose_device(options.device)
     network = prepare(load_network(options.model), device=device, precision=options.precision)
+    # A pipeline that was open before may have left this thread to compute alone.
+    with intra_op_threads(cores() if device.type == 'cpu' else 0):
+        return _pairs(network, options, dataset, reference, distances)
+
+
+def _pairs(network: SegmentationNetwork, options: PipelineOptions, dataset: Dataset,
+           reference: RowRun, distances: Sequence[int]) -> list[DeviationPair]:
     pairs = []
     for number, drive in enumerate(dataset.drives):
         masks = [unpack(frame.packed_mask) for frame in reference.frames
@@ -114,6 +122,4 @@ def _changed(earlier: np.ndarray, later: np.ndarray) -> float:
 
 
 def _low(network: SegmentationNetwork, frame: Frame, size: tuple[int, int]) -> torch.Tensor:
-    parameter = next(network.parameters())
-    return network.low(to_tensor(frame, size=size, device=parameter.device,
-                                 dtype=parameter.dtype))
+    return network.low(to_tensor(frame, size=size, device=next(network.parameters()).device))

@@ -10,13 +10,13 @@ from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
 
 import cv2
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from lvs_ros.data.metrics import confusion_of
 from lvs_ros.evaluation.clock import Clock
 from lvs_ros.evaluation.dataset import Dataset, LoadedDrive
 from lvs_ros.evaluation.rows import ROWS, build_row
+from lvs_ros.labels import UNLABELLED
 from lvs_ros.pipeline import Frame, PipelineOptions, SegmentationPipeline, StepResult, StepStatus
 from lvs_ros.pipeline.memory import out_of_the_collectors_sight
 
@@ -71,7 +71,7 @@ class RowRun:
 class TimedStep:
     """A step of the pipeline; times as in :class:`FrameResult`."""
 
-    result: StepResult
+    status: StepStatus
     latency_ms: float
     compute_ms: float
 
@@ -124,22 +124,24 @@ class Runner:
                 tqdm(desc=name, total=self._dataset.frame_count, unit='frame', mininterval=1.0,
                      disable=None, leave=False) as bar:
             self._dataset.check_model(pipeline, options.model)
-            threads = torch.get_num_threads()
+            threads = pipeline.cpu_threads
             for number, drive in enumerate(self._dataset.drives):
                 loaded = drive.load()
                 if loaded.frames[0].size != warm_size:
                     warm_size = loaded.frames[0].size
                     _warm_up(pipeline, loaded)
                 pipeline.reset()
+                masks = _room_for_masks(loaded, options)
                 with out_of_the_collectors_sight():
-                    steps = play(pipeline, loaded.frames, self._clock, progress=bar.update,
+                    steps = play(pipeline, loaded.frames, self._clock, masks=masks,
+                                 progress=bar.update,
                                  leave_out_slow_track=_runs_slow_track_inline(name, options))
-                masks = [step.result.mask for step in steps]
-                expected = masks if reference is None else [
+                expected = list(masks) if reference is None else [
                     unpack(frame.packed_mask) for frame in reference.frames
                     if frame.drive == number]
-                results += [_scored(number, index, loaded, step, mask, pipeline.num_classes)
-                            for index, (step, mask) in enumerate(zip(steps, expected))]
+                results += [
+                    _scored(number, index, loaded, steps[index], masks[index], expected[index],
+                            pipeline.num_classes) for index in range(len(steps))]
             device = pipeline.device
         return RowRun(name, ROWS[name].title, _settings(name, options), threads, device,
                       tuple(results))
@@ -153,7 +155,7 @@ def options_of(name: str, options: PipelineOptions) -> PipelineOptions:
 
 
 def play(pipeline: Steps, frames: Sequence[Frame], clock: Clock, *,
-         leave_out_slow_track: bool = False,
+         masks: Optional[np.ndarray] = None, leave_out_slow_track: bool = False,
          progress: Callable[[], object] = lambda: None) -> list[TimedStep]:
     """Let the frames of a drive arrive at their stamps; each waits for the one before it.
 
@@ -161,13 +163,16 @@ def play(pipeline: Steps, frames: Sequence[Frame], clock: Clock, *,
     row computes it in full. The camera runs from its mask on, so that no other frame waits for
     it.
 
+    :param masks: (frames, H, W) uint8, which the masks are copied to. Kept as they are, they would
+        lie between what the steps need for a while: the process would grow with every frame, and
+        the frames would wait for the memory.
     :param leave_out_slow_track: S_h runs within the steps, in place of a background; take its
         duration out of their times
     :param progress: called after each frame
     """
     steps: list[TimedStep] = []
     begin_s, last_slow_ms = 0.0, None
-    for frame in frames:
+    for number, frame in enumerate(frames):
         since_first_s = (frame.stamp_ns - frames[0].stamp_ns) / 1e9
         arrival_s = begin_s + since_first_s if steps else clock.now()
         clock.sleep_until(arrival_s)
@@ -181,7 +186,11 @@ def play(pipeline: Steps, frames: Sequence[Frame], clock: Clock, *,
         ended_s = clock.now()
         if not steps:
             begin_s = ended_s
-        steps.append(TimedStep(result, (ended_s - arrival_s) * 1e3, (ended_s - started_s) * 1e3))
+        steps.append(TimedStep(
+            result.status, (ended_s - arrival_s) * 1e3, (ended_s - started_s) * 1e3))
+        if masks is not None:
+            masks[number] = result.mask
+        del result    # the next step shall find the memory of this one free
         progress()
     return steps
 
@@ -198,12 +207,18 @@ def _pack(mask: np.ndarray) -> bytes:
     return cv2.imencode('.png', mask)[1].tobytes()
 
 
-def _scored(number: int, index: int, drive: LoadedDrive, step: TimedStep, expected: np.ndarray,
-            classes: int) -> FrameResult:
-    mask, labels = step.result.mask, drive.labels[index]
+def _room_for_masks(drive: LoadedDrive, options: PipelineOptions) -> np.ndarray:
+    width, height = drive.frames[0].size if options.output_size == (0, 0) else options.output_size
+    # Filled, so that the system has given all of the memory before the first frame comes.
+    return np.full((len(drive.frames), height, width), UNLABELLED, np.uint8)
+
+
+def _scored(number: int, index: int, drive: LoadedDrive, step: TimedStep, mask: np.ndarray,
+            expected: np.ndarray, classes: int) -> FrameResult:
+    labels = drive.labels[index]
     return FrameResult(
         drive=number, index=index, stamp_ns=drive.frames[index].stamp_ns,
-        latency_ms=step.latency_ms, compute_ms=step.compute_ms, status=step.result.status,
+        latency_ms=step.latency_ms, compute_ms=step.compute_ms, status=step.status,
         confusion=None if labels is None else confusion_of(labels, mask, classes),
         agreement=confusion_of(expected, mask, classes), packed_mask=_pack(mask))
 

@@ -5,7 +5,7 @@
 import torch
 from torch.nn import functional
 
-from lvs_ros.native.library import CHANNELS, channels_last, library, pointer, takes
+from lvs_ros.native.library import CHANNELS, channels_last, operators, pointer, takes
 
 
 def align(features: torch.Tensor, displacement: torch.Tensor) -> torch.Tensor:
@@ -32,8 +32,7 @@ def align(features: torch.Tensor, displacement: torch.Tensor) -> torch.Tensor:
 
 def _compiled(features: torch.Tensor, displacement: torch.Tensor) -> torch.Tensor:
     batch, channels, height, width = features.shape
-    native = library()
-    assert native is not None
+    native = operators()
     result = torch.empty(features.shape, memory_format=torch.channels_last)
     features, displacement = channels_last(features), displacement.contiguous()
     for index in range(batch):

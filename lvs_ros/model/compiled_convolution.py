@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from lvs_ros.model.steps import Steps, finish
-from lvs_ros.native.library import channels_last, is_readable, library, pointer
+from lvs_ros.native.library import channels_last, is_readable, operators, pointer
 
 Addresses = tuple[int, int, int, Optional[int], int]
 
@@ -51,7 +51,7 @@ class CompiledConvolution(nn.Module):
         """
         size = self._size(x.shape[2:])
         self._check(x, size, added)
-        native, threads = _library(), torch.get_num_threads()
+        native, threads = operators(), torch.get_num_threads()
         x = channels_last(x)
         added = None if added is None else channels_last(added)
         result = torch.empty((x.shape[0], self.out_channels, *size), dtype=torch.float32,
@@ -85,7 +85,7 @@ class CompiledConvolution(nn.Module):
     @staticmethod
     def _in_panels(weight: torch.Tensor) -> torch.Tensor:
         """(N, depth, C_out) → (N, panels, depth, panel) float32, filled up with zeros."""
-        panel = _library().lvs_panel()
+        panel = operators().lvs_panel()
         missing = -weight.shape[2] % panel
         return functional.pad(weight, (0, missing)).float().unflatten(
             2, (-1, panel)).transpose(1, 2).contiguous()
@@ -106,9 +106,3 @@ class CompiledConvolution(nn.Module):
         :param size: height and width of the image
         """
         raise NotImplementedError
-
-
-def _library() -> ctypes.CDLL:
-    native = library()
-    assert native is not None, 'a convolution is compiled only where there are operators'
-    return native

@@ -5,9 +5,25 @@
 from torch import nn
 
 from lvs_ros.model.compiled_convolution import CompiledConvolution
+from lvs_ros.model.compiled_stem import CompiledStem
+from lvs_ros.model.convolution import Stem
 from lvs_ros.model.direct_convolution import DirectConvolution
+from lvs_ros.model.network import SegmentationNetwork
 from lvs_ros.model.winograd import WinogradConvolution
 from lvs_ros.native.library import is_readable, library
+
+
+def compile_network(network: SegmentationNetwork) -> None:
+    """Replace the stem, if it suits, and all convolutions that do, in place.
+
+    Does nothing where there are no compiled operators for this processor.
+
+    :param network: in evaluation mode, with batch norm folded in
+    """
+    stem = network.backbone.stem
+    if library() is not None and isinstance(stem, Stem) and CompiledStem.suits(stem):
+        network.backbone.stem = CompiledStem(stem, network.mean, network.std)
+    use_compiled_convolutions(network)
 
 
 def use_compiled_convolutions(module: nn.Module) -> None:

@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from lvs_ros.model.adapt_net import AdaptNet
 from lvs_ros.model.alignment import align
+from lvs_ros.model.compiled_stem import CompiledStem
 from lvs_ros.model.config import ModelConfig
 from lvs_ros.model.convolution import work
 from lvs_ros.model.deviation_net import DeviationNet
@@ -58,8 +59,10 @@ class SegmentationNetwork(nn.Module):
     def normalise(self, image: torch.Tensor) -> torch.Tensor:
         """Take the training set's mean off and divide by its deviation.
 
-        :param image: (B, 3, H, W) float, RGB, 0..255
+        :param image: (B, 3, H, W) uint8 or float, RGB, 0..255
         """
+        if not image.is_floating_point():
+            image = image.to(self.mean.dtype, memory_format=torch.channels_last)
         scale = 1 / self.std
         shift = -self.mean * scale
         rows = image.permute(0, 2, 3, 1)
@@ -73,9 +76,11 @@ class SegmentationNetwork(nn.Module):
     def low(self, image: torch.Tensor) -> torch.Tensor:
         """S_l.
 
-        :param image: (B, 3, H, W) float, RGB, 0..255
+        :param image: (B, 3, H, W) uint8 or float, RGB, 0..255
         :return: F_l, (B, C_l, ⌈H/8⌉, ⌈W/8⌉)
         """
+        if isinstance(self.backbone.stem, CompiledStem):    # normalises in the same pass
+            return self.backbone.low(image)
         return self.backbone.low(self.normalise(image))
 
     def high(self, low: torch.Tensor) -> torch.Tensor:

@@ -22,7 +22,7 @@ def pad_first_stage(backbone: SplitResNet) -> None:
     What is added stays zero up to the first block of stage 2, whose weights for it are zero.
     """
     previous = 0    # channels that were added to the input
-    for convolution in backbone.stem:
+    for convolution in cast(nn.Sequential, backbone.stem):
         if isinstance(convolution, nn.Conv2d):
             previous = _pad(convolution, before=previous, after=True)
     for block in backbone.stage(1):

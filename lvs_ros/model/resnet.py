@@ -94,6 +94,7 @@ class SplitResNet(nn.Module):
         super().__init__()
         block = Bottleneck if config.backbone in BOTTLENECK else BasicBlock
         width = config.base_width
+        self.stem: nn.Module
         self.stem, channels = _stem(config)
         self.low_blocks = 0      # residual blocks in S_l
         self.low_channels = 0    # channels of F_l
@@ -124,7 +125,10 @@ class SplitResNet(nn.Module):
                 for number in range(1, 5) for block in self.stage(number)]
 
     def low(self, image: torch.Tensor) -> torch.Tensor:
-        """S_l: (B, 3, H, W) normalised → (B, low_channels, H/8, W/8)."""
+        """S_l: (B, 3, H, W) → (B, low_channels, H/8, W/8).
+
+        :param image: normalised, unless the stem is compiled
+        """
         x = self.stem(image)
         for block in self.blocks()[:self.low_blocks]:
             x = block(x)

@@ -2,34 +2,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Convolutions that are computed as they are written down: any size of the kernel and any stride.
-// In channels-last order, what a row of the kernel sees is one run of values.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <vector>
 
-#include "panel.h"
+#include "rows.h"
 
 namespace {
 
-using lvs::divide;
-using lvs::kLanes;
-using lvs::kPanel;
-using lvs::kRows;
-
-struct Shape {
-  int height, width, channels_in, channels_out, kernel, stride, padding;
-
-  int rows() const { return (height + 2 * padding - kernel) / stride + 1; }
-  int columns() const { return (width + 2 * padding - kernel) / stride + 1; }
-  int groups() const { return divide(columns(), kRows); }    // of pixels in a row
-  int run() const { return kernel * channels_in; }           // what a row of the kernel sees
-  // Values of a line that the pixels of all groups see, those beyond the last column, too.
-  int64_t line() const {
-    return (int64_t(groups() * kRows - 1) * stride + kernel) * channels_in;
-  }
-};
+using lvs::Shape;
 
 // The lines of the image that a row of the result sees, with zeros around the image.
 void pack(const float* x, const Shape& shape, int row, float* lines) {
@@ -49,43 +32,6 @@ void pack(const float* x, const Shape& shape, int row, float* lines) {
   }
 }
 
-// Finishes the sums of a group's pixels and a panel's channels, as many as there are.
-void write(const lvs::Sums& sums, const Shape& shape, const lvs::Finish& finish, int64_t first,
-           int pixels, int channel, float* y) {
-  float all[kRows][kPanel];
-  std::memcpy(all, &sums, sizeof all);
-  for (int r = 0; r < pixels; ++r) {
-    const int64_t at = first + int64_t(r) * shape.channels_out + channel;
-    const int channels = std::min(kPanel, shape.channels_out - channel);
-    int c = 0;
-    for (; c + kLanes <= channels; c += kLanes) {
-      const lvs::Lanes sum = lvs::load<lvs::Lanes>(all[r] + c);
-      lvs::store(y + at + c, finish.apply(sum, at + c, channel + c));
-    }
-    for (; c < channels; ++c) y[at + c] = finish.apply(all[r][c], at + c, channel + c);
-  }
-}
-
-// A row of the result.
-void compute_row(const float* lines, const Shape& shape, const float* weights,
-                 const lvs::Finish& finish, int row, float* y) {
-  const int run = shape.run(), columns = shape.columns();
-  const int64_t pitch = int64_t(shape.stride) * shape.channels_in, line = shape.line();
-  const int64_t panel_size = int64_t(shape.kernel) * run * kPanel;
-  for (int channel = 0; channel < shape.channels_out; channel += kPanel) {
-    const float* panel = weights + channel / kPanel * panel_size;
-    for (int pixel = 0; pixel < columns; pixel += kRows) {
-      lvs::Sums sums;
-      for (int k = 0; k < shape.kernel; ++k) {
-        lvs::multiply(lines + k * line + pixel * pitch, pitch, run,
-                      panel + int64_t(k) * run * kPanel, sums);
-      }
-      write(sums, shape, finish, (int64_t(row) * columns + pixel) * shape.channels_out,
-            std::min(kRows, columns - pixel), channel, y);
-    }
-  }
-}
-
 thread_local std::vector<float> scratch;
 
 }  // namespace
@@ -93,7 +39,7 @@ thread_local std::vector<float> scratch;
 extern "C" {
 
 // Output channels that are worked on at once: the weights come in panels of so many.
-int lvs_panel() { return kPanel; }
+int lvs_panel() { return lvs::kPanel; }
 
 // The rows from first to last - 1 of the result.
 //
@@ -111,7 +57,8 @@ void lvs_convolution(const float* x, const float* weights, const float* bias, co
     const size_t size = size_t(kernel) * shape.line();
     if (scratch.size() < size) scratch.resize(size);
     pack(x, shape, row, scratch.data());
-    compute_row(scratch.data(), shape, weights, finish, row, y);
+    lvs::compute_row([&](int k) { return scratch.data() + k * shape.line(); }, shape, weights,
+                     finish, int64_t(row) * shape.columns() * channels_out, y);
   }
 }
 

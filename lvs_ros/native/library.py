@@ -24,10 +24,13 @@ CHANNELS = 8
 _LEVELS = {'AVX512': ('x86-64-v4', 'x86-64-v3'), 'AVX2': ('x86-64-v3',)}
 _ADDRESS, _NUMBER = ctypes.c_void_p, ctypes.c_int
 _ARGUMENTS = {
+    'lvs_bind_team': [_ADDRESS, _NUMBER],
     'lvs_panel': [],
     'lvs_winograd_blocks': [_NUMBER] * 3,
     'lvs_winograd': [_ADDRESS] * 5 + [_NUMBER] * 9,
     'lvs_convolution': [_ADDRESS] * 5 + [_NUMBER] * 11,
+    'lvs_stem_of_bytes': [_ADDRESS] * 6 + [_NUMBER] * 7,
+    'lvs_stem_of_floats': [_ADDRESS] * 6 + [_NUMBER] * 7,
     'lvs_spatially_variant_convolution': [_ADDRESS] * 3 + [_NUMBER] * 5,
     'lvs_warp': [_ADDRESS] * 3 + [_NUMBER] * 4,
     'lvs_label_map': [_ADDRESS] * 2 + [_NUMBER] * 6,
@@ -65,6 +68,13 @@ def _levels() -> tuple[str, ...]:
     if platform.machine() not in _X86:
         return ('generic',)
     return _LEVELS.get(torch.backends.cpu.get_cpu_capability(), ())
+
+
+def operators() -> ctypes.CDLL:
+    """Return the compiled operators where it is known that there are some."""
+    native = library()
+    assert native is not None, 'to be called only where there are operators'
+    return native
 
 
 def is_readable(tensor: torch.Tensor) -> bool:

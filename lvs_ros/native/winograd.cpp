@@ -53,11 +53,12 @@ struct Tiles {
 };
 
 // One dimension of the input's transform, B^T d; elements are `step` apart.
-inline void transform_input(const Lanes* d, Lanes* v, int step) {
-  const Lanes d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step],
+template <class V>
+inline void transform_input(const V* d, V* v, int step) {
+  const V d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step],
               d5 = d[5 * step];
-  const Lanes even = d4 - 4.0f * d2, odd = d3 - 4.0f * d1;
-  const Lanes even2 = d4 - d2, odd2 = 2.0f * (d3 - d1);
+  const V even = d4 - 4.0f * d2, odd = d3 - 4.0f * d1;
+  const V even2 = d4 - d2, odd2 = 2.0f * (d3 - d1);
   v[0] = 4.0f * d0 - 5.0f * d2 + d4;
   v[step] = even + odd;
   v[2 * step] = even - odd;
@@ -67,9 +68,10 @@ inline void transform_input(const Lanes* d, Lanes* v, int step) {
 }
 
 // One dimension of the output's transform, A^T m.
-inline void transform_output(const Lanes* m, Lanes* y, int step) {
-  const Lanes sum = m[step] + m[2 * step], difference = m[step] - m[2 * step];
-  const Lanes sum2 = m[3 * step] + m[4 * step], difference2 = m[3 * step] - m[4 * step];
+template <class V>
+inline void transform_output(const V* m, V* y, int step) {
+  const V sum = m[step] + m[2 * step], difference = m[step] - m[2 * step];
+  const V sum2 = m[3 * step] + m[4 * step], difference2 = m[3 * step] - m[4 * step];
   y[0] = m[0] + sum + sum2;
   y[step] = difference + 2.0f * difference2;
   y[2 * step] = sum + 4.0f * sum2;
@@ -88,21 +90,32 @@ void multiply_panel(const float* a, const float* b, float* c, int depth, int pit
 }
 
 // Loads the pixels of a tile that lies inside the image.
-inline void load_whole(const float* first, int64_t down, int64_t right, Lanes* d) {
+template <class V>
+inline void load_whole(const float* first, int64_t down, int64_t right, V* d) {
   LVS_UNROLL
   for (int i = 0; i < kIn; ++i) {
     LVS_UNROLL
-    for (int j = 0; j < kIn; ++j) d[kIn * i + j] = load<Lanes>(first + i * down + j * right);
+    for (int j = 0; j < kIn; ++j) d[kIn * i + j] = load<V>(first + i * down + j * right);
   }
 }
 
 // Loads the pixels of any tile: zeros where the image ends.
-void load_border(const float* x, const Tiles& tiles, int channels, int top, int left, Lanes* d) {
+template <class V>
+void load_border(const float* x, const Tiles& tiles, int channels, int top, int left, V* d) {
   for (int n = 0; n < kValues; ++n) {
     const int i = top + tiles.dilation * (n / kIn), j = left + tiles.dilation * (n % kIn);
-    d[n] = tiles.inside(i, j) ? load<Lanes>(x + (int64_t(i) * tiles.width + j) * channels)
-                              : Lanes{};
+    d[n] = tiles.inside(i, j) ? load<V>(x + (int64_t(i) * tiles.width + j) * channels) : V{};
   }
+}
+
+// Calls function(V{}, c) for all channels: c = the first of each vector V, the widest that fits.
+template <class Function>
+inline void for_channels(int channels, const Function& function) {
+  int c = 0;
+  if (lvs::kFloats > kLanes) {
+    for (; c + lvs::kFloats <= channels; c += lvs::kFloats) function(lvs::Vector{}, c);
+  }
+  for (; c < channels; c += kLanes) function(Lanes{}, c);
 }
 
 // A tile's 36 values of all channels: v[n * stride + c].
@@ -112,8 +125,8 @@ void read_tile(const float* x, const Tiles& tiles, int channels, int tile, float
   const int top = tiles.top(tile) - step, left = tiles.left(tile) - step;
   const bool whole = tiles.inside(top, left) && tiles.inside(top + reach, left + reach);
   const int64_t right = int64_t(step) * channels, down = right * tiles.width;
-  for (int c = 0; c < channels; c += kLanes) {
-    Lanes d[kValues], half[kValues];
+  for_channels(channels, [&](auto vector, int c) {
+    decltype(vector) d[kValues], half[kValues];
     if (whole) {
       load_whole(x + (int64_t(top) * tiles.width + left) * channels + c, down, right, d);
     } else {
@@ -125,7 +138,7 @@ void read_tile(const float* x, const Tiles& tiles, int channels, int tile, float
     for (int i = 0; i < kIn; ++i) transform_input(half + kIn * i, d + kIn * i, 1);
     LVS_UNROLL
     for (int n = 0; n < kValues; ++n) store(v + n * stride + c, d[n]);
-  }
+  });
 }
 
 // A tile's 36 sums of all channels, m[n * stride + c], become 4x4 pixels.
@@ -136,10 +149,11 @@ void write_tile(const float* m, int64_t stride, const Tiles& tiles, int channels
   const int rows = std::min(kOut, divide(tiles.height - top, step));
   const int columns = std::min(kOut, divide(tiles.width - left, step));
   const int64_t right = int64_t(step) * channels, down = right * tiles.width;
-  for (int c = 0; c < channels; c += kLanes) {
-    Lanes in[kValues], half[kValues], out[kValues];
+  for_channels(channels, [&](auto vector, int c) {
+    typedef decltype(vector) V;
+    V in[kValues], half[kValues], out[kValues];
     LVS_UNROLL
-    for (int n = 0; n < kValues; ++n) in[n] = load<Lanes>(m + n * stride + c);
+    for (int n = 0; n < kValues; ++n) in[n] = load<V>(m + n * stride + c);
     LVS_UNROLL
     for (int j = 0; j < kIn; ++j) transform_output(in + j, half + j, kIn);
     LVS_UNROLL
@@ -151,7 +165,7 @@ void write_tile(const float* m, int64_t stride, const Tiles& tiles, int channels
         store(y + at, finish.apply(out[kIn * i + j], at, c));
       }
     }
-  }
+  });
 }
 
 // Scratch memory of a thread, which grows to what the largest convolution needs.

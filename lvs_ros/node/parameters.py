@@ -105,6 +105,9 @@ _ABOUT_PIPELINE = {
     'slow_threads': About(
         'CPU threads of the accurate network in the background; 0 = all cores, or side by side '
         'half of them.', minimum=0, maximum=1024),
+    'bind_threads': About(
+        'In turns on all cores, each thread keeps to a core of its own; false = the system '
+        'chooses.'),
     'slow_policy': About(
         'How the background network competes for the CPU where it runs side by side: nice (yields '
         'to the frames), idle (only what is left over), normal.', choices=SLOW_POLICIES),

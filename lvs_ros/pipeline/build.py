@@ -10,7 +10,7 @@ import torch
 
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import SegmentationNetwork, load_network
-from lvs_ros.model.compiling import use_compiled_convolutions
+from lvs_ros.model.compiling import compile_network
 from lvs_ros.model.folding import fold_batch_norm
 from lvs_ros.model.padding import pad_first_stage
 from lvs_ros.pipeline.lane import Lane
@@ -20,7 +20,7 @@ from lvs_ros.pipeline.propagation import Propagation, SpatiallyVariantPropagatio
 from lvs_ros.pipeline.schedule import ScheduleSettings
 from lvs_ros.pipeline.slow_track import BackgroundSlowTrack, InlineSlowTrack, SlowTrack
 from lvs_ros.pipeline.smoothing import Smoothing
-from lvs_ros.pipeline.threads import (check_policy, check_sharing, cores,
+from lvs_ros.pipeline.threads import (check_policy, check_sharing, core_numbers, cores,
                                       leave_computing_to_others, share_cores, takes_turns)
 
 PRECISIONS = {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16}
@@ -46,6 +46,7 @@ class PipelineOptions:
     :param fast_threads: CPU threads of the fast track; 0 = all cores, or side by side what the
         slow track leaves
     :param slow_threads: CPU threads of the slow track; 0 = all cores, or side by side half of them
+    :param bind_threads: in turns on all cores, each thread keeps to a core of its own
     :param slow_policy: 'idle', 'nice' or 'normal': scheduling of the slow track on a CPU where it
         runs side by side; in turns a frame waits for its step, which nothing must hold up
     :param slow_track: 'background', or 'inline' (deterministic, its delay simulated)
@@ -64,6 +65,7 @@ class PipelineOptions:
     cpu_sharing: str = 'auto'
     fast_threads: int = 0
     slow_threads: int = 0
+    bind_threads: bool = True
     slow_policy: str = 'nice'
     slow_track: str = 'background'
     slow_delay_s: float = 0.3
@@ -91,11 +93,11 @@ def assemble(network: SegmentationNetwork, options: PipelineOptions, *,
     """
     device = next(network.parameters()).device
     background = options.slow_track == 'background'
-    in_turns = background and device.type == 'cpu' and takes_turns(options.cpu_sharing)
+    in_turns = device.type == 'cpu' and takes_turns(options.cpu_sharing)
     fast_threads, slow_threads = share_cores(
         fast=options.fast_threads, slow=options.slow_threads,
         side_by_side=background and not in_turns)
-    lane = Lane(frame_threads=fast_threads, step_threads=slow_threads) if in_turns else None
+    lane = _lane(options, fast_threads, slow_threads) if in_turns else None
     if device.type == 'cpu':
         if lane is None:
             torch.set_num_threads(fast_threads)
@@ -118,6 +120,13 @@ def assemble(network: SegmentationNetwork, options: PipelineOptions, *,
         output_size=options.output_size,
         full_threads=(options.fast_threads or cores()) if device.type == 'cpu' else 0,
         lane=lane, smoothing=smoothing)
+
+
+def _lane(options: PipelineOptions, fast_threads: int, slow_threads: int) -> Lane:
+    numbers = core_numbers()
+    binds = options.bind_threads and fast_threads == slow_threads == len(numbers)
+    return Lane(frame_threads=fast_threads, step_threads=slow_threads,
+                bound_to=numbers if binds else ())
 
 
 def choose_device(name: str) -> torch.device:
@@ -152,7 +161,7 @@ def prepare(network: SegmentationNetwork, *, device: torch.device, precision: st
         pad_first_stage(network.backbone)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.to(device, PRECISIONS[precision])
-    use_compiled_convolutions(network)
+    compile_network(network)
     return network
 
 

@@ -12,13 +12,13 @@ from lvs_ros.pipeline.frame import Frame
 SMALLEST = 16    # pixels a side; below this nothing is left at an eighth of the size
 
 
-def to_tensor(frame: Frame, *, size: tuple[int, int], device: torch.device,
-              dtype: torch.dtype) -> torch.Tensor:
+def to_tensor(frame: Frame, *, size: tuple[int, int], device: torch.device
+              ) -> torch.Tensor:
     """Copy a frame to the device.
 
     :param frame: a checked frame
     :param size: (width, height) to scale to; (0, 0) = the frame's own
-    :return: (1, 3, H, W) ``dtype``, RGB 0..255, channels last
+    :return: (1, 3, H, W) uint8, RGB, channels last
     :raises ImageError: for an image that is too small.
     """
     image = frame.image if frame.image.ndim == 3 else frame.image[:, :, None]
@@ -40,4 +40,4 @@ def to_tensor(frame: Frame, *, size: tuple[int, int], device: torch.device,
     else:
         tensor = tensor[:, :, :3]
     # (H, W, 3) seen as (1, 3, H, W) is the channels-last layout already
-    return tensor.permute(2, 0, 1)[None].to(dtype, memory_format=torch.channels_last)
+    return tensor.permute(2, 0, 1)[None].contiguous(memory_format=torch.channels_last)

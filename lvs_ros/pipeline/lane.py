@@ -12,11 +12,11 @@ without a pause, for steps of a tenth of the time that the last one took.
 import dataclasses
 import threading
 import time
-from typing import Any, Callable, Generic, Optional, TypeVar
+from typing import Any, Callable, Generic, Optional, Sequence, TypeVar
 
 import torch
 
-from lvs_ros.pipeline.threads import intra_op_threads
+from lvs_ros.pipeline.threads import bind_team, intra_op_threads
 
 T = TypeVar('T')
 
@@ -61,12 +61,16 @@ class Lane:
 
     :param frame_threads: size of the team for frames, 0 = as torch has it
     :param step_threads: the same for steps
+    :param bound_to: core of each thread of a team, which is of one size then; () = where the
+        system puts them
     :param clock: tells the time, s
     """
 
     def __init__(self, *, frame_threads: int = 0, step_threads: int = 0,
+                 bound_to: Sequence[int] = (),
                  clock: Callable[[], float] = time.perf_counter) -> None:
         self._frame_threads, self._step_threads = frame_threads, step_threads
+        self._bound_to = bound_to
         self._clock = clock
         self._condition = threading.Condition()
         self._frame: Optional[_Call] = None     # that waits
@@ -76,6 +80,11 @@ class Lane:
         # A daemon, so that even a step that never returns cannot keep the process alive.
         self._thread = threading.Thread(target=self._work, name='lvs_lane', daemon=True)
         self._thread.start()
+
+    @property
+    def frame_threads(self) -> int:
+        """Size of the team for frames, 0 = as torch has it."""
+        return self._frame_threads
 
     def frame(self, function: Callable[[], T]) -> T:
         """Compute for a frame; returns, or raises, what the function does."""
@@ -130,6 +139,8 @@ class Lane:
                 call = self._next()
                 call.running = True
             start_s = self._clock()
+            if not call.step:    # every time, some microseconds: the team may be a new one
+                bind_team(self._bound_to)
             done = call.run()
             duration_s = self._clock() - start_s
             with self._condition:

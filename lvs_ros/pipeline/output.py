@@ -11,7 +11,7 @@ from typing import Callable, Optional
 import numpy as np
 import torch
 
-from lvs_ros.native.library import channels_last, library, pointer, takes
+from lvs_ros.native.library import channels_last, operators, pointer, takes
 
 Enlarge = Callable[[torch.Tensor, int, int], torch.Tensor]
 
@@ -37,8 +37,7 @@ def label_map(logits: torch.Tensor, *, height: int, width: int, enlarge: Enlarge
 
 
 def _best_class(logits: torch.Tensor, *, height: int, width: int) -> np.ndarray:
-    native = library()
-    assert native is not None
+    native = operators()
     mask = torch.empty(height, width, dtype=torch.uint8)
     native.lvs_label_map(pointer(logits), pointer(mask), *logits.shape[2:], logits.shape[1],
                          height, width, torch.get_num_threads())

@@ -101,9 +101,8 @@ class SegmentationPipeline:
                  inference_size: tuple[int, int] = (0, 0),
                  output_size: tuple[int, int] = (0, 0), full_threads: int = 0,
                  lane: Optional[Lane] = None, smoothing: Optional[Smoothing] = None) -> None:
-        parameter = next(network.parameters())
         self._network = network
-        self._device, self._dtype = parameter.device, parameter.dtype
+        self._device = next(network.parameters()).device
         self._propagation = propagation
         self._slow_track = slow_track
         self._settings = settings
@@ -135,6 +134,12 @@ class SegmentationPipeline:
     def device(self) -> str:
         """Where the network runs, as torch names it."""
         return str(self._device)
+
+    @property
+    def cpu_threads(self) -> int:
+        """Threads that a frame has on a CPU."""
+        threads = 0 if self._lane is None else self._lane.frame_threads
+        return threads or torch.get_num_threads()
 
     @property
     def threshold(self) -> float:
@@ -208,13 +213,16 @@ class SegmentationPipeline:
         """
         frame.check()
         watch = Stopwatch(self._device)
-        return self._run(lambda: self._compute_step(frame, watch, want_confidence))
+        result, job = self._run(lambda: self._compute_step(frame, watch, want_confidence))
+        if job is not None:    # not before the mask is there: S_h's thread wakes up at once
+            self._slow_track.submit(job)
+        return result
 
     @torch.inference_mode()
-    def _compute_step(self, frame: Frame, watch: Stopwatch, want_confidence: bool) -> StepResult:
+    def _compute_step(self, frame: Frame, watch: Stopwatch, want_confidence: bool
+                      ) -> tuple[StepResult, Optional[SlowJob]]:
         watch.lap('wait')
-        image = to_tensor(frame, size=self._inference_size, device=self._device,
-                          dtype=self._dtype)
+        image = to_tensor(frame, size=self._inference_size, device=self._device)
         self._check_continuity(frame)
         watch.lap('input')
         low = self._network.low(image)
@@ -224,7 +232,7 @@ class SegmentationPipeline:
         self._take_results(frame.stamp_ns)
         deviation, key_frame = self._decide(features)
         watch.lap('deviation')
-        high = self._high(features, key_frame)
+        high, provisional = self._high(features, key_frame)
         watch.lap('propagation')
         logits = self._network.classify(high)
         if self._smoothing is not None:
@@ -235,9 +243,13 @@ class SegmentationPipeline:
             logits, height=height, width=width, enlarge=self._network.enlarge,
             align_corners=self._network.config.align_corners, want_confidence=want_confidence)
         watch.lap('output')
-        status = self._status(features, key_frame, deviation, watch)
+        job = None
+        if provisional:
+            self._remember(features, high, provisional=True)
+            job = SlowJob(features.number, features.stamp_ns, low, features.description)
+        status = self._status(features, deviation, watch, busy=job is not None)
         self._count += 1
-        return StepResult(mask=mask, confidence=confidence, status=status)
+        return StepResult(mask=mask, confidence=confidence, status=status), job
 
     def warm_up(self, width: int, height: int) -> None:
         """Run every part once at this image size, so that no frame meets a first-call cost."""
@@ -299,22 +311,18 @@ class SegmentationPipeline:
         return deviation, self._policy.is_key_frame(
             key_age_frames=features.number - key.number, deviation=deviation)
 
-    def _high(self, features: _Features, key_frame: bool) -> torch.Tensor:
-        """F_h of the frame; a key frame replaces the state."""
+    def _high(self, features: _Features, key_frame: bool) -> tuple[torch.Tensor, bool]:
+        """F_h of the frame, and whether it is the provisional one of a new key frame."""
         if self._state is None or (key_frame and not self._policy.background):
             high = self._compute(features)
             if high is not None:
                 self._remember(features, high, provisional=False)
-                return high
+                return high, False
         assert self._state is not None
         source = self._state.source
         high = self._propagation.move(
             source.description, features.description, source.high, features.low)
-        if key_frame and self._policy.background:
-            self._remember(features, high, provisional=True)
-            self._slow_track.submit(SlowJob(
-                features.number, features.stamp_ns, features.low, features.description))
-        return high
+        return high, key_frame and self._policy.background
 
     def _compute(self, features: _Features) -> Optional[torch.Tensor]:
         """Run S_h at once; None when it failed and there is something to propagate."""
@@ -332,8 +340,8 @@ class SegmentationPipeline:
             key=KeyFrame(features.number, features.stamp_ns, features.low),
             source=Source(features.number, features.description, high, provisional))
 
-    def _status(self, features: _Features, key_frame: bool, deviation: Optional[float],
-                watch: Stopwatch) -> StepStatus:
+    def _status(self, features: _Features, deviation: Optional[float], watch: Stopwatch, *,
+                busy: bool) -> StepStatus:
         assert self._state is not None
         key, source = self._state.key, self._state.source
         reason, self._reset_reason = self._reset_reason, None
@@ -342,6 +350,7 @@ class SegmentationPipeline:
             key_stamp_ns=key.stamp_ns, key_age_frames=features.number - key.number,
             key_provisional=source.provisional or source.number != key.number,
             deviation=deviation, threshold=self.threshold,
-            slow_track_busy=self._slow_track.busy, slow_track_failures=self._slow_failures,
+            slow_track_busy=busy or self._slow_track.busy,
+            slow_track_failures=self._slow_failures,
             slow_track_error=self._slow_error, slow_track_ms=self._slow_ms,
             stage_ms=watch.stage_ms(), reset_reason=reason)

@@ -11,11 +11,12 @@ import contextlib
 import ctypes
 import os
 import threading
-from typing import Iterator
+from typing import Iterator, Sequence
 
 import torch
 
 from lvs_ros.errors import ConfigurationError
+from lvs_ros.native.library import library
 
 SLOW_POLICIES = ('nice', 'idle', 'normal')
 CPU_SHARING = ('auto', 'turns', 'side_by_side')
@@ -91,6 +92,26 @@ def leave_computing_to_others() -> None:
         ctypes.CDLL('libgomp.so.1').omp_pause_resource_all(_OMP_PAUSE_SOFT)
     except (OSError, AttributeError):
         pass    # another OpenMP: its teams sleep a little earlier
+
+
+def core_numbers() -> list[int]:
+    """Return the cores that this thread may use, as the system counts them; [] = unknown."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else []
+
+
+def bind_team(numbers: Sequence[int]) -> None:
+    """Bind the calling thread, and each other of its team, to a core of its own.
+
+    Left free, two threads of a team often find themselves on the same core when a frame wakes
+    them, while the other core has nothing to do; the system mends that after several milliseconds.
+    A new thread begins on the cores of the one that starts it, so this is to be called again where
+    the team may have changed. Does nothing without the compiled operators.
+
+    :param numbers: one core for each thread of the team, see :func:`core_numbers`
+    """
+    native = library()
+    if native is not None and numbers:
+        native.lvs_bind_team((ctypes.c_int * len(numbers))(*numbers), len(numbers))
 
 
 def enter_slow_thread(*, policy: str, threads: int) -> None:

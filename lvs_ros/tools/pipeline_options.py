@@ -10,7 +10,8 @@ from lvs_ros.pipeline.threads import CPU_SHARING, SLOW_POLICIES
 from lvs_ros.tools.image_size import image_size
 
 _NAMES = ('model', 'threshold', 'fixed_interval', 'max_key_age_frames', 'device', 'precision',
-          'inference_size', 'cpu_sharing', 'fast_threads', 'slow_threads', 'slow_policy')
+          'inference_size', 'cpu_sharing', 'fast_threads', 'slow_threads', 'bind_threads',
+          'slow_policy')
 _DEFAULTS = PipelineOptions()
 
 
@@ -67,6 +68,10 @@ def add_thread_arguments(parser: argparse.ArgumentParser) -> None:
                         help='CPU threads of a frame (default: %(default)s, automatic)')
     parser.add_argument('--slow-threads', metavar='N', type=int, default=_DEFAULTS.slow_threads,
                         help='CPU threads of S_h (default: %(default)s, automatic)')
+    parser.add_argument('--bind-threads', action=argparse.BooleanOptionalAction,
+                        default=_DEFAULTS.bind_threads,
+                        help='in turns on all cores, each thread keeps to a core of its own '
+                             '(default: yes)')
     parser.add_argument('--slow-policy', choices=SLOW_POLICIES, default=_DEFAULTS.slow_policy,
                         help='scheduling of S_h side by side (default: %(default)s)')
 
