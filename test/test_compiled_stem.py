@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The stem in C++: torch's normalisation, convolution and pooling in float64 tell what comes out."""
+"""The stem in C++: torch's normalisation, convolution, pooling in float64 tell what comes out."""
 
 import copy
 import math
@@ -99,7 +99,7 @@ def test_what_does_not_fit_is_refused(image: torch.Tensor, message: str) -> None
 
 def test_a_channel_that_is_not_a_number_stays_so() -> None:
     stem = stem_of(16)
-    stem[0].weight[3, 0, 0, 0] = math.nan    # type: ignore[index, operator, union-attr]
+    stem[0].weight[3, 0, 0, 0] = math.nan
     result = compiled(stem)(image_of(40, 40))
     assert result[:, 3].isnan().all() and not result[:, 4:].isnan().any()
 

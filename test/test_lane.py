@@ -12,6 +12,7 @@ import torch
 
 from hand_clock import HandClock
 from lvs_ros.native.library import library
+from lvs_ros.pipeline import lane as lane_module
 from lvs_ros.pipeline.lane import Lane
 from lvs_ros.pipeline.threads import core_numbers
 
@@ -187,14 +188,14 @@ def test_each_thread_of_a_bound_team_has_a_core_of_its_own() -> None:
     lane = Lane(frame_threads=2, step_threads=2, bound_to=cores[::-1])
     assert lane.frame(lambda: os.sched_getaffinity(0)) == {cores[1]}
     team = set(os.listdir('/proc/self/task')) - before
-    assert sorted(os.sched_getaffinity(int(thread)) for thread in team) == [
-        {core} for core in cores]
+    assert sorted(list(os.sched_getaffinity(int(thread))) for thread in team) == [
+        [core] for core in cores]
     # A new team begins where the lane's thread is, and is spread out before the next frame.
     lane.frame(lambda: torch.set_num_threads(1))
     lane.frame(lambda: torch.ones(1000, 1000).exp())
     team = set(os.listdir('/proc/self/task')) - before
-    assert sorted(os.sched_getaffinity(int(thread)) for thread in team) == [
-        {core} for core in cores]
+    assert sorted(list(os.sched_getaffinity(int(thread))) for thread in team) == [
+        [core] for core in cores]
     assert os.sched_getaffinity(0) == set(core_numbers())
     lane.close()
 
@@ -203,24 +204,63 @@ def test_a_lane_leaves_its_team_to_the_system_unless_told_otherwise() -> None:
     assert Lane().frame(core_numbers) == core_numbers()
 
 
-def test_who_is_interrupted_while_waiting_is_forgotten() -> None:
+def test_who_is_interrupted_while_waiting_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     rig = Rig()
 
-    def interrupted(predicate: Callable[[], bool], timeout: Any = None) -> bool:
+    def interrupted(*_: Any) -> bool:
         raise KeyboardInterrupt
 
     rig.occupy('steps')
-    condition = rig.lane._condition
-    wait_for = condition.wait_for
-    setattr(condition, 'wait_for', interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        rig.lane.frame(lambda: rig.order.append('frame'))
-    setattr(condition, 'wait_for', wait_for)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Condition, 'wait_for', interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            rig.lane.frame(lambda: rig.order.append('frame'))
     assert rig.lane.waiting.acquire(timeout=30)
     rig.want('steps')
     rig.leave.release()
     rig.join()
     assert rig.order == ['steps']    # the frame that has given up is not computed
+
+
+def wait_late(rig: Rig) -> None:
+    """Ask for a frame in a thread that gets no core when it is done; returns when it is done."""
+    class Late(threading.Condition):
+        def wait_for(self, predicate: Callable[[], Any], timeout: Any = None) -> Any:
+            result = super().wait_for(predicate, timeout)
+            self.release()
+            rig.entered.release()
+            assert rig.leave.acquire(timeout=30)
+            self.acquire()
+            rig.order.append('frame taken')
+            return result
+
+    call = lane_module._Call(lambda: 'done', 0, False, Late(rig.lane._lock))
+    rig.lane._frame = call
+    rig.threads.append(threading.Thread(target=rig.lane._wait_for, args=(call,), daemon=True))
+    rig.threads[-1].start()
+    assert rig.lane.waiting.acquire(timeout=30) and rig.entered.acquire(timeout=30)
+
+
+def test_no_step_runs_before_a_frame_is_in_the_hands_of_the_one_who_asked(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lane_module, '_HAND_OVER_S', 30.0)
+    rig = Rig()
+    wait_late(rig)
+    rig.want('steps')
+    rig.threads[-1].join(0.2)    # would be done by now
+    rig.leave.release()
+    rig.join()
+    assert rig.order == ['frame taken', 'steps']
+
+
+def test_a_frame_that_nobody_takes_holds_the_steps_up_for_a_moment_only() -> None:
+    rig = Rig()
+    wait_late(rig)
+    rig.want('steps')
+    rig.threads[-1].join(30)
+    assert rig.order == ['steps']
+    rig.leave.release()
+    rig.join()
 
 
 def test_close_lets_everybody_go() -> None:

@@ -6,7 +6,9 @@ Where cores are few, two tracks at a time are in each other's way: each has too 
 own, or its threads wait for cores that the other's are on. Here one thread, and the team that
 torch starts for it, computes for both: a frame, or a step of S_h, on all cores. S_h gives way
 after every step, so that a frame waits for one step at most; or, where frame follows frame
-without a pause, for steps of a tenth of the time that the last one took.
+without a pause, for steps of a tenth of the time that the last one took. And the next step waits
+until whoever wanted the frame has got it: a thread that wakes up while all cores compute may not
+get one of them for some milliseconds.
 """
 
 import dataclasses
@@ -20,6 +22,7 @@ from lvs_ros.pipeline.threads import bind_team, intra_op_threads
 
 T = TypeVar('T')
 
+_HAND_OVER_S = 0.005    # at most, for the thread may be held up for other reasons
 _STEPS_SHARE = 0.1    # of the time that frames take, which S_h gets even where they never pause
 
 
@@ -28,13 +31,17 @@ class _Call(Generic[T]):
     """A function that somebody waits for, and what became of it.
 
     :param step: it is to be called again, until it returns something
+    :param changed: tells the one who waits for it
+    :param left: nobody waits for it any more
     """
 
     function: Callable[[], Optional[T]]
     threads: int
     step: bool
+    changed: threading.Condition
     running: bool = False
     done: bool = False
+    left: bool = False
     result: Any = None
     error: Optional[BaseException] = None
 
@@ -72,7 +79,8 @@ class Lane:
         self._frame_threads, self._step_threads = frame_threads, step_threads
         self._bound_to = bound_to
         self._clock = clock
-        self._condition = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)    # for the lane's own thread
         self._frame: Optional[_Call] = None     # that waits
         self._steps: Optional[_Call] = None
         self._owed_s = 0.0    # to S_h since the last frame
@@ -88,8 +96,8 @@ class Lane:
 
     def frame(self, function: Callable[[], T]) -> T:
         """Compute for a frame; returns, or raises, what the function does."""
-        call = _Call(function, self._frame_threads, step=False)
-        with self._condition:
+        call = _Call(function, self._frame_threads, False, threading.Condition(self._lock))
+        with self._lock:
             self._frame = call
         return self._wait_for(call)
 
@@ -98,25 +106,29 @@ class Lane:
 
         :return: the first that is not None; what the function raises is raised here.
         """
-        call = _Call(function, self._step_threads, step=True)
-        with self._condition:
+        call = _Call(function, self._step_threads, True, threading.Condition(self._lock))
+        with self._lock:
             self._steps = call
         return self._wait_for(call)
 
     def close(self) -> None:
         """Let everybody go: what has not begun by now is run by the thread that wants it."""
-        with self._condition:
+        with self._lock:
             self._closed = True
-            self._condition.notify_all()
+            self._changed.notify()
+            for call in (self._frame, self._steps):
+                if call is not None:
+                    call.changed.notify()
 
     def _wait_for(self, call: _Call[T]) -> T:
-        with self._condition:
-            self._condition.notify_all()
+        with self._lock:
+            self._changed.notify()
             try:
-                self._condition.wait_for(
-                    lambda: call.done or self._closed and not call.running)
+                call.changed.wait_for(lambda: call.done or self._closed and not call.running)
             finally:    # interrupted, perhaps: nobody wants it any more
                 self._forget(call)
+                call.left = True
+                self._changed.notify()
         while not call.done:
             call.done = call.run()
         return call.outcome()
@@ -131,8 +143,8 @@ class Lane:
         if self._frame_threads:
             torch.set_num_threads(self._frame_threads)
         while True:
-            with self._condition:
-                self._condition.wait_for(
+            with self._lock:
+                self._changed.wait_for(
                     lambda: self._closed or self._frame is not None or self._steps is not None)
                 if self._closed:
                     return
@@ -143,14 +155,16 @@ class Lane:
                 bind_team(self._bound_to)
             done = call.run()
             duration_s = self._clock() - start_s
-            with self._condition:
+            with self._lock:
                 call.running, call.done = False, done
                 self._owed_s = (self._owed_s - duration_s if call.step
                                 else _STEPS_SHARE * duration_s)
                 if done:
                     self._forget(call)
                 if done or self._closed:
-                    self._condition.notify_all()
+                    call.changed.notify()
+                if not call.step:
+                    self._changed.wait_for(lambda: call.left or self._closed, _HAND_OVER_S)
 
     def _next(self) -> _Call:
         steps, frame = self._steps, self._frame
