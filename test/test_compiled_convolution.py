@@ -20,6 +20,7 @@ from lvs_ros.model.compiling import use_compiled_convolutions
 from lvs_ros.model.convolution import convolve
 from lvs_ros.model.direct_convolution import DirectConvolution
 from lvs_ros.model.folding import fold_batch_norm
+from lvs_ros.model.joined_convolution import JoinedConvolution
 from lvs_ros.model.steps import advance, finish
 from lvs_ros.model.winograd import WinogradConvolution
 from lvs_ros.native import library as native
@@ -195,6 +196,20 @@ def test_other_convolutions_stay_as_they_are(layer: nn.Conv2d) -> None:
     assert isinstance(module[1], CompiledConvolution)
 
 
+@pytest.mark.parametrize('folded', [True, False])
+def test_adapt_net_keeps_its_function(folded: bool) -> None:
+    torch.manual_seed(0)
+    network = SegmentationNetwork(VARIANTS['lite']('camvid', 11)).eval().requires_grad_(False)
+    nn.init.normal_(network.adapt_net.correction.weight, std=0.1)
+    if folded:
+        fold_batch_norm(network)
+    low, high = torch.randn(1, 56, 13, 17), torch.randn(1, 128, 13, 17)
+    expected = network.double().adapt(low.double(), high.double())
+    use_compiled_convolutions(network.float())
+    assert isinstance(network.adapt_net.fuse, JoinedConvolution) is folded
+    assert_equal_but_for_rounding(network.adapt(low, high), expected)
+
+
 def test_a_network_keeps_its_function() -> None:
     torch.manual_seed(0)
     network = SegmentationNetwork(VARIANTS['lite']('camvid', 11)).eval().requires_grad_(False)
@@ -208,6 +223,16 @@ def test_a_network_keeps_its_function() -> None:
     logits = network(image)
     assert (logits - expected).abs().max() < 1e-3 * expected.abs().max()
     assert (logits.argmax(1) != expected.argmax(1)).float().mean() < 0.005
+
+
+def test_joined_features_are_as_if_concatenated() -> None:
+    layer = nn.Conv2d(8 + 24 + 11, 21, 1).requires_grad_(False)
+    features = [torch.randn(2, channels, 9, 13) for channels in (8, 24, 11)]
+    joined = JoinedConvolution(layer, [8, 24, 11])
+    assert_equal_but_for_rounding(joined(*features),
+                                  exact(layer, torch.cat(features, 1)).relu())
+    with pytest.raises(ValueError):
+        joined(*features[:2])
 
 
 def compiled_levels() -> list[pathlib.Path]:

@@ -99,7 +99,9 @@ def test_what_does_not_fit_is_refused(image: torch.Tensor, message: str) -> None
 
 def test_a_channel_that_is_not_a_number_stays_so() -> None:
     stem = stem_of(16)
-    stem[0].weight[3, 0, 0, 0] = math.nan
+    layer = stem[0]
+    assert isinstance(layer, nn.Conv2d)
+    layer.weight[3, 0, 0, 0] = math.nan
     result = compiled(stem)(image_of(40, 40))
     assert result[:, 3].isnan().all() and not result[:, 4:].isnan().any()
 

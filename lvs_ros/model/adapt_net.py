@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from lvs_ros.model.convolution import NormedConvolutions, convolve
+from lvs_ros.model.joined_convolution import JoinedConvolution
 from lvs_ros.model.resnet import conv_bn_relu
 from lvs_ros.model.steps import finish
 
@@ -24,7 +25,7 @@ class AdaptNet(nn.Module):
             *conv_bn_relu(low_channels, channels, 3),
             *conv_bn_relu(channels, channels, 3, dilation=2),
             *conv_bn_relu(channels, channels, 3, dilation=4))
-        self.fuse = conv_bn_relu(high_channels + channels, high_channels, 1)
+        self.fuse: nn.Module = conv_bn_relu(high_channels + channels, high_channels, 1)
         self.correction = nn.Conv2d(high_channels, high_channels, 1)
         nn.init.zeros_(self.correction.weight)
         nn.init.zeros_(self.correction.bias)  # type: ignore[arg-type]
@@ -37,5 +38,8 @@ class AdaptNet(nn.Module):
         :return: (B, C_h, h, w)
         """
         adapted = self.convolutions(low)
-        fused = self.fuse(torch.cat((propagated, adapted), 1))
+        if isinstance(self.fuse, JoinedConvolution):
+            fused = self.fuse(propagated, adapted)
+        else:
+            fused = self.fuse(torch.cat((propagated, adapted), 1))
         return finish(convolve(self.correction, fused, added=propagated))

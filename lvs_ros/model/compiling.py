@@ -4,10 +4,12 @@
 
 from torch import nn
 
+from lvs_ros.model.adapt_net import AdaptNet
 from lvs_ros.model.compiled_convolution import CompiledConvolution
 from lvs_ros.model.compiled_stem import CompiledStem
-from lvs_ros.model.convolution import Stem
+from lvs_ros.model.convolution import NormedConvolutions, Stem
 from lvs_ros.model.direct_convolution import DirectConvolution
+from lvs_ros.model.joined_convolution import JoinedConvolution
 from lvs_ros.model.network import SegmentationNetwork
 from lvs_ros.model.winograd import WinogradConvolution
 from lvs_ros.native.library import is_readable, library
@@ -37,7 +39,21 @@ def use_compiled_convolutions(module: nn.Module) -> None:
         if isinstance(child, nn.Conv2d):
             setattr(module, name, _compiled(child) or child)
         else:
+            if isinstance(child, AdaptNet):
+                _join(child)
             use_compiled_convolutions(child)
+
+
+def _join(adapt_net: AdaptNet) -> None:
+    """Let the fusion read what is fused where it is."""
+    if not isinstance(adapt_net.fuse, NormedConvolutions):    # done already
+        return
+    fusion, norm, _ = adapt_net.fuse
+    high_channels = adapt_net.correction.out_channels
+    if (isinstance(norm, nn.Identity) and isinstance(fusion, nn.Conv2d)
+            and JoinedConvolution.suits(fusion) and is_readable(fusion.weight)):
+        adapt_net.fuse = JoinedConvolution(
+            fusion, (high_channels, fusion.in_channels - high_channels))
 
 
 def _compiled(convolution: nn.Conv2d) -> CompiledConvolution | None:
