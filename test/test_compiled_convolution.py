@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-import lvs_ros
+from compiled_operators import (assert_equal_but_for_rounding, compiled_levels, each_level,
+                                operators_that_run_here)
 from lvs_ros.model import VARIANTS, SegmentationNetwork, compiled_convolution
 from lvs_ros.model.compiled_convolution import CompiledConvolution
 from lvs_ros.model.compiling import use_compiled_convolutions
@@ -40,11 +41,6 @@ def exact(layer: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
     bias = None if layer.bias is None else layer.bias.double()
     return functional.conv2d(x.double(), layer.weight.double(), bias, stride=layer.stride,
                              padding=layer.padding, dilation=layer.dilation)
-
-
-def assert_equal_but_for_rounding(result: torch.Tensor, expected: torch.Tensor) -> None:
-    assert result.shape == expected.shape and result.dtype == torch.float32
-    assert (result.double() - expected).abs().max() <= 1e-5 * (1 + expected.abs().max())
 
 
 @settings(deadline=None, max_examples=60)
@@ -235,18 +231,10 @@ def test_joined_features_are_as_if_concatenated() -> None:
         joined(*features[:2])
 
 
-def compiled_levels() -> list[pathlib.Path]:
-    return [path for folder in lvs_ros.__path__
-            for path in sorted(pathlib.Path(folder, 'native').glob('liblvs_native_*.so'))]
-
-
-@pytest.mark.parametrize('path', compiled_levels(), ids=lambda path: path.stem)
+@each_level
 def test_every_compiled_level_that_runs_here(
         path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    level = path.stem.removeprefix('liblvs_native_')
-    if level not in native._levels():
-        pytest.skip(f'this processor cannot run {level}')
-    operators = native._load(path)
+    operators = operators_that_run_here(path)
     monkeypatch.setattr(compiled_convolution, 'operators', lambda: operators)
     for kind, layer in KINDS:
         layer.requires_grad_(False)

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
+from compiled_operators import (assert_equal_but_for_rounding, each_level,
+                                operators_that_run_here)
 from lvs_ros.model import VARIANTS, SegmentationNetwork, compiled_stem
 from lvs_ros.model.compiled_stem import CompiledStem
 from lvs_ros.model.compiling import compile_network
@@ -20,7 +22,6 @@ from lvs_ros.model.config import ModelConfig
 from lvs_ros.model.convolution import Stem
 from lvs_ros.model.folding import fold_batch_norm
 from lvs_ros.native import library as native
-from test_compiled_convolution import compiled_levels
 
 pytestmark = pytest.mark.skipif(
     native.library() is None, reason='no compiled operators for this processor')
@@ -54,11 +55,6 @@ def image_of(height: int, width: int, batch: int = 1) -> torch.Tensor:
                          dtype=torch.uint8)
 
 
-def assert_equal_but_for_rounding(result: torch.Tensor, expected: torch.Tensor) -> None:
-    assert result.shape == expected.shape and result.dtype == torch.float32
-    assert (result.double() - expected).abs().max() <= 1e-5 * (1 + expected.abs().max())
-
-
 @settings(deadline=None, max_examples=80)
 @given(channels=st.sampled_from([8, 24, 32, 40]),
        shape=st.sampled_from([(7, 2, 3), (3, 2, 1), (5, 1, 2), (4, 3, 0), (3, 3, 1)]),
@@ -75,13 +71,10 @@ def test_it_is_what_torch_computes_in_steps(
     assert_equal_but_for_rounding(compiled(stem)(image), exact(stem, image))
 
 
-@pytest.mark.parametrize('path', compiled_levels(), ids=lambda path: path.stem)
+@each_level
 def test_every_compiled_level_that_runs_here(
         path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    level = path.stem.removeprefix('liblvs_native_')
-    if level not in native._levels():
-        pytest.skip(f'this processor cannot run {level}')
-    operators = native._load(path)
+    operators = operators_that_run_here(path)
     monkeypatch.setattr(compiled_stem, 'operators', lambda: operators)
     monkeypatch.setattr('lvs_ros.model.compiled_convolution.operators', lambda: operators)
     stem, image = stem_of(40), image_of(61, 83)

@@ -140,8 +140,9 @@ class Runner:
                     unpack(frame.packed_mask) for frame in reference.frames
                     if frame.drive == number]
                 results += [
-                    _scored(number, index, loaded, steps[index], masks[index], expected[index],
-                            pipeline.num_classes) for index in range(len(steps))]
+                    _scored(number, index, loaded, step, mask, expectation, pipeline.num_classes)
+                    for index, (step, mask, expectation) in enumerate(
+                        zip(steps, masks, expected, strict=True))]
             device = pipeline.device
         return RowRun(name, ROWS[name].title, _settings(name, options), threads, device,
                       tuple(results))

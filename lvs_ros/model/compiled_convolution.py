@@ -16,6 +16,12 @@ from lvs_ros.native.library import channels_last, is_readable, operators, pointe
 Addresses = tuple[int, int, int, Optional[int], int]
 
 
+def is_compilable(convolution: nn.Conv2d) -> bool:
+    """Tell what all of them ask for: one group, zeros around the image, weights they can read."""
+    return (convolution.groups == 1 and convolution.padding_mode == 'zeros'
+            and is_readable(convolution.weight))
+
+
 class CompiledConvolution(nn.Module):
     """Stands in for a convolution on a CPU; for inference.
 
@@ -49,7 +55,7 @@ class CompiledConvolution(nn.Module):
         :param relu: negative results become 0, after the addition
         :raises ValueError: for tensors that do not fit.
         """
-        size = self._size(x.shape[2:])
+        size = self.result_size(x.shape[2:])
         self._check(x, size, added)
         native, threads = operators(), torch.get_num_threads()
         x = channels_last(x)
@@ -90,7 +96,7 @@ class CompiledConvolution(nn.Module):
         return functional.pad(weight, (0, missing)).float().unflatten(
             2, (-1, panel)).transpose(1, 2).contiguous()
 
-    def _size(self, size: torch.Size) -> torch.Size:
+    def result_size(self, size: torch.Size) -> torch.Size:
         """Return the height and width of the result."""
         raise NotImplementedError
 

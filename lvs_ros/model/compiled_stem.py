@@ -9,7 +9,7 @@ from torch import nn
 
 from lvs_ros.model.convolution import Stem
 from lvs_ros.model.direct_convolution import DirectConvolution
-from lvs_ros.native.library import CHANNELS, channels_last, is_readable, operators, pointer
+from lvs_ros.native.library import CHANNELS, channels_last, operators, pointer
 
 _POOLING = (3, 2, 1)    # size, stride, padding
 
@@ -31,7 +31,6 @@ class CompiledStem(nn.Module):
         convolution, pool = stem[0], stem[-1]
         return (len(stem) == 4 and isinstance(stem[1], nn.Identity)
                 and isinstance(convolution, nn.Conv2d) and DirectConvolution.suits(convolution)
-                and is_readable(convolution.weight)
                 and convolution.in_channels == 3 and convolution.out_channels % CHANNELS == 0
                 and convolution.stride[0] <= convolution.kernel_size[0]
                 and isinstance(pool, nn.MaxPool2d) and not pool.ceil_mode
@@ -52,9 +51,8 @@ class CompiledStem(nn.Module):
         """
         inner = self.convolution
         height, width = image.shape[2:]
-        rows, columns = ((side + 2 * inner.padding - inner.kernel) // inner.stride
-                         for side in (height, width))
-        if (image.shape[1] != 3 or image.device.type != 'cpu' or min(rows, columns) < 0
+        rows, columns = inner.result_size(image.shape[2:])
+        if (image.shape[1] != 3 or image.device.type != 'cpu' or min(rows, columns) < 1
                 or image.dtype not in (torch.uint8, torch.float32)):
             raise ValueError(f'image of shape {tuple(image.shape)}, {image.dtype} on '
                              f'{image.device}: expected (B, 3, H, W) uint8 or float32 on the CPU, '
@@ -63,7 +61,7 @@ class CompiledStem(nn.Module):
         compute = (native.lvs_stem_of_bytes if image.dtype == torch.uint8
                    else native.lvs_stem_of_floats)
         image = channels_last(image)
-        result = torch.empty((len(image), inner.out_channels, rows // 2 + 1, columns // 2 + 1),
+        result = torch.empty((len(image), inner.out_channels, (rows + 1) // 2, (columns + 1) // 2),
                              dtype=torch.float32, device='cpu', memory_format=torch.channels_last)
         for index in range(len(image)):
             compute(pointer(image, index), pointer(self.scale), pointer(self.shift),

@@ -12,7 +12,7 @@ from lvs_ros.model.direct_convolution import DirectConvolution
 from lvs_ros.model.joined_convolution import JoinedConvolution
 from lvs_ros.model.network import SegmentationNetwork
 from lvs_ros.model.winograd import WinogradConvolution
-from lvs_ros.native.library import is_readable, library
+from lvs_ros.native.library import library
 
 
 def compile_network(network: SegmentationNetwork) -> None:
@@ -51,15 +51,12 @@ def _join(adapt_net: AdaptNet) -> None:
     fusion, norm, _ = adapt_net.fuse
     high_channels = adapt_net.correction.out_channels
     if (isinstance(norm, nn.Identity) and isinstance(fusion, nn.Conv2d)
-            and JoinedConvolution.suits(fusion) and is_readable(fusion.weight)):
+            and JoinedConvolution.suits(fusion)):
         adapt_net.fuse = JoinedConvolution(
             fusion, (high_channels, fusion.in_channels - high_channels))
 
 
 def _compiled(convolution: nn.Conv2d) -> CompiledConvolution | None:
-    if (convolution.groups != 1 or convolution.padding_mode != 'zeros'
-            or not is_readable(convolution.weight)):
-        return None
     for kind in (WinogradConvolution, DirectConvolution):
         if kind.suits(convolution):
             return kind(convolution)

@@ -7,7 +7,7 @@ import ctypes
 import torch
 from torch import nn
 
-from lvs_ros.model.compiled_convolution import Addresses, CompiledConvolution
+from lvs_ros.model.compiled_convolution import Addresses, CompiledConvolution, is_compilable
 
 
 class DirectConvolution(CompiledConvolution):
@@ -20,7 +20,7 @@ class DirectConvolution(CompiledConvolution):
     @staticmethod
     def suits(convolution: nn.Conv2d) -> bool:
         """Tell whether it can be computed this way."""
-        return (convolution.dilation == (1, 1)
+        return (is_compilable(convolution) and convolution.dilation == (1, 1)
                 and all(len(set(pair)) == 1 and not isinstance(pair, str) for pair in (
                     convolution.kernel_size, convolution.stride, convolution.padding)))
 
@@ -35,7 +35,7 @@ class DirectConvolution(CompiledConvolution):
     def work(self) -> float:
         return self.kernel ** 2 * self.in_channels * self.out_channels
 
-    def _size(self, size: torch.Size) -> torch.Size:
+    def result_size(self, size: torch.Size) -> torch.Size:
         return torch.Size((side + 2 * self.padding - self.kernel) // self.stride + 1
                           for side in size)
 

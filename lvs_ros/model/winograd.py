@@ -12,7 +12,7 @@ import ctypes
 import torch
 from torch import nn
 
-from lvs_ros.model.compiled_convolution import Addresses, CompiledConvolution
+from lvs_ros.model.compiled_convolution import Addresses, CompiledConvolution, is_compilable
 from lvs_ros.native.library import CHANNELS
 
 _VALUES, _TILE = 36, 16    # that a tile is transformed to; pixels that come out
@@ -27,7 +27,8 @@ class WinogradConvolution(CompiledConvolution):
     @staticmethod
     def suits(convolution: nn.Conv2d) -> bool:
         """Tell whether it can be computed this way: "same" padding, channels in eights."""
-        return (convolution.kernel_size == (3, 3) and convolution.stride == (1, 1)
+        return (is_compilable(convolution)
+                and convolution.kernel_size == (3, 3) and convolution.stride == (1, 1)
                 and convolution.padding == convolution.dilation
                 and convolution.dilation[0] == convolution.dilation[1]
                 and convolution.in_channels % CHANNELS == 0
@@ -44,7 +45,7 @@ class WinogradConvolution(CompiledConvolution):
     def work(self) -> float:
         return self.in_channels * self.out_channels * _VALUES / _TILE
 
-    def _size(self, size: torch.Size) -> torch.Size:
+    def result_size(self, size: torch.Size) -> torch.Size:
         return size
 
     def _units(self, native: ctypes.CDLL, size: torch.Size) -> int:

@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Convolutions that are computed as they are written down: any size of the kernel and any stride.
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -14,21 +13,13 @@ namespace {
 
 using lvs::Shape;
 
-// The lines of the image that a row of the result sees, with zeros around the image.
+// The lines of the image that a row of the result sees.
 void pack(const float* x, const Shape& shape, int row, float* lines) {
-  const int64_t inside = int64_t(shape.width) * shape.channels_in;
-  const int64_t before = int64_t(shape.padding) * shape.channels_in;
-  const int64_t count = std::min(inside, shape.line() - before);
   for (int k = 0; k < shape.kernel; ++k) {
     const int i = row * shape.stride + k - shape.padding;
-    float* line = lines + k * shape.line();
-    if (i < 0 || i >= shape.height) {
-      std::fill_n(line, shape.line(), 0.0f);
-      continue;
-    }
-    std::fill_n(line, before, 0.0f);
-    std::memcpy(line + before, x + i * inside, count * sizeof(float));
-    std::fill(line + before + count, line + shape.line(), 0.0f);
+    lvs::read_line(shape, i, [&](int64_t count, float* to) {
+      std::memcpy(to, x + int64_t(i) * shape.width * shape.channels_in, count * sizeof(float));
+    }, lines + k * shape.line());
   }
 }
 
@@ -54,10 +45,9 @@ void lvs_convolution(const float* x, const float* weights, const float* bias, co
   const lvs::Finish finish{bias, added, relu != 0};
 #pragma omp parallel for num_threads(threads) schedule(dynamic)
   for (int row = first; row < last; ++row) {
-    const size_t size = size_t(kernel) * shape.line();
-    if (scratch.size() < size) scratch.resize(size);
-    pack(x, shape, row, scratch.data());
-    lvs::compute_row([&](int k) { return scratch.data() + k * shape.line(); }, shape, weights,
+    float* lines = lvs::room(scratch, size_t(kernel) * shape.line());
+    pack(x, shape, row, lines);
+    lvs::compute_row([&](int k) { return lines + k * shape.line(); }, shape, weights,
                      finish, int64_t(row) * shape.columns() * channels_out, y);
   }
 }

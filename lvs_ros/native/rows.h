@@ -27,6 +27,23 @@ struct Shape {
   }
 };
 
+// A line of the image with zeros around it; zeros alone above and below the image.
+//
+// read(count, to): writes the first values of the line.
+template <class Read>
+inline void read_line(const Shape& shape, int i, const Read& read, float* line) {
+  if (i < 0 || i >= shape.height) {
+    std::fill_n(line, shape.line(), 0.0f);
+    return;
+  }
+  const int64_t before = int64_t(shape.padding) * shape.channels_in;
+  const int64_t count =
+      std::min(int64_t(shape.width) * shape.channels_in, shape.line() - before);
+  std::fill_n(line, before, 0.0f);
+  read(count, line + before);
+  std::fill(line + before + count, line + shape.line(), 0.0f);
+}
+
 // Finishes the sums of a group's pixels and a panel's channels, as many as there are.
 inline void write(const Sums& sums, const Shape& shape, const Finish& finish, int64_t first,
                   int pixels, int channel, float* y) {

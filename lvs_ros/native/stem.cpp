@@ -52,22 +52,6 @@ struct Normalisation {
   }
 };
 
-// A line of the image with zeros around it.
-template <class Pixel>
-void read_line(const Pixel* image, const Normalisation& normalisation, const Shape& shape, int row,
-               float* line) {
-  const int64_t before = int64_t(shape.padding) * kColours;
-  const int64_t inside = int64_t(shape.width) * kColours;
-  if (row < 0 || row >= shape.height) {
-    std::fill_n(line, shape.line(), 0.0f);
-    return;
-  }
-  const int64_t count = std::min(inside, shape.line() - before);
-  std::fill_n(line, before, 0.0f);
-  normalisation.apply(image + row * inside, count, line + before);
-  std::fill(line + before + count, line + shape.line(), 0.0f);
-}
-
 // A row of pooled features: of rows 2 p - 1 to 2 p + 1 of the convolution, those that exist.
 void pool(const float* const* rows, int count, const Shape& shape, int pooled_columns, float* y) {
   const int columns = shape.columns(), channels = shape.channels_out;
@@ -100,17 +84,12 @@ void compute(const Pixel* image, const Normalisation& normalisation, const Shape
              const float* weights, const lvs::Finish& finish, int first, int last, float* y) {
   const int64_t line = shape.line(), row_size = int64_t(shape.columns()) * shape.channels_out;
   const int pooled_columns = (shape.columns() - 1) / kPoolStride + 1;
-  if (scratch.lines.size() < size_t(shape.kernel) * line) {
-    scratch.lines.resize(size_t(shape.kernel) * line);
-  }
-  if (scratch.rows.size() < size_t(kPool) * row_size) {
-    scratch.rows.resize(size_t(kPool) * row_size);
-  }
-  float* lines = scratch.lines.data();
+  float* lines = lvs::room(scratch.lines, size_t(shape.kernel) * line);
+  float* features = lvs::room(scratch.rows, size_t(kPool) * row_size);
   // Line i of the image (from -padding on) lies at i modulo the kernel's size, row r of the
   // convolution at r modulo that of the pooling: what is there already is not computed again.
   const auto line_at = [&](int i) { return lines + (i + shape.padding) % shape.kernel * line; };
-  const auto row_at = [&](int r) { return scratch.rows.data() + r % kPool * row_size; };
+  const auto row_at = [&](int r) { return features + r % kPool * row_size; };
   int next_row = std::max(0, kPoolStride * first - 1);
   int next_line = next_row * shape.stride - shape.padding;
   for (int p = first; p < last; ++p) {
@@ -118,7 +97,9 @@ void compute(const Pixel* image, const Normalisation& normalisation, const Shape
     for (; next_row < end_row; ++next_row) {
       const int top = next_row * shape.stride - shape.padding;
       for (next_line = std::max(next_line, top); next_line < top + shape.kernel; ++next_line) {
-        read_line(image, normalisation, shape, next_line, line_at(next_line));
+        lvs::read_line(shape, next_line, [&](int64_t count, float* to) {
+          normalisation.apply(image + int64_t(next_line) * shape.width * kColours, count, to);
+        }, line_at(next_line));
       }
       lvs::compute_row([&](int k) { return line_at(top + k); }, shape, weights, finish, 0,
                        row_at(next_row));

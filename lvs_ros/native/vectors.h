@@ -5,7 +5,9 @@
 #ifndef LVS_ROS__NATIVE__VECTORS_H_
 #define LVS_ROS__NATIVE__VECTORS_H_
 
+#include <cstddef>
 #include <cstring>
+#include <vector>
 
 // Before a loop of few rounds over an array of vectors: only once it is unrolled does GCC keep the
 // array in registers.
@@ -27,6 +29,12 @@ inline V load(const float* from) {
 template <class V>
 inline void store(float* to, V vector) {
   std::memcpy(to, &vector, sizeof vector);
+}
+
+// Scratch memory for so many floats; it grows to what the largest operator needs.
+inline float* room(std::vector<float>& scratch, std::size_t floats) {
+  if (scratch.size() < floats) scratch.resize(floats);
+  return scratch.data();
 }
 
 }  // namespace lvs

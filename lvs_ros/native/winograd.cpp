@@ -168,14 +168,9 @@ void write_tile(const float* m, int64_t stride, const Tiles& tiles, int channels
   });
 }
 
-// Scratch memory of a thread, which grows to what the largest convolution needs.
+// Scratch memory of a thread.
 struct Scratch {
   std::vector<float> values, sums;    // of a block
-
-  void reserve(size_t value_count, size_t sum_count) {
-    if (values.size() < value_count) values.resize(value_count);
-    if (sums.size() < sum_count) sums.resize(sum_count);
-  }
 };
 
 thread_local Scratch scratch;
@@ -203,9 +198,8 @@ void lvs_winograd(const float* x, const float* u, const float* bias, const float
   const lvs::Finish finish{bias, added, relu != 0};
 #pragma omp parallel for num_threads(threads) schedule(dynamic)
   for (int block = first; block < last; ++block) {
-    scratch.reserve(kValues * value_step, kValues * sum_step);
-    float* values = scratch.values.data();
-    float* sums = scratch.sums.data();
+    float* values = lvs::room(scratch.values, kValues * value_step);
+    float* sums = lvs::room(scratch.sums, kValues * sum_step);
     const int begin = block * kBlock;
     for (int t = 0; t < kBlock && begin + t < tiles.count(); ++t) {
       read_tile(x, tiles, channels_in, begin + t, values + t * channels_in, value_step);

@@ -12,8 +12,7 @@ from lvs_ros.pipeline.frame import Frame
 SMALLEST = 16    # pixels a side; below this nothing is left at an eighth of the size
 
 
-def to_tensor(frame: Frame, *, size: tuple[int, int], device: torch.device
-              ) -> torch.Tensor:
+def to_tensor(frame: Frame, *, size: tuple[int, int], device: torch.device) -> torch.Tensor:
     """Copy a frame to the device.
 
     :param frame: a checked frame

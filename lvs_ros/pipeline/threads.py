@@ -25,10 +25,14 @@ _MOST_CORES_FOR_TURNS = 3
 _OMP_PAUSE_SOFT = 1    # from omp.h
 
 
+def core_numbers() -> list[int]:
+    """Return the cores that this thread may use, as the system counts them; [] = unknown."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else []
+
+
 def cores() -> int:
     """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else (
-        os.cpu_count() or 1)
+    return len(core_numbers()) or os.cpu_count() or 1
 
 
 def takes_turns(sharing: str) -> bool:
@@ -92,11 +96,6 @@ def leave_computing_to_others() -> None:
         ctypes.CDLL('libgomp.so.1').omp_pause_resource_all(_OMP_PAUSE_SOFT)
     except (OSError, AttributeError):
         pass    # another OpenMP: its teams sleep a little earlier
-
-
-def core_numbers() -> list[int]:
-    """Return the cores that this thread may use, as the system counts them; [] = unknown."""
-    return sorted(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else []
 
 
 def bind_team(numbers: Sequence[int]) -> None:
