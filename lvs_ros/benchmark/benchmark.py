@@ -21,7 +21,7 @@ from lvs_ros.benchmark.stages import Messages
 from lvs_ros.benchmark.tracks import Track
 from lvs_ros.errors import LvsError
 from lvs_ros.evaluation.clock import Clock
-from lvs_ros.pipeline.build import choose_device
+from lvs_ros.pipeline.build import choose_device, choose_precision
 from lvs_ros.pipeline.threads import intra_op_threads
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Benchmark:
     """What was measured.
 
     :param device: name of processor or GPU
-    :param precision: of the network, as torch names it
+    :param precision: of the network, see :func:`~lvs_ros.pipeline.build.choose_precision`
     :param busy_cores: that other programs used before anything was measured
     :param tracks: see :class:`~lvs_ros.benchmark.bench.Bench`
     :param slow_rounds: how often S_h ran for each of its durations in the contended tracks
@@ -97,7 +97,7 @@ def run_benchmark(plan: Plan, clip: Clip, clock: Clock, *,
             left_out = [*left_out, f'The way over DDS could not be measured: {error}']
     return Benchmark(
         plan=plan, clip=clip, device=describe_device(str(device)),
-        precision=str(bench.dtype).removeprefix('torch.'), threads=bench.cpu_threads,
+        precision=choose_precision(plan.options.precision, device), threads=bench.cpu_threads,
         busy_cores=busy_cores, tracks=tracks, slow_rounds=bench.slow_rounds,
         slow_alone_ms=bench.slow.durations_ms(), stages_ms=bench.stages.stages_ms(),
         bandwidth=bandwidth, operators=operators, memory=bench.memory,

@@ -26,6 +26,7 @@ from lvs_ros.evaluation.summary import RowSummary, Summariser
 from lvs_ros.evaluation.sweep import Sweep, sweep_threshold
 from lvs_ros.model.checkpoint import find_model
 from lvs_ros.pipeline import PipelineOptions
+from lvs_ros.pipeline.build import choose_precision
 from lvs_ros.pipeline.threads import cores
 
 OFFSET_ROWS = ('clockwork', 'deep_feature_flow', 'fixed')
@@ -157,7 +158,7 @@ def _about(plan: Plan, dataset: Dataset, reference: RowRun, summariser: Summaris
         'device': reference.device,
         'machine': machine_name(reference.device),
         'cores': cores(),
-        'precision': _precision(plan.options.precision, reference.device),
+        'precision': choose_precision(plan.options.precision, torch.device(reference.device)),
         'inference_size': list(plan.options.inference_size),
         'clock': 'simulated' if plan.simulated else 'real',
         'slow_delay_s': plan.options.slow_delay_s if plan.simulated else None,
@@ -180,9 +181,3 @@ def machine_name(device: str) -> str:
         text = ''
     match = re.search(r'^model name\s*:\s*(.+)$', text, re.MULTILINE)
     return match[1] if match else platform.processor() or platform.machine()
-
-
-def _precision(name: str, device: str) -> str:
-    if name != 'auto':
-        return name
-    return 'float16' if device.startswith('cuda') else 'float32'

@@ -20,6 +20,7 @@ class CompiledStem(nn.Module):
     :param stem: of one convolution, with its batch norm folded in; its weights are copied
     :param mean: (1, 3, 1, 1), taken off the image
     :param std: (1, 3, 1, 1), what it is divided by
+    :param kind: of its convolution
     """
 
     scale: torch.Tensor
@@ -31,14 +32,16 @@ class CompiledStem(nn.Module):
         convolution, pool = stem[0], stem[-1]
         return (len(stem) == 4 and isinstance(stem[1], nn.Identity)
                 and isinstance(convolution, nn.Conv2d) and DirectConvolution.suits(convolution)
+                and convolution.dilation == (1, 1)
                 and convolution.in_channels == 3 and convolution.out_channels % CHANNELS == 0
                 and convolution.stride[0] <= convolution.kernel_size[0]
                 and isinstance(pool, nn.MaxPool2d) and not pool.ceil_mode
                 and (pool.kernel_size, pool.stride, pool.padding) == _POOLING)
 
-    def __init__(self, stem: Stem, mean: torch.Tensor, std: torch.Tensor) -> None:
+    def __init__(self, stem: Stem, mean: torch.Tensor, std: torch.Tensor,
+                 kind: type[DirectConvolution] = DirectConvolution) -> None:
         super().__init__()
-        self.convolution = DirectConvolution(cast(nn.Conv2d, stem[0]))
+        self.convolution = kind(cast(nn.Conv2d, stem[0]))
         self.register_buffer('scale', (1 / std).flatten().float())
         self.register_buffer('shift', (-mean / std).flatten().float())
 
@@ -57,9 +60,8 @@ class CompiledStem(nn.Module):
             raise ValueError(f'image of shape {tuple(image.shape)}, {image.dtype} on '
                              f'{image.device}: expected (B, 3, H, W) uint8 or float32 on the CPU, '
                              'not smaller than the kernel')
-        native = operators()
-        compute = (native.lvs_stem_of_bytes if image.dtype == torch.uint8
-                   else native.lvs_stem_of_floats)
+        of_bytes, of_floats = inner.stem_operators
+        compute = getattr(operators(), of_bytes if image.dtype == torch.uint8 else of_floats)
         image = channels_last(image)
         result = torch.empty((len(image), inner.out_channels, (rows + 1) // 2, (columns + 1) // 2),
                              dtype=torch.float32, device='cpu', memory_format=torch.channels_last)

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Convolutions in C++ in place of torch's: a network's last preparation for a CPU."""
 
+from typing import Sequence
+
 from torch import nn
 
 from lvs_ros.model.adapt_net import AdaptNet
@@ -11,11 +13,20 @@ from lvs_ros.model.convolution import NormedConvolutions, Stem
 from lvs_ros.model.direct_convolution import DirectConvolution
 from lvs_ros.model.joined_convolution import JoinedConvolution
 from lvs_ros.model.network import SegmentationNetwork
+from lvs_ros.model.tile_convolution import TileConvolution
 from lvs_ros.model.winograd import WinogradConvolution
 from lvs_ros.native.library import library
 
+Kinds = Sequence[type[WinogradConvolution] | type[DirectConvolution]]
 
-def compile_network(network: SegmentationNetwork) -> None:
+FLOAT32: Kinds = (WinogradConvolution, DirectConvolution)
+"""Kinds of convolutions for the whole accuracy, the best first."""
+
+BFLOAT16: Kinds = (TileConvolution,)
+"""Where :func:`~lvs_ros.native.library.has_tiles`."""
+
+
+def compile_network(network: SegmentationNetwork, kinds: Kinds = FLOAT32) -> None:
     """Replace the stem, if it suits, and all convolutions that do, in place.
 
     Does nothing where there are no compiled operators for this processor.
@@ -24,11 +35,11 @@ def compile_network(network: SegmentationNetwork) -> None:
     """
     stem = network.backbone.stem
     if library() is not None and isinstance(stem, Stem) and CompiledStem.suits(stem):
-        network.backbone.stem = CompiledStem(stem, network.mean, network.std)
-    use_compiled_convolutions(network)
+        network.backbone.stem = CompiledStem(stem, network.mean, network.std, _direct(kinds))
+    use_compiled_convolutions(network, kinds)
 
 
-def use_compiled_convolutions(module: nn.Module) -> None:
+def use_compiled_convolutions(module: nn.Module, kinds: Kinds = FLOAT32) -> None:
     """Replace all convolutions that suit, in place, all the way down.
 
     Does nothing where there are no compiled operators for this processor.
@@ -37,14 +48,14 @@ def use_compiled_convolutions(module: nn.Module) -> None:
         return
     for name, child in module.named_children():
         if isinstance(child, nn.Conv2d):
-            setattr(module, name, _compiled(child) or child)
+            setattr(module, name, _compiled(child, kinds) or child)
         else:
             if isinstance(child, AdaptNet):
-                _join(child)
-            use_compiled_convolutions(child)
+                _join(child, kinds)
+            use_compiled_convolutions(child, kinds)
 
 
-def _join(adapt_net: AdaptNet) -> None:
+def _join(adapt_net: AdaptNet, kinds: Kinds) -> None:
     """Let the fusion read what is fused where it is."""
     if not isinstance(adapt_net.fuse, NormedConvolutions):    # done already
         return
@@ -53,11 +64,15 @@ def _join(adapt_net: AdaptNet) -> None:
     if (isinstance(norm, nn.Identity) and isinstance(fusion, nn.Conv2d)
             and JoinedConvolution.suits(fusion)):
         adapt_net.fuse = JoinedConvolution(
-            fusion, (high_channels, fusion.in_channels - high_channels))
+            fusion, (high_channels, fusion.in_channels - high_channels), _direct(kinds))
 
 
-def _compiled(convolution: nn.Conv2d) -> CompiledConvolution | None:
-    for kind in (WinogradConvolution, DirectConvolution):
+def _direct(kinds: Kinds) -> type[DirectConvolution]:
+    return next(kind for kind in kinds if issubclass(kind, DirectConvolution))
+
+
+def _compiled(convolution: nn.Conv2d, kinds: Kinds) -> CompiledConvolution | None:
+    for kind in kinds:
         if kind.suits(convolution):
             return kind(convolution)
     return None

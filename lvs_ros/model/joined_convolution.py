@@ -20,6 +20,7 @@ class JoinedConvolution(nn.Module):
 
     :param convolution: of all of them, with its batch norm folded in; its weights are copied
     :param channels: of each, in the order of the weights
+    :param kind: of the convolutions of the parts
     """
 
     @staticmethod
@@ -28,7 +29,8 @@ class JoinedConvolution(nn.Module):
         return isinstance(convolution, nn.Conv2d) and convolution.kernel_size == (1, 1) \
             and DirectConvolution.suits(convolution)
 
-    def __init__(self, convolution: nn.Conv2d, channels: Sequence[int]) -> None:
+    def __init__(self, convolution: nn.Conv2d, channels: Sequence[int],
+                 kind: type[DirectConvolution] = DirectConvolution) -> None:
         super().__init__()
         self.parts = nn.ModuleList()
         for weight in convolution.weight.detach().split(list(channels), 1):
@@ -36,7 +38,7 @@ class JoinedConvolution(nn.Module):
             part.weight = nn.Parameter(weight, requires_grad=False)
             if not self.parts:
                 part.bias = convolution.bias
-            self.parts.append(DirectConvolution(part))
+            self.parts.append(kind(part))
 
     def forward(self, *features: torch.Tensor) -> torch.Tensor:
         """(B, C_i, h, w) each → (B, C_out, h, w)."""

@@ -1,29 +1,69 @@
 // Copyright 2026 lvs_ros maintainers
 // SPDX-License-Identifier: Apache-2.0
 //
-// Convolutions that are computed as they are written down: any size of the kernel and any stride.
+// Convolutions that are computed as they are written down: any size of the kernel, any stride, any
+// dilation.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <vector>
 
 #include "rows.h"
+#include "tiles.h"
 
 namespace {
 
 using lvs::Shape;
 
-// The lines of the image that a row of the result sees.
-void pack(const float* x, const Shape& shape, int row, float* lines) {
-  for (int k = 0; k < shape.kernel; ++k) {
-    const int i = row * shape.stride + k - shape.padding;
-    lvs::read_line(shape, i, [&](int64_t count, float* to) {
-      std::memcpy(to, x + int64_t(i) * shape.width * shape.channels_in, count * sizeof(float));
-    }, lines + k * shape.line());
+// Lines of the image that a thread has made ready.
+template <class Value>
+struct Lines {
+  std::vector<Value> values;
+  std::vector<unsigned char> ready;    // 1 = the line is there
+};
+
+template <class Value>
+thread_local Lines<Value> own_lines;
+
+// Rows of the result that a thread computes at once, for they share lines of the image; few, for
+// the threads are to end at the same time.
+int rows_at_once(int rows, int threads) { return std::clamp(rows / (threads * 6), 1, 8); }
+
+// The rows from first to last - 1 of the result; Arithmetic: how products are computed.
+template <class Arithmetic>
+void convolve(const float* x, const typename Arithmetic::Value* weights, const Shape& shape,
+              const lvs::Finish& finish, int first, int last, int threads, float* y) {
+  typedef typename Arithmetic::Value Value;
+  const int64_t size = Arithmetic::line(shape);
+  const int part = rows_at_once(last - first, threads);
+  const int span = (part - 1) * shape.stride + shape.reach();    // lines that a part sees
+#pragma omp parallel num_threads(threads)
+  {
+    [[maybe_unused]] const typename Arithmetic::Unit unit{};
+    Value* lines = lvs::room(own_lines<Value>.values, size_t(span) * size);
+    unsigned char* ready = lvs::room(own_lines<Value>.ready, span);
+#pragma omp for schedule(dynamic)
+    for (int begin = first; begin < last; begin += part) {
+      std::fill_n(ready, span, 0);
+      for (int row = begin; row < std::min(last, begin + part); ++row) {
+        const auto line_of = [&](int k) {
+          const int n = (row - begin) * shape.stride + k * shape.dilation;
+          Value* line = lines + n * size;
+          if (!ready[n]) {
+            const int i = begin * shape.stride + n - shape.padding;
+            lvs::read_line(shape, i, size, [&](int64_t count, Value* to) {
+              Arithmetic::convert(x + int64_t(i) * shape.width * shape.channels_in, count, to);
+            }, line);
+            ready[n] = 1;
+          }
+          return line;
+        };
+        Arithmetic::compute_row(line_of, shape, weights, finish,
+                                int64_t(row) * shape.columns() * shape.channels_out, y);
+      }
+    }
   }
 }
-
-thread_local std::vector<float> scratch;
 
 }  // namespace
 
@@ -39,17 +79,21 @@ int lvs_panel() { return lvs::kPanel; }
 // y: (rows, columns, channels_out). relu: 1 = negative values become 0.
 void lvs_convolution(const float* x, const float* weights, const float* bias, const float* added,
                      float* y, int height, int width, int channels_in, int channels_out,
-                     int kernel, int stride, int padding, int relu, int first, int last,
-                     int threads) {
-  const Shape shape{height, width, channels_in, channels_out, kernel, stride, padding};
-  const lvs::Finish finish{bias, added, relu != 0};
-#pragma omp parallel for num_threads(threads) schedule(dynamic)
-  for (int row = first; row < last; ++row) {
-    float* lines = lvs::room(scratch, size_t(kernel) * shape.line());
-    pack(x, shape, row, lines);
-    lvs::compute_row([&](int k) { return lines + k * shape.line(); }, shape, weights,
-                     finish, int64_t(row) * shape.columns() * channels_out, y);
-  }
+                     int kernel, int stride, int padding, int dilation, int relu, int first,
+                     int last, int threads) {
+  const Shape shape{height, width, channels_in, channels_out, kernel, stride, padding, dilation};
+  convolve<lvs::Float32>(x, weights, shape, {bias, added, relu != 0}, first, last, threads, y);
 }
+
+#ifdef __AMX_BF16__
+// The same with products of bfloat16; the weights as BFloat16::compute_row wants them.
+void lvs_tile_convolution(const float* x, const uint16_t* weights, const float* bias,
+                          const float* added, float* y, int height, int width, int channels_in,
+                          int channels_out, int kernel, int stride, int padding, int dilation,
+                          int relu, int first, int last, int threads) {
+  const Shape shape{height, width, channels_in, channels_out, kernel, stride, padding, dilation};
+  convolve<lvs::BFloat16>(x, weights, shape, {bias, added, relu != 0}, first, last, threads, y);
+}
+#endif
 
 }  // extern "C"

@@ -22,18 +22,26 @@ CHANNELS = 8
 
 # By what torch found out about the processor: the best first.
 _LEVELS = {'AVX512': ('x86-64-v4', 'x86-64-v3'), 'AVX2': ('x86-64-v3',)}
+_TILES_LEVEL = 'x86-64-v4-amx'
+_TILES_NEED = ('amx_tile', 'amx_bf16', 'avx512_bf16')
 _ADDRESS, _NUMBER = ctypes.c_void_p, ctypes.c_int
 _ARGUMENTS = {
     'lvs_bind_team': [_ADDRESS, _NUMBER],
     'lvs_panel': [],
     'lvs_winograd_blocks': [_NUMBER] * 3,
     'lvs_winograd': [_ADDRESS] * 5 + [_NUMBER] * 9,
-    'lvs_convolution': [_ADDRESS] * 5 + [_NUMBER] * 11,
+    'lvs_convolution': [_ADDRESS] * 5 + [_NUMBER] * 12,
     'lvs_stem_of_bytes': [_ADDRESS] * 6 + [_NUMBER] * 7,
     'lvs_stem_of_floats': [_ADDRESS] * 6 + [_NUMBER] * 7,
     'lvs_spatially_variant_convolution': [_ADDRESS] * 3 + [_NUMBER] * 5,
     'lvs_warp': [_ADDRESS] * 3 + [_NUMBER] * 4,
     'lvs_label_map': [_ADDRESS] * 2 + [_NUMBER] * 6,
+    'lvs_enable_tiles': [],
+}
+_TILES_ARGUMENTS = {
+    'lvs_tile_convolution': _ARGUMENTS['lvs_convolution'],
+    'lvs_tile_stem_of_bytes': _ARGUMENTS['lvs_stem_of_bytes'],
+    'lvs_tile_stem_of_floats': _ARGUMENTS['lvs_stem_of_floats'],
 }
 _X86 = ('x86_64', 'AMD64')
 
@@ -55,7 +63,8 @@ def _load(path: pathlib.Path) -> Optional[ctypes.CDLL]:
     try:
         # torch has loaded its OpenMP already; the operators find and share it.
         operators = ctypes.CDLL(str(path))
-        for name, arguments in _ARGUMENTS.items():
+        tiles = _TILES_ARGUMENTS if path.stem.endswith(_TILES_LEVEL) else {}
+        for name, arguments in (_ARGUMENTS | tiles).items():
             getattr(operators, name).argtypes = arguments
     except (OSError, AttributeError) as error:    # broken, or older than this module
         warnings.warn(f'the compiled operators cannot be loaded, and everything is slower without '
@@ -67,7 +76,23 @@ def _load(path: pathlib.Path) -> Optional[ctypes.CDLL]:
 def _levels() -> tuple[str, ...]:
     if platform.machine() not in _X86:
         return ('generic',)
-    return _LEVELS.get(torch.backends.cpu.get_cpu_capability(), ())
+    levels = _LEVELS.get(torch.backends.cpu.get_cpu_capability(), ())
+    return (_TILES_LEVEL, *levels) if _has_tile_instructions() else levels
+
+
+def _has_tile_instructions() -> bool:
+    if not hasattr(torch.cpu, 'get_capabilities'):    # an older torch
+        return False
+    capabilities = torch.cpu.get_capabilities()
+    return all(capabilities.get(name, False) for name in _TILES_NEED)
+
+
+@functools.lru_cache(maxsize=None)
+def has_tiles() -> bool:
+    """Tell whether the operators that multiply in bfloat16 can be called in this process."""
+    native = library()
+    return (native is not None and hasattr(native, 'lvs_tile_convolution')
+            and bool(native.lvs_enable_tiles()))
 
 
 def operators() -> ctypes.CDLL:

@@ -1,8 +1,9 @@
 // Copyright 2026 lvs_ros maintainers
 // SPDX-License-Identifier: Apache-2.0
 //
-// One row of a convolution that is computed as it is written down: any size of the kernel and any
-// stride. In channels-last order, what a row of the kernel sees is one run of values.
+// One row of a convolution that is computed as it is written down: any size of the kernel, any
+// stride, any dilation. In channels-last order, what a row of the kernel sees is one run of values,
+// or with a dilation one run a position of the kernel.
 #ifndef LVS_ROS__NATIVE__ROWS_H_
 #define LVS_ROS__NATIVE__ROWS_H_
 
@@ -15,73 +16,96 @@
 namespace lvs {
 
 struct Shape {
-  int height, width, channels_in, channels_out, kernel, stride, padding;
+  int height, width, channels_in, channels_out, kernel, stride, padding, dilation;
 
-  int rows() const { return (height + 2 * padding - kernel) / stride + 1; }
-  int columns() const { return (width + 2 * padding - kernel) / stride + 1; }
-  int groups() const { return divide(columns(), kRows); }    // of pixels in a row
-  int run() const { return kernel * channels_in; }           // what a row of the kernel sees
-  // Values of a line that the pixels of all groups see, those beyond the last column, too.
-  int64_t line() const {
-    return (int64_t(groups() * kRows - 1) * stride + kernel) * channels_in;
+  int reach() const { return dilation * (kernel - 1) + 1; }    // pixels from end to end
+  int rows() const { return (height + 2 * padding - reach()) / stride + 1; }
+  int columns() const { return (width + 2 * padding - reach()) / stride + 1; }
+  // Runs of values that a row of the kernel sees, the size of each, and the way to the next.
+  int runs() const { return dilation == 1 ? 1 : kernel; }
+  int run() const { return dilation == 1 ? kernel * channels_in : channels_in; }
+  int64_t next_run() const { return int64_t(dilation) * channels_in; }
+  // From what a pixel of the result sees to what the next one does.
+  int64_t pitch() const { return int64_t(stride) * channels_in; }
+  // Values of a line that so many pixels see.
+  int64_t line(int pixels) const {
+    return (int64_t(pixels - 1) * stride + reach()) * channels_in;
   }
 };
 
-// A line of the image with zeros around it; zeros alone above and below the image.
+// A line of the image with zeros around it, `size` values in all; zeros alone above and below it.
 //
 // read(count, to): writes the first values of the line.
-template <class Read>
-inline void read_line(const Shape& shape, int i, const Read& read, float* line) {
+template <class Value, class Read>
+inline void read_line(const Shape& shape, int i, int64_t size, const Read& read, Value* line) {
   if (i < 0 || i >= shape.height) {
-    std::fill_n(line, shape.line(), 0.0f);
+    std::fill_n(line, size, Value{});
     return;
   }
   const int64_t before = int64_t(shape.padding) * shape.channels_in;
-  const int64_t count =
-      std::min(int64_t(shape.width) * shape.channels_in, shape.line() - before);
-  std::fill_n(line, before, 0.0f);
+  const int64_t count = std::min(int64_t(shape.width) * shape.channels_in, size - before);
+  std::fill_n(line, before, Value{});
   read(count, line + before);
-  std::fill(line + before + count, line + shape.line(), 0.0f);
+  std::fill(line + before + count, line + size, Value{});
 }
 
-// Finishes the sums of a group's pixels and a panel's channels, as many as there are.
-inline void write(const Sums& sums, const Shape& shape, const Finish& finish, int64_t first,
-                  int pixels, int channel, float* y) {
-  float all[kRows][kPanel];
-  std::memcpy(all, &sums, sizeof all);
-  for (int r = 0; r < pixels; ++r) {
+// Finishes the sums of some pixels of a row, `width` channels each, as many as there are.
+//
+// first: where the first of the pixels begins in the result y.
+inline void write_sums(const float* sums, int width, const Shape& shape, const Finish& finish,
+                       int64_t first, int pixels, int channel, float* y) {
+  const int channels = std::min(width, shape.channels_out - channel);
+  for (int r = 0; r < pixels; ++r, sums += width) {
     const int64_t at = first + int64_t(r) * shape.channels_out + channel;
-    const int channels = std::min(kPanel, shape.channels_out - channel);
     int c = 0;
     for (; c + kLanes <= channels; c += kLanes) {
-      const Lanes sum = load<Lanes>(all[r] + c);
-      store(y + at + c, finish.apply(sum, at + c, channel + c));
+      store(y + at + c, finish.apply(load<Lanes>(sums + c), at + c, channel + c));
     }
-    for (; c < channels; ++c) y[at + c] = finish.apply(all[r][c], at + c, channel + c);
+    for (; c < channels; ++c) y[at + c] = finish.apply(sums[c], at + c, channel + c);
   }
 }
 
-// A row of the result, which begins at y[at].
-//
-// line_of(k): the line of the image, with its padding, that row k of the kernel sees.
-template <class LineOf>
-inline void compute_row(const LineOf& line_of, const Shape& shape, const float* weights,
-                        const Finish& finish, int64_t at, float* y) {
-  const int run = shape.run(), columns = shape.columns();
-  const int64_t pitch = int64_t(shape.stride) * shape.channels_in;
-  const int64_t panel_size = int64_t(shape.kernel) * run * kPanel;
-  for (int channel = 0; channel < shape.channels_out; channel += kPanel) {
-    const float* panel = weights + channel / kPanel * panel_size;
-    for (int pixel = 0; pixel < columns; pixel += kRows) {
-      Sums sums;
-      for (int k = 0; k < shape.kernel; ++k) {
-        multiply(line_of(k) + pixel * pitch, pitch, run, panel + int64_t(k) * run * kPanel, sums);
+// How a row is computed with float32 alone.
+struct Float32 {
+  typedef float Value;
+  struct Unit {};    // of the processor, that must be ready for it
+
+  static int groups(const Shape& shape) { return divide(shape.columns(), kRows); }
+
+  // Values of a line that the pixels of all groups see, those beyond the last column, too.
+  static int64_t line(const Shape& shape) { return shape.line(groups(shape) * kRows); }
+
+  static void convert(const float* from, int64_t count, float* to) {
+    std::memcpy(to, from, count * sizeof(float));
+  }
+
+  // A row of the result, which begins at y[at].
+  //
+  // line_of(k): the line of the image, with its padding, that row k of the kernel sees.
+  template <class LineOf>
+  static void compute_row(const LineOf& line_of, const Shape& shape, const float* weights,
+                          const Finish& finish, int64_t at, float* y) {
+    const int run = shape.run(), columns = shape.columns();
+    const int64_t panel_size = int64_t(shape.kernel) * shape.runs() * run * kPanel;
+    for (int channel = 0; channel < shape.channels_out; channel += kPanel) {
+      const float* panel = weights + channel / kPanel * panel_size;
+      for (int pixel = 0; pixel < columns; pixel += kRows) {
+        const float* part = panel;
+        Sums sums;
+        for (int k = 0; k < shape.kernel; ++k) {
+          const float* line = line_of(k) + pixel * shape.pitch();
+          for (int n = 0; n < shape.runs(); ++n, part += int64_t(run) * kPanel) {
+            multiply(line + n * shape.next_run(), shape.pitch(), run, part, sums);
+          }
+        }
+        float all[kRows * kPanel];
+        std::memcpy(all, &sums, sizeof all);
+        write_sums(all, kPanel, shape, finish, at + int64_t(pixel) * shape.channels_out,
+                   std::min(kRows, columns - pixel), channel, y);
       }
-      write(sums, shape, finish, at + int64_t(pixel) * shape.channels_out,
-            std::min(kRows, columns - pixel), channel, y);
     }
   }
-}
+};
 
 }  // namespace lvs
 

@@ -7,9 +7,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <vector>
 
 #include "rows.h"
+#include "tiles.h"
 
 namespace {
 
@@ -72,24 +74,43 @@ void pool(const float* const* rows, int count, const Shape& shape, int pooled_co
   }
 }
 
+// Of a thread: lines of the image, as many as the kernel sees; one of them before it is converted;
+// rows of the convolution.
+template <class Value>
 struct Scratch {
-  std::vector<float> lines, rows;    // of the image, as many as the kernel sees; of the convolution
+  std::vector<Value> lines;
+  std::vector<float> line, rows;
 };
 
-thread_local Scratch scratch;
+template <class Value>
+thread_local Scratch<Value> scratch;
 
-// The rows from first to last - 1 of the pooled result.
-template <class Pixel>
+// The rows from first to last - 1 of the pooled result; Arithmetic: how products are computed.
+template <class Arithmetic, class Pixel>
 void compute(const Pixel* image, const Normalisation& normalisation, const Shape& shape,
-             const float* weights, const lvs::Finish& finish, int first, int last, float* y) {
-  const int64_t line = shape.line(), row_size = int64_t(shape.columns()) * shape.channels_out;
+             const typename Arithmetic::Value* weights, const lvs::Finish& finish, int first,
+             int last, float* y) {
+  typedef typename Arithmetic::Value Value;
+  Scratch<Value>& own = scratch<Value>;
+  const int64_t size = Arithmetic::line(shape);
+  const int64_t row_size = int64_t(shape.columns()) * shape.channels_out;
   const int pooled_columns = (shape.columns() - 1) / kPoolStride + 1;
-  float* lines = lvs::room(scratch.lines, size_t(shape.kernel) * line);
-  float* features = lvs::room(scratch.rows, size_t(kPool) * row_size);
+  Value* lines = lvs::room(own.lines, size_t(shape.kernel) * size);
+  float* features = lvs::room(own.rows, size_t(kPool) * row_size);
   // Line i of the image (from -padding on) lies at i modulo the kernel's size, row r of the
   // convolution at r modulo that of the pooling: what is there already is not computed again.
-  const auto line_at = [&](int i) { return lines + (i + shape.padding) % shape.kernel * line; };
+  const auto line_at = [&](int i) { return lines + (i + shape.padding) % shape.kernel * size; };
   const auto row_at = [&](int r) { return features + r % kPool * row_size; };
+  const auto normalise = [&](int i, int64_t count, Value* to) {
+    const Pixel* from = image + int64_t(i) * shape.width * kColours;
+    if constexpr (std::is_same_v<Value, float>) {
+      normalisation.apply(from, count, to);
+    } else {
+      float* line = lvs::room(own.line, count);
+      normalisation.apply(from, count, line);
+      Arithmetic::convert(line, count, to);
+    }
+  };
   int next_row = std::max(0, kPoolStride * first - 1);
   int next_line = next_row * shape.stride - shape.padding;
   for (int p = first; p < last; ++p) {
@@ -97,12 +118,12 @@ void compute(const Pixel* image, const Normalisation& normalisation, const Shape
     for (; next_row < end_row; ++next_row) {
       const int top = next_row * shape.stride - shape.padding;
       for (next_line = std::max(next_line, top); next_line < top + shape.kernel; ++next_line) {
-        lvs::read_line(shape, next_line, [&](int64_t count, float* to) {
-          normalisation.apply(image + int64_t(next_line) * shape.width * kColours, count, to);
+        lvs::read_line(shape, next_line, size, [&](int64_t count, Value* to) {
+          normalise(next_line, count, to);
         }, line_at(next_line));
       }
-      lvs::compute_row([&](int k) { return line_at(top + k); }, shape, weights, finish, 0,
-                       row_at(next_row));
+      Arithmetic::compute_row([&](int k) { return line_at(top + k); }, shape, weights, finish, 0,
+                              row_at(next_row));
     }
     const float* rows[kPool];
     int count = 0;
@@ -112,17 +133,21 @@ void compute(const Pixel* image, const Normalisation& normalisation, const Shape
   }
 }
 
-template <class Pixel>
-void compute_all(const Pixel* image, const float* scale, const float* shift, const float* weights,
-                 const float* bias, float* y, int height, int width, int channels_out, int kernel,
-                 int stride, int padding, int threads) {
-  const Shape shape{height, width, kColours, channels_out, kernel, stride, padding};
+template <class Arithmetic, class Pixel>
+void compute_all(const Pixel* image, const float* scale, const float* shift,
+                 const typename Arithmetic::Value* weights, const float* bias, float* y,
+                 const Shape& shape, int threads) {
   const Normalisation normalisation(scale, shift);
   const lvs::Finish finish{bias, nullptr, true};
   const int rows = (shape.rows() - 1) / kPoolStride + 1;
-#pragma omp parallel for num_threads(threads) schedule(dynamic)
-  for (int first = 0; first < rows; first += kPart) {
-    compute(image, normalisation, shape, weights, finish, first, std::min(rows, first + kPart), y);
+#pragma omp parallel num_threads(threads)
+  {
+    [[maybe_unused]] const typename Arithmetic::Unit unit{};
+#pragma omp for schedule(dynamic)
+    for (int first = 0; first < rows; first += kPart) {
+      compute<Arithmetic>(image, normalisation, shape, weights, finish, first,
+                          std::min(rows, first + kPart), y);
+    }
   }
 }
 
@@ -136,15 +161,38 @@ extern "C" {
 void lvs_stem_of_bytes(const uint8_t* image, const float* scale, const float* shift,
                        const float* weights, const float* bias, float* y, int height, int width,
                        int channels_out, int kernel, int stride, int padding, int threads) {
-  compute_all(image, scale, shift, weights, bias, y, height, width, channels_out, kernel, stride,
-              padding, threads);
+  compute_all<lvs::Float32>(
+      image, scale, shift, weights, bias, y,
+      Shape{height, width, kColours, channels_out, kernel, stride, padding, 1}, threads);
 }
 
 void lvs_stem_of_floats(const float* image, const float* scale, const float* shift,
                         const float* weights, const float* bias, float* y, int height, int width,
                         int channels_out, int kernel, int stride, int padding, int threads) {
-  compute_all(image, scale, shift, weights, bias, y, height, width, channels_out, kernel, stride,
-              padding, threads);
+  compute_all<lvs::Float32>(
+      image, scale, shift, weights, bias, y,
+      Shape{height, width, kColours, channels_out, kernel, stride, padding, 1}, threads);
 }
+
+#ifdef __AMX_BF16__
+// The same with products of bfloat16.
+void lvs_tile_stem_of_bytes(const uint8_t* image, const float* scale, const float* shift,
+                            const uint16_t* weights, const float* bias, float* y, int height,
+                            int width, int channels_out, int kernel, int stride, int padding,
+                            int threads) {
+  compute_all<lvs::BFloat16>(
+      image, scale, shift, weights, bias, y,
+      Shape{height, width, kColours, channels_out, kernel, stride, padding, 1}, threads);
+}
+
+void lvs_tile_stem_of_floats(const float* image, const float* scale, const float* shift,
+                             const uint16_t* weights, const float* bias, float* y, int height,
+                             int width, int channels_out, int kernel, int stride, int padding,
+                             int threads) {
+  compute_all<lvs::BFloat16>(
+      image, scale, shift, weights, bias, y,
+      Shape{height, width, kColours, channels_out, kernel, stride, padding, 1}, threads);
+}
+#endif
 
 }  // extern "C"

@@ -31,9 +31,10 @@ inline void store(float* to, V vector) {
   std::memcpy(to, &vector, sizeof vector);
 }
 
-// Scratch memory for so many floats; it grows to what the largest operator needs.
-inline float* room(std::vector<float>& scratch, std::size_t floats) {
-  if (scratch.size() < floats) scratch.resize(floats);
+// Scratch memory for so many values; it grows to what the largest operator needs.
+template <class Value>
+inline Value* room(std::vector<Value>& scratch, std::size_t count) {
+  if (scratch.size() < count) scratch.resize(count);
   return scratch.data();
 }
 

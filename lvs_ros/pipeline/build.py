@@ -10,9 +10,10 @@ import torch
 
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import SegmentationNetwork, load_network
-from lvs_ros.model.compiling import compile_network
+from lvs_ros.model.compiling import BFLOAT16, FLOAT32, compile_network
 from lvs_ros.model.folding import fold_batch_norm
 from lvs_ros.model.padding import pad_first_stage
+from lvs_ros.native.library import has_tiles
 from lvs_ros.pipeline.lane import Lane
 from lvs_ros.pipeline.memory import keep_freed_memory
 from lvs_ros.pipeline.pipeline import SegmentationPipeline
@@ -37,7 +38,8 @@ class PipelineOptions:
     :param fixed_interval: frames from key frame to key frame of the fixed schedule
     :param max_key_age_frames: a key frame at the latest after so many frames; 0 = no limit
     :param device: 'auto' (a GPU if there is one), 'cpu', 'cuda:0', …
-    :param precision: 'auto' (float16 on a GPU, else float32), 'float32', 'float16', 'bfloat16'
+    :param precision: 'auto' (float16 on a GPU, bfloat16 on a CPU that multiplies matrices of it,
+        else float32), 'float32', 'float16', 'bfloat16'
     :param inference_size: (width, height) the network runs at; (0, 0) = the image's own
     :param output_size: (width, height) of the masks; (0, 0) = the image's own
     :param cpu_sharing: how frames and slow track share a CPU: 'turns' (each on all cores in
@@ -144,24 +146,38 @@ def choose_device(name: str) -> torch.device:
                                  '"cpu", or "cuda:N" with a CUDA build of torch') from error
 
 
+def choose_precision(name: str, device: torch.device) -> str:
+    """Return one of :data:`PRECISIONS`: the given one, or for 'auto' what the device is best at.
+
+    :raises ConfigurationError: for an unknown precision.
+    """
+    if name == 'auto':
+        if device.type == 'cpu':
+            return 'bfloat16' if has_tiles() else 'float32'
+        return 'float16'
+    if name not in PRECISIONS:
+        raise ConfigurationError(f'precision is {name!r}: expected auto, '
+                                 + ', '.join(PRECISIONS))
+    return name
+
+
 def prepare(network: SegmentationNetwork, *, device: torch.device, precision: str
             ) -> SegmentationNetwork:
     """Make a loaded network ready for inference: folded, on its device, channels last.
 
+    In bfloat16, a CPU with tiles rounds what convolutions multiply; features stay float32.
+
     :raises ConfigurationError: for an unknown precision.
     """
-    if precision == 'auto':
-        precision = 'float16' if device.type == 'cuda' else 'float32'
-    if precision not in PRECISIONS:
-        raise ConfigurationError(f'precision is {precision!r}: expected auto, '
-                                 + ', '.join(PRECISIONS))
+    precision = choose_precision(precision, device)
+    with_tiles = precision == 'bfloat16' and device.type == 'cpu' and has_tiles()
     network.eval().requires_grad_(False)
     fold_batch_norm(network)
     if device.type == 'cpu':
         pad_first_stage(network.backbone)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    network.to(device, PRECISIONS[precision])
-    compile_network(network)
+    network.to(device, torch.float32 if with_tiles else PRECISIONS[precision])
+    compile_network(network, BFLOAT16 if with_tiles else FLOAT32)
     return network
 
 
