@@ -5,7 +5,7 @@
 import os
 import threading
 import time
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Iterator, Optional
 
 import pytest
 import torch
@@ -234,7 +234,7 @@ def wait_late(rig: Rig) -> None:
             rig.order.append('frame taken')
             return result
 
-    call = lane_module._Call(lambda: 'done', 0, False, Late(rig.lane._lock))
+    call = lane_module._Call(lambda: 'done', 0, False, Late(rig.lane._lock), 0.0)
     rig.lane._frame = call
     rig.threads.append(threading.Thread(target=rig.lane._wait_for, args=(call,), daemon=True))
     rig.threads[-1].start()
@@ -261,6 +261,36 @@ def test_a_frame_that_nobody_takes_holds_the_steps_up_for_a_moment_only() -> Non
     assert rig.order == ['steps']
     rig.leave.release()
     rig.join()
+
+
+@pytest.mark.parametrize('with_steps', [False, True])
+def test_it_rehearses_before_a_frame_that_it_expects(with_steps: bool) -> None:
+    clock = HandClock()
+    rig, rehearsed = Rig(clock.now), threading.Semaphore(0)
+
+    def rehearsal() -> Iterator[None]:
+        for name in ('first', 'second'):
+            rig.order.append(name)
+            yield
+        rehearsed.release()
+
+    def step() -> Optional[str]:    # S_h waits until it is over
+        return 'done' if 'second' in rig.order else None
+
+    rig.lane.rehearse(rehearsal)
+    for _ in range(6):
+        clock.sleep_until(clock.now() + 0.1)
+        rig.lane.frame(lambda: rig.order.append('frame'))
+    assert rig.order == ['frame'] * 6
+    if with_steps:
+        rig.start('steps', step)
+    clock.sleep_until(clock.now() + 0.095)    # it looks at the clock again after a while
+    assert rehearsed.acquire(timeout=30)
+    rig.join()
+    clock.sleep_until(clock.now() + 0.005)
+    rig.lane.frame(lambda: rig.order.append('frame'))
+    assert rig.order == ['frame'] * 6 + ['first', 'second', 'frame']
+    rig.lane.close()
 
 
 def test_close_lets_everybody_go() -> None:

@@ -79,9 +79,13 @@ class SegmentationNetwork(nn.Module):
         :param image: (B, 3, H, W) uint8 or float, RGB, 0..255
         :return: F_l, (B, C_l, ⌈H/8⌉, ⌈W/8⌉)
         """
-        if isinstance(self.backbone.stem, CompiledStem):    # normalises in the same pass
-            return self.backbone.low(image)
-        return self.backbone.low(self.normalise(image))
+        return finish(self.low_steps(image))
+
+    def low_steps(self, image: torch.Tensor) -> Steps:
+        """S_l in steps of a residual block each."""
+        if not isinstance(self.backbone.stem, CompiledStem):    # which normalises in the same pass
+            image = self.normalise(image)
+        return (yield from self.backbone.low_steps(image))
 
     def high(self, low: torch.Tensor) -> torch.Tensor:
         """S_h: F_l → F_h, (B, C_h, ⌈H/8⌉, ⌈W/8⌉)."""

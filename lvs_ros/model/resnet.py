@@ -88,7 +88,7 @@ class Bottleneck(nn.Module):
 
 
 class SplitResNet(nn.Module):
-    """The backbone; :meth:`low` and :meth:`high` are its two parts."""
+    """The backbone; :meth:`low_steps` and :meth:`high_blocks` are its two parts."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -124,13 +124,14 @@ class SplitResNet(nn.Module):
         return [cast(BasicBlock | Bottleneck, block)
                 for number in range(1, 5) for block in self.stage(number)]
 
-    def low(self, image: torch.Tensor) -> torch.Tensor:
+    def low_steps(self, image: torch.Tensor) -> Steps:
         """S_l: (B, 3, H, W) → (B, low_channels, H/8, W/8).
 
         :param image: normalised, unless the stem is compiled
         """
         x = self.stem(image)
         for block in self.blocks()[:self.low_blocks]:
+            yield
             x = block(x)
         return x
 

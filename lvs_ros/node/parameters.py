@@ -108,6 +108,9 @@ _ABOUT_PIPELINE = {
     'bind_threads': About(
         'In turns on all cores, each thread keeps to a core of its own; false = the system '
         'chooses.'),
+    'rehearse': About(
+        'In turns, some of what a frame needs is computed on an empty image shortly before the '
+        'next one is expected, so that cores are awake and their caches warm.'),
     'slow_policy': About(
         'How the background network competes for the CPU where it runs side by side: nice (yields '
         'to the frames), idle (only what is left over), normal.', choices=SLOW_POLICIES),

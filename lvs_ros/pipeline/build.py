@@ -49,6 +49,8 @@ class PipelineOptions:
         slow track leaves
     :param slow_threads: CPU threads of the slow track; 0 = all cores, or side by side half of them
     :param bind_threads: in turns on all cores, each thread keeps to a core of its own
+    :param rehearse: in turns, S_l is run on an empty image shortly before the next frame is
+        expected, so that cores are awake and their caches warm
     :param slow_policy: 'idle', 'nice' or 'normal': scheduling of the slow track on a CPU where it
         runs side by side; in turns a frame waits for its step, which nothing must hold up
     :param slow_track: 'background', or 'inline' (deterministic, its delay simulated)
@@ -68,6 +70,7 @@ class PipelineOptions:
     fast_threads: int = 0
     slow_threads: int = 0
     bind_threads: bool = True
+    rehearse: bool = True
     slow_policy: str = 'nice'
     slow_track: str = 'background'
     slow_delay_s: float = 0.3
@@ -121,7 +124,7 @@ def assemble(network: SegmentationNetwork, options: PipelineOptions, *,
         settings=_settings(options), inference_size=options.inference_size,
         output_size=options.output_size,
         full_threads=(options.fast_threads or cores()) if device.type == 'cpu' else 0,
-        lane=lane, smoothing=smoothing)
+        lane=lane, rehearse=options.rehearse, smoothing=smoothing)
 
 
 def _lane(options: PipelineOptions, fast_threads: int, slow_threads: int) -> Lane:

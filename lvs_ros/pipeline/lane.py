@@ -8,16 +8,18 @@ torch starts for it, computes for both: a frame, or a step of S_h, on all cores.
 after every step, so that a frame waits for one step at most; or, where frame follows frame
 without a pause, for steps of a tenth of the time that the last one took. And the next step waits
 until whoever wanted the frame has got it: a thread that wakes up while all cores compute may not
-get one of them for some milliseconds.
+get one of them for some milliseconds. Before a frame that it expects, the lane rehearses.
 """
 
 import dataclasses
+import math
 import threading
 import time
-from typing import Any, Callable, Generic, Optional, Sequence, TypeVar
+from typing import Any, Callable, Generic, Iterator, Optional, Sequence, TypeVar
 
 import torch
 
+from lvs_ros.pipeline.rehearsal import Rehearsal
 from lvs_ros.pipeline.threads import bind_team, intra_op_threads
 
 T = TypeVar('T')
@@ -32,6 +34,7 @@ class _Call(Generic[T]):
 
     :param step: it is to be called again, until it returns something
     :param changed: tells the one who waits for it
+    :param arrival_s: when it was wanted
     :param left: nobody waits for it any more
     """
 
@@ -39,6 +42,7 @@ class _Call(Generic[T]):
     threads: int
     step: bool
     changed: threading.Condition
+    arrival_s: float
     running: bool = False
     done: bool = False
     left: bool = False
@@ -84,6 +88,7 @@ class Lane:
         self._frame: Optional[_Call] = None     # that waits
         self._steps: Optional[_Call] = None
         self._owed_s = 0.0    # to S_h since the last frame
+        self._rehearsal: Optional[Rehearsal] = None
         self._closed = False
         # A daemon, so that even a step that never returns cannot keep the process alive.
         self._thread = threading.Thread(target=self._work, name='lvs_lane', daemon=True)
@@ -96,7 +101,8 @@ class Lane:
 
     def frame(self, function: Callable[[], T]) -> T:
         """Compute for a frame; returns, or raises, what the function does."""
-        call = _Call(function, self._frame_threads, False, threading.Condition(self._lock))
+        call = _Call(function, self._frame_threads, False, threading.Condition(self._lock),
+                     self._clock())
         with self._lock:
             self._frame = call
         return self._wait_for(call)
@@ -106,10 +112,19 @@ class Lane:
 
         :return: the first that is not None; what the function raises is raised here.
         """
-        call = _Call(function, self._step_threads, True, threading.Condition(self._lock))
+        call = _Call(function, self._step_threads, True, threading.Condition(self._lock),
+                     self._clock())
         with self._lock:
             self._steps = call
         return self._wait_for(call)
+
+    def rehearse(self, begin: Optional[Callable[[], Iterator[None]]]) -> None:
+        """Do some of what a frame needs before each that can be expected.
+
+        :param begin: see :class:`~lvs_ros.pipeline.rehearsal.Rehearsal`; None = no more
+        """
+        with self._lock:
+            self._rehearsal = None if begin is None else Rehearsal(begin, clock=self._clock)
 
     def close(self) -> None:
         """Let everybody go: what has not begun by now is run by the thread that wants it."""
@@ -144,31 +159,44 @@ class Lane:
             torch.set_num_threads(self._frame_threads)
         while True:
             with self._lock:
-                self._changed.wait_for(
-                    lambda: self._closed or self._frame is not None or self._steps is not None)
+                while not self._closed and self._frame is None and self._steps is None \
+                        and self._rehearsal_in_s() > 0:
+                    self._changed.wait(min(self._rehearsal_in_s(), threading.TIMEOUT_MAX))
                 if self._closed:
                     return
-                call = self._next()
-                call.running = True
-            start_s = self._clock()
-            if not call.step:    # every time, some microseconds: the team may be a new one
-                bind_team(self._bound_to)
-            done = call.run()
-            duration_s = self._clock() - start_s
-            with self._lock:
-                call.running, call.done = False, done
-                self._owed_s = (self._owed_s - duration_s if call.step
-                                else _STEPS_SHARE * duration_s)
-                if done:
-                    self._forget(call)
-                if done or self._closed:
-                    call.changed.notify()
-                if not call.step:
-                    self._changed.wait_for(lambda: call.left or self._closed, _HAND_OVER_S)
+                call, rehearsal = self._next(), self._rehearsal
+                if call is not None:
+                    call.running = True
+            if call is not None:
+                self._compute(call, rehearsal)
+            elif rehearsal is not None:
+                rehearsal.step()
 
-    def _next(self) -> _Call:
+    def _compute(self, call: _Call, rehearsal: Optional[Rehearsal]) -> None:
+        start_s = self._clock()
+        if not call.step:
+            bind_team(self._bound_to)    # every time, some microseconds: it may be a new team
+        done = call.run()
+        duration_s = self._clock() - start_s
+        if not call.step and rehearsal is not None:
+            rehearsal.note_frame(call.arrival_s)
+        with self._lock:
+            call.running, call.done = False, done
+            self._owed_s = (self._owed_s - duration_s if call.step
+                            else _STEPS_SHARE * duration_s)
+            if done:
+                self._forget(call)
+            if done or self._closed:
+                call.changed.notify()
+            if not call.step:
+                self._changed.wait_for(lambda: call.left or self._closed, _HAND_OVER_S)
+
+    def _next(self) -> Optional[_Call]:
+        """Return what is to be computed now; None = a step of the rehearsal."""
         steps, frame = self._steps, self._frame
-        if steps is not None and (frame is None or self._owed_s > 0):
-            return steps
-        assert frame is not None
-        return frame
+        if frame is not None:
+            return steps if steps is not None and self._owed_s > 0 else frame
+        return None if self._rehearsal_in_s() == 0 else steps
+
+    def _rehearsal_in_s(self) -> float:
+        return math.inf if self._rehearsal is None else self._rehearsal.due_in_s()

@@ -7,7 +7,7 @@ forward path.
 """
 
 import dataclasses
-from typing import Any, Callable, Optional, TypeVar
+from typing import Any, Callable, Iterator, Optional, TypeVar
 
 import numpy as np
 import torch
@@ -93,6 +93,7 @@ class SegmentationPipeline:
     :param full_threads: CPU threads for frames that are computed in full, which have nothing
         beside them to share the cores with; 0 = as many as for all others
     :param lane: in which frames and slow track share the cores; None = they run side by side
+    :param rehearse: the lane runs S_l on an empty image before each frame that it expects
     :param smoothing: improves the logits by those of earlier frames; None = they stay as they are
     """
 
@@ -100,7 +101,8 @@ class SegmentationPipeline:
                  slow_track: SlowTrack, settings: ScheduleSettings,
                  inference_size: tuple[int, int] = (0, 0),
                  output_size: tuple[int, int] = (0, 0), full_threads: int = 0,
-                 lane: Optional[Lane] = None, smoothing: Optional[Smoothing] = None) -> None:
+                 lane: Optional[Lane] = None, rehearse: bool = False,
+                 smoothing: Optional[Smoothing] = None) -> None:
         self._network = network
         self._device = next(network.parameters()).device
         self._propagation = propagation
@@ -119,6 +121,9 @@ class SegmentationPipeline:
         self._slow_ms: Optional[float] = None
         self._slow_failures = 0
         self._slow_error: Optional[str] = None
+        self._blank: Optional[torch.Tensor] = None    # an image to rehearse with
+        if lane is not None and rehearse:
+            lane.rehearse(self._rehearsal)
 
     @property
     def label_set_name(self) -> str:
@@ -225,6 +230,8 @@ class SegmentationPipeline:
         image = to_tensor(frame, size=self._inference_size, device=self._device)
         self._check_continuity(frame)
         watch.lap('input')
+        if self._blank is None or self._blank.shape != image.shape:
+            self._blank = torch.zeros_like(image)
         low = self._network.low(image)
         features = _Features(self._count, frame.stamp_ns, low,
                              self._propagation.describe(frame, low))
@@ -269,6 +276,11 @@ class SegmentationPipeline:
         low, source = self._state.key.low, self._state.source
         self._network.deviation(low, low)
         self._propagation.move(source.description, source.description, source.high, low)
+
+    @torch.inference_mode()
+    def _rehearsal(self) -> Iterator[None]:
+        if self._blank is not None:
+            yield from self._network.low_steps(self._blank)
 
     def _run(self, function: Callable[[], T]) -> T:
         return function() if self._lane is None else self._lane.frame(function)

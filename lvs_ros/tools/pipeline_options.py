@@ -11,6 +11,7 @@ from lvs_ros.tools.image_size import image_size
 
 _NAMES = ('model', 'threshold', 'fixed_interval', 'max_key_age_frames', 'device', 'precision',
           'inference_size', 'cpu_sharing', 'fast_threads', 'slow_threads', 'bind_threads',
+          'rehearse',
           'slow_policy')
 _DEFAULTS = PipelineOptions()
 
@@ -71,6 +72,10 @@ def add_thread_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--bind-threads', action=argparse.BooleanOptionalAction,
                         default=_DEFAULTS.bind_threads,
                         help='in turns on all cores, each thread keeps to a core of its own '
+                             '(default: yes)')
+    parser.add_argument('--rehearse', action=argparse.BooleanOptionalAction,
+                        default=_DEFAULTS.rehearse,
+                        help='in turns, warm up shortly before each frame of a camera '
                              '(default: yes)')
     parser.add_argument('--slow-policy', choices=SLOW_POLICIES, default=_DEFAULTS.slow_policy,
                         help='scheduling of S_h side by side (default: %(default)s)')
