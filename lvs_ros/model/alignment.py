@@ -5,6 +5,7 @@
 import torch
 from torch.nn import functional
 
+from lvs_ros.native import buffers
 from lvs_ros.native.library import CHANNELS, channels_last, operators, pointer, takes
 
 
@@ -33,7 +34,7 @@ def align(features: torch.Tensor, displacement: torch.Tensor) -> torch.Tensor:
 def _compiled(features: torch.Tensor, displacement: torch.Tensor) -> torch.Tensor:
     batch, channels, height, width = features.shape
     native = operators()
-    result = torch.empty(features.shape, memory_format=torch.channels_last)
+    result = buffers.empty(*features.shape)
     features, displacement = channels_last(features), displacement.contiguous()
     for index in range(batch):
         native.lvs_warp(pointer(features, index), pointer(displacement, index),

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from lvs_ros.model.steps import Steps, finish
+from lvs_ros.native import buffers
 from lvs_ros.native.library import channels_last, is_readable, operators, pointer
 
 Addresses = tuple[int, int, int, Optional[int], int]
@@ -60,8 +61,7 @@ class CompiledConvolution(nn.Module):
         native, threads = operators(), torch.get_num_threads()
         x = channels_last(x)
         added = None if added is None else channels_last(added)
-        result = torch.empty((x.shape[0], self.out_channels, *size), dtype=torch.float32,
-                             device='cpu', memory_format=torch.channels_last)
+        result = buffers.empty(x.shape[0], self.out_channels, *size)
         units = self._units(native, size)
         # Every thread of a team can have equally many, but in the last step.
         part = math.ceil(units / count / threads) * threads

@@ -9,6 +9,7 @@ from torch import nn
 
 from lvs_ros.model.convolution import Stem
 from lvs_ros.model.direct_convolution import DirectConvolution
+from lvs_ros.native import buffers
 from lvs_ros.native.library import CHANNELS, channels_last, operators, pointer
 
 _POOLING = (3, 2, 1)    # size, stride, padding
@@ -63,8 +64,8 @@ class CompiledStem(nn.Module):
         of_bytes, of_floats = inner.stem_operators
         compute = getattr(operators(), of_bytes if image.dtype == torch.uint8 else of_floats)
         image = channels_last(image)
-        result = torch.empty((len(image), inner.out_channels, (rows + 1) // 2, (columns + 1) // 2),
-                             dtype=torch.float32, device='cpu', memory_format=torch.channels_last)
+        result = buffers.empty(len(image), inner.out_channels, (rows + 1) // 2,
+                               (columns + 1) // 2)
         for index in range(len(image)):
             compute(pointer(image, index), pointer(self.scale), pointer(self.shift),
                     pointer(inner.weight), pointer(inner.bias), pointer(result, index), height,

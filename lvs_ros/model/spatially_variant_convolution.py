@@ -16,6 +16,7 @@ from typing import Any, Iterator
 import torch
 from torch.nn import functional
 
+from lvs_ros.native import buffers
 from lvs_ros.native.library import CHANNELS, channels_last, operators, pointer, takes
 
 # Features of so many bytes are worked on at once on a CPU: they stay in its cache for all taps,
@@ -47,7 +48,7 @@ def spatially_variant_convolution(features: torch.Tensor, kernels: torch.Tensor)
 def _compiled(features: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
     batch, channels, height, width = features.shape
     native, side = operators(), math.isqrt(kernels.shape[1])
-    result = torch.empty(features.shape, memory_format=torch.channels_last)
+    result = buffers.empty(*features.shape)
     features, kernels = channels_last(features), channels_last(kernels)
     for index in range(batch):
         native.lvs_spatially_variant_convolution(
