@@ -263,8 +263,8 @@ def test_a_frame_that_nobody_takes_holds_the_steps_up_for_a_moment_only() -> Non
     rig.join()
 
 
-@pytest.mark.parametrize('with_steps', [False, True])
-def test_it_rehearses_before_a_frame_that_it_expects(with_steps: bool) -> None:
+@pytest.mark.parametrize('busy', [False, True])
+def test_it_rehearses_before_a_frame_that_it_expects_unless_there_are_steps(busy: bool) -> None:
     clock = HandClock()
     rig, rehearsed = Rig(clock.now), threading.Semaphore(0)
 
@@ -274,22 +274,23 @@ def test_it_rehearses_before_a_frame_that_it_expects(with_steps: bool) -> None:
             yield
         rehearsed.release()
 
-    def step() -> Optional[str]:    # S_h waits until it is over
-        return 'done' if 'second' in rig.order else None
-
     rig.lane.rehearse(rehearsal)
     for _ in range(6):
         clock.sleep_until(clock.now() + 0.1)
         rig.lane.frame(lambda: rig.order.append('frame'))
     assert rig.order == ['frame'] * 6
-    if with_steps:
-        rig.start('steps', step)
+    if busy:
+        rig.occupy('steps')
     clock.sleep_until(clock.now() + 0.095)    # it looks at the clock again after a while
-    assert rehearsed.acquire(timeout=30)
-    rig.join()
-    clock.sleep_until(clock.now() + 0.005)
-    rig.lane.frame(lambda: rig.order.append('frame'))
-    assert rig.order == ['frame'] * 6 + ['first', 'second', 'frame']
+    if busy:
+        rig.want('frame')
+        rig.leave.release()
+        rig.join()
+        assert rig.order == ['frame'] * 7
+    else:
+        assert rehearsed.acquire(timeout=30)
+        rig.lane.frame(lambda: rig.order.append('frame'))
+        assert rig.order == ['frame'] * 6 + ['first', 'second', 'frame']
     rig.lane.close()
 
 

@@ -49,8 +49,8 @@ class PipelineOptions:
         slow track leaves
     :param slow_threads: CPU threads of the slow track; 0 = all cores, or side by side half of them
     :param bind_threads: in turns on all cores, each thread keeps to a core of its own
-    :param rehearse: in turns, S_l is run on an empty image shortly before the next frame is
-        expected, so that cores are awake and their caches warm
+    :param rehearse: in turns, where nothing else is to be done, S_l is run on an empty image
+        shortly before the next frame is expected, so that cores are awake and their caches warm
     :param slow_policy: 'idle', 'nice' or 'normal': scheduling of the slow track on a CPU where it
         runs side by side; in turns a frame waits for its step, which nothing must hold up
     :param slow_track: 'background', or 'inline' (deterministic, its delay simulated)

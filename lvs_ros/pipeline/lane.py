@@ -8,7 +8,8 @@ torch starts for it, computes for both: a frame, or a step of S_h, on all cores.
 after every step, so that a frame waits for one step at most; or, where frame follows frame
 without a pause, for steps of a tenth of the time that the last one took. And the next step waits
 until whoever wanted the frame has got it: a thread that wakes up while all cores compute may not
-get one of them for some milliseconds. Before a frame that it expects, the lane rehearses.
+get one of them for some milliseconds. Where the lane has nothing to do, it rehearses before a
+frame that it expects.
 """
 
 import dataclasses
@@ -192,11 +193,11 @@ class Lane:
                 self._changed.wait_for(lambda: call.left or self._closed, _HAND_OVER_S)
 
     def _next(self) -> Optional[_Call]:
-        """Return what is to be computed now; None = a step of the rehearsal."""
+        """Return what is to be computed now; None = nothing but a step of the rehearsal."""
         steps, frame = self._steps, self._frame
-        if frame is not None:
-            return steps if steps is not None and self._owed_s > 0 else frame
-        return None if self._rehearsal_in_s() == 0 else steps
+        if steps is not None and (frame is None or self._owed_s > 0):
+            return steps
+        return frame
 
     def _rehearsal_in_s(self) -> float:
         return math.inf if self._rehearsal is None else self._rehearsal.due_in_s()
