@@ -168,7 +168,7 @@ def test_the_stages_come_to_the_masks_of_the_pipeline(model: pathlib.Path, clip:
             model=str(model), device='cpu', threshold=1.0, slow_track='inline')) as pipeline:
         expected = [pipeline.step(frame).mask for frame in frames]
     parts = FastTrackParts(
-        prepare(load_network(str(model)), device=CPU, precision='float32'), frames[0],
+        prepare(load_network(str(model)), device=CPU, precision='auto'), frames[0],
         messages=ros_messages()[0])
     for frame, mask in zip(frames[1:], expected[1:]):
         assert len(np.unique(mask)) > 1
@@ -196,7 +196,7 @@ class FakeStopwatch:
 def test_no_lap_is_lost(model: pathlib.Path, clip: Clip) -> None:
     messages, _ = ros_messages()
     parts = FastTrackParts(
-        prepare(load_network(str(model)), device=CPU, precision='float32'),
+        prepare(load_network(str(model)), device=CPU, precision='auto'),
         clip.frames(1, rate_hz=None)[0], messages=messages, stopwatch=FakeStopwatch)
     _, stages_ms = parts.run(clip.frames(2, rate_hz=None)[1])
     laps = FakeStopwatch.made[-1].laps
@@ -210,7 +210,7 @@ def test_no_lap_is_lost(model: pathlib.Path, clip: Clip) -> None:
 
 def test_a_stage_is_told_by_its_median(model: pathlib.Path, clip: Clip) -> None:
     parts = FastTrackParts(
-        prepare(load_network(str(model)), device=CPU, precision='float32'),
+        prepare(load_network(str(model)), device=CPU, precision='auto'),
         clip.frames(1, rate_hz=None)[0], stopwatch=FakeStopwatch)
     meter = StageMeter(parts, clip, threads=Threads(torch=1, opencv=1))
     told: list[int] = []

@@ -56,8 +56,7 @@ class CompiledConvolution(nn.Module):
         :param relu: negative results become 0, after the addition
         :raises ValueError: for tensors that do not fit.
         """
-        size = self.result_size(x.shape[2:])
-        self._check(x, size, added)
+        size = self.check(x, added)
         native, threads = operators(), torch.get_num_threads()
         x = channels_last(x)
         added = None if added is None else channels_last(added)
@@ -76,8 +75,12 @@ class CompiledConvolution(nn.Module):
                               min(units, first + part), threads)
         return result
 
-    def _check(self, x: torch.Tensor, size: torch.Size, added: Optional[torch.Tensor]) -> None:
-        """Raise ValueError for what the operator, which sees addresses only, would misread."""
+    def check(self, x: torch.Tensor, added: Optional[torch.Tensor] = None) -> torch.Size:
+        """Return the height and width of the result of :meth:`steps`.
+
+        :raises ValueError: for what the operator, which sees addresses only, would misread.
+        """
+        size = self.result_size(x.shape[2:])
         if x.shape[1] != self.in_channels or min(size) < 1:
             raise ValueError(f'input of shape {tuple(x.shape)}: expected {self.in_channels} '
                              'channels, and an image that is not smaller than the kernel')
@@ -87,6 +90,7 @@ class CompiledConvolution(nn.Module):
         for tensor in (x, added):
             if tensor is not None and not is_readable(tensor):
                 raise ValueError(f'{tensor.dtype} on {tensor.device}: expected float32 on the CPU')
+        return size
 
     @staticmethod
     def _in_panels(weight: torch.Tensor) -> torch.Tensor:

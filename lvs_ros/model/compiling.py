@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Convolutions in C++ in place of torch's: a network's last preparation for a CPU."""
 
-from typing import Sequence
+from typing import Sequence, cast
 
 from torch import nn
 
@@ -13,6 +13,8 @@ from lvs_ros.model.convolution import NormedConvolutions, Stem
 from lvs_ros.model.direct_convolution import DirectConvolution
 from lvs_ros.model.joined_convolution import JoinedConvolution
 from lvs_ros.model.network import SegmentationNetwork
+from lvs_ros.model.resnet import BasicBlock
+from lvs_ros.model.tile_block import TileBlock
 from lvs_ros.model.tile_convolution import TileConvolution
 from lvs_ros.model.winograd import WinogradConvolution
 from lvs_ros.native.library import library
@@ -49,6 +51,8 @@ def use_compiled_convolutions(module: nn.Module, kinds: Kinds = FLOAT32) -> None
     for name, child in module.named_children():
         if isinstance(child, nn.Conv2d):
             setattr(module, name, _compiled(child, kinds) or child)
+        elif TileConvolution in kinds and TileBlock.suits(child):
+            setattr(module, name, TileBlock(cast(BasicBlock, child)))
         else:
             if isinstance(child, AdaptNet):
                 _join(child, kinds)

@@ -39,6 +39,7 @@ _ARGUMENTS = {
     'lvs_enable_tiles': [],
 }
 _TILES_ARGUMENTS = {
+    'lvs_tile_block': [_ADDRESS] * 6 + [_NUMBER] * 6,
     'lvs_tile_convolution': _ARGUMENTS['lvs_convolution'],
     'lvs_tile_stem_of_bytes': _ARGUMENTS['lvs_stem_of_bytes'],
     'lvs_tile_stem_of_floats': _ARGUMENTS['lvs_stem_of_floats'],
