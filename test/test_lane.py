@@ -294,11 +294,20 @@ def test_it_rehearses_before_a_frame_that_it_expects_unless_there_are_steps(busy
     rig.lane.close()
 
 
+def test_close_ends_the_thread() -> None:
+    lane = Lane()
+    lane.frame(lambda: None)
+    lane.close()
+    assert not lane._thread.is_alive()
+    other = Lane()
+    other.frame(other.close)    # its own thread does not wait for itself
+
+
 def test_close_lets_everybody_go() -> None:
     rig = Rig()
     rig.occupy('steps')    # for ever, as far as the others know
     rig.want('frame')
-    rig.lane.close()
+    rig.lane.close(timeout_s=0.01)
     rig.threads[1].join(30)
     assert rig.order == ['frame']
     rig.want('frame')     # and who comes later

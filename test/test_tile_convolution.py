@@ -3,6 +3,7 @@
 """Convolutions that multiply in bfloat16: float64 ones of rounded factors tell what comes out."""
 
 import math
+import pickle
 from typing import Iterator
 
 import pytest
@@ -90,6 +91,14 @@ def test_what_is_not_a_number_stays_so() -> None:
     x[0, 0, 0, 0] = math.nan
     result = finish(convolve(TileConvolution(layer_of(8, 8, 3, 1, 1)), x, relu=True))
     assert result[0, :, 0, 0].isnan().all() and not result[0, :, 7, 7].isnan().any()
+
+
+@with_tiles
+def test_another_process_asks_for_tiles_again() -> None:
+    layer = TileConvolution(layer_of(8, 8, 3))
+    native.has_tiles.cache_clear()
+    pickle.loads(pickle.dumps(layer))
+    assert native.has_tiles.cache_info().misses == 1
 
 
 @with_tiles

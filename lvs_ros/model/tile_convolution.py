@@ -6,6 +6,8 @@ What is multiplied is rounded to bfloat16. Products are summed up in float32, an
 between two convolutions.
 """
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -19,6 +21,9 @@ _DEPTH, _CHANNELS = 32, 16    # of a tile of weights
 class TileConvolution(DirectConvolution):
     """A convolution of a square kernel whose factors are bfloat16.
 
+    Infinity and what is not a number may spread to pixels on the left that do not see it: values
+    that follow what a pixel sees are multiplied by zero.
+
     :raises RuntimeError: where there are no tiles, which would end the process later.
     """
 
@@ -30,6 +35,10 @@ class TileConvolution(DirectConvolution):
             raise RuntimeError('this processor, or its system, has no tiles for bfloat16: use '
                                'another kind of convolution')
         super().__init__(convolution)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        has_tiles()    # every process has to ask for them
 
     def _arranged(self, weight: torch.Tensor) -> torch.Tensor:
         # (C_out, C_in, K, K) → (panels, K, runs, depth / 2, 16, 2); a run is what lies in one

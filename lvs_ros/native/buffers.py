@@ -5,6 +5,8 @@
 A frame needs dozens of features, some of which outlive it, while S_h comes and goes in between. In
 the C library's heap that leaves gaps into which the next ones do not fit, and in an hour a process
 grows by some megabytes.
+
+After a change of the image's size, memory for the old one stays until there is much of it.
 """
 
 import sys
@@ -13,7 +15,7 @@ import threading
 import numpy as np
 import torch
 
-_MOST_BYTES = 512 << 20    # of a thread; beyond it, what nobody uses is given up
+_MOST_BYTES = 256 << 20    # of a thread; beyond it, what nobody uses is given up
 
 Shape = tuple[int, int, int, int]
 

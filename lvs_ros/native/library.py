@@ -55,8 +55,8 @@ def library() -> Optional[ctypes.CDLL]:
     for level in _levels():
         for folder in lvs_ros.__path__:
             path = pathlib.Path(folder, 'native', f'liblvs_native_{level}.so')
-            if path.exists():
-                return _load(path)
+            if path.exists() and (operators := _load(path)) is not None:
+                return operators
     return None
 
 
@@ -77,8 +77,10 @@ def _load(path: pathlib.Path) -> Optional[ctypes.CDLL]:
 def _levels() -> tuple[str, ...]:
     if platform.machine() not in _X86:
         return ('generic',)
-    levels = _LEVELS.get(torch.backends.cpu.get_cpu_capability(), ())
-    return (_TILES_LEVEL, *levels) if _has_tile_instructions() else levels
+    capability = torch.backends.cpu.get_cpu_capability()
+    levels = _LEVELS.get(capability, ())
+    return (_TILES_LEVEL, *levels) if capability == 'AVX512' and _has_tile_instructions() \
+        else levels
 
 
 def _has_tile_instructions() -> bool:

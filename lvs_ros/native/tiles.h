@@ -31,6 +31,7 @@ struct BFloat16 {
         uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
         uint8_t rows[16] = {kTile, kTile, kTile, kTile, kTile, kTile, kTile, kTile};
       } layout;
+      memory_is_read(&layout);
       _tile_loadconfig(&layout);
     }
     ~Unit() { _tile_release(); }
@@ -39,7 +40,7 @@ struct BFloat16 {
   };
 
   static int64_t line(const Shape& shape) {
-    // The last tile of a run reads on to what follows it, by which nothing is multiplied.
+    // The last tile of a run reads on to what follows it, the weights for which are zero.
     return shape.line(divide(shape.columns(), kPixels) * kPixels) + kDepth;
   }
 
@@ -80,19 +81,24 @@ struct BFloat16 {
   }
 
  private:
+  // GCC does not know that the instructions for tiles read memory: what is written before them
+  // could come after, or never.
+  static void memory_is_read(const void* from) { __asm__ volatile("" : : "r"(from) : "memory"); }
+
   // The sums of `Pixels` tiles of pixels by `Channels` of channels; (kPixels, kChannels).
   template <int Pixels, int Channels, class LineOf>
   static void multiply(const LineOf& line_of, const Shape& shape, int pixel, const Value* weights,
                        int64_t panel_size, float* sums) {
     const int64_t pitch = shape.pitch(), bytes = pitch * sizeof(Value);
-    __asm__ volatile("" ::: "memory");    // GCC does not know that a tile is loaded from there
     _tile_zero(0);
     if constexpr (Channels > 1) _tile_zero(1);
     if constexpr (Pixels > 1) _tile_zero(2);
     if constexpr (Pixels > 1 && Channels > 1) _tile_zero(3);
     for (int k = 0; k < shape.kernel; ++k) {
+      const Value* line = line_of(k) + pixel * pitch;
+      memory_is_read(line);
       for (int n = 0; n < shape.runs(); ++n) {
-        const Value* from = line_of(k) + pixel * pitch + n * shape.next_run();
+        const Value* from = line + n * shape.next_run();
         for (int depth = 0; depth < shape.run(); depth += kDepth, weights += kDepth * kTile) {
           _tile_loadd(4, from + depth, bytes);
           _tile_loadd(6, weights, kDepth * sizeof(Value));

@@ -127,14 +127,20 @@ class Lane:
         with self._lock:
             self._rehearsal = None if begin is None else Rehearsal(begin, clock=self._clock)
 
-    def close(self) -> None:
-        """Let everybody go: what has not begun by now is run by the thread that wants it."""
+    def close(self, timeout_s: float = 2.0) -> None:
+        """Let everybody go: what has not begun by now is run by the thread that wants it.
+
+        Returns when the lane's own thread has ended, at the latest after ``timeout_s``: where
+        Python ends while it computes, it is thrown out of it, which C++ answers with an abort.
+        """
         with self._lock:
             self._closed = True
             self._changed.notify()
             for call in (self._frame, self._steps):
                 if call is not None:
                     call.changed.notify()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout_s)
 
     def _wait_for(self, call: _Call[T]) -> T:
         with self._lock:
@@ -179,8 +185,6 @@ class Lane:
             bind_team(self._bound_to)    # every time, some microseconds: it may be a new team
         done = call.run()
         duration_s = self._clock() - start_s
-        if not call.step and rehearsal is not None:
-            rehearsal.note_frame(call.arrival_s)
         with self._lock:
             call.running, call.done = False, done
             self._owed_s = (self._owed_s - duration_s if call.step
@@ -190,6 +194,8 @@ class Lane:
             if done or self._closed:
                 call.changed.notify()
             if not call.step:
+                if rehearsal is not None:
+                    rehearsal.note_frame(call.arrival_s)
                 self._changed.wait_for(lambda: call.left or self._closed, _HAND_OVER_S)
 
     def _next(self) -> Optional[_Call]:

@@ -121,7 +121,7 @@ class SegmentationPipeline:
         self._slow_ms: Optional[float] = None
         self._slow_failures = 0
         self._slow_error: Optional[str] = None
-        self._blank: Optional[torch.Tensor] = None    # an image to rehearse with
+        self._image_shape: Optional[torch.Size] = None    # of the last frame's tensor
         if lane is not None and rehearse:
             lane.rehearse(self._rehearsal)
 
@@ -230,8 +230,7 @@ class SegmentationPipeline:
         image = to_tensor(frame, size=self._inference_size, device=self._device)
         self._check_continuity(frame)
         watch.lap('input')
-        if self._blank is None or self._blank.shape != image.shape:
-            self._blank = torch.zeros_like(image)
+        self._image_shape = image.shape
         low = self._network.low(image)
         features = _Features(self._count, frame.stamp_ns, low,
                              self._propagation.describe(frame, low))
@@ -279,8 +278,10 @@ class SegmentationPipeline:
 
     @torch.inference_mode()
     def _rehearsal(self) -> Iterator[None]:
-        if self._blank is not None:
-            yield from self._network.low_steps(self._blank)
+        if self._image_shape is not None:
+            blank = torch.zeros(self._image_shape, dtype=torch.uint8)
+            yield from self._network.low_steps(
+                blank.contiguous(memory_format=torch.channels_last))
 
     def _run(self, function: Callable[[], T]) -> T:
         return function() if self._lane is None else self._lane.frame(function)

@@ -11,6 +11,7 @@ import collections
 import math
 import statistics
 import time
+import warnings
 from typing import Callable, Iterator, Optional
 
 _INTERVALS = 5        # between frames, that are looked at
@@ -19,13 +20,14 @@ _LONGEST_S = 1.0      # what comes less often is no camera's stream
 _EARLY_S = 0.001      # that a rehearsal is to end before the frame
 _PAUSE_S = 0.005      # in which nothing gets cold
 _FIRST_GUESS_S = 0.01    # how long one takes
+_LONGER, _SHORTER = 1.5, 0.9    # times what was expected, when that was wrong
 
 
 class Rehearsal:
     """When to rehearse, and how. Not thread-safe: one thread calls it. Times are in seconds.
 
-    :param begin: returns the steps of a rehearsal, each of a millisecond or two, for a frame that
-        comes early waits for one. After an error, it is not called again.
+    :param begin: returns the steps of a rehearsal; small ones, for a frame that comes early waits
+        for one. After an error, it is not called again.
     :param clock: tells the time
     """
 
@@ -41,9 +43,15 @@ class Rehearsal:
     def note_frame(self, arrival_s: float) -> None:
         """A frame, which came then, is done: the next rehearsal is for the one after it."""
         self._arrivals_s.append(arrival_s)
+        if self._steps is not None:    # it was begun too late
+            self._duration_s = max(self._duration_s, _LONGER * self._spent_s)
         self._steps, self._spent_s = None, 0.0
         start_s = self._next_s() - self._duration_s - _EARLY_S
-        self._start_s = start_s if start_s - self._clock() > _PAUSE_S else math.inf
+        if start_s - self._clock() <= _PAUSE_S:
+            # There is no time for one, unless the last one was held up: they do not take so long.
+            self._duration_s *= _SHORTER
+            start_s = math.inf
+        self._start_s = start_s
 
     def due_in_s(self) -> float:
         """Return how long it is until there is a step to do; infinity = there is none."""
@@ -60,8 +68,9 @@ class Rehearsal:
             self._spent_s += self._clock() - start_s
         except StopIteration:
             self._duration_s = self._spent_s + self._clock() - start_s
-            self._start_s = math.inf
-        except Exception:  # noqa: B902: the next frame will tell
+            self._steps, self._start_s = None, math.inf
+        except Exception as error:  # noqa: B902: frames go on without
+            warnings.warn(f'no more is rehearsed before frames: {error}')
             self._begin = None
 
     def _next_s(self) -> float:
