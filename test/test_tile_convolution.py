@@ -169,7 +169,7 @@ def without_tiles(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         native.library.cache_clear()
         native.has_tiles.cache_clear()
 
-    monkeypatch.setattr(native, '_has_tile_instructions', lambda: False)
+    monkeypatch.setattr(native, 'has_tile_instructions', lambda: False)
     forget()
     yield
     forget()

@@ -79,11 +79,12 @@ def _levels() -> tuple[str, ...]:
         return ('generic',)
     capability = torch.backends.cpu.get_cpu_capability()
     levels = _LEVELS.get(capability, ())
-    return (_TILES_LEVEL, *levels) if capability == 'AVX512' and _has_tile_instructions() \
+    return (_TILES_LEVEL, *levels) if capability == 'AVX512' and has_tile_instructions() \
         else levels
 
 
-def _has_tile_instructions() -> bool:
+def has_tile_instructions() -> bool:
+    """Tell whether the processor multiplies matrices of bfloat16 (AMX), as far as is known."""
     if not hasattr(torch.cpu, 'get_capabilities'):    # an older torch
         return False
     capabilities = torch.cpu.get_capabilities()

@@ -87,7 +87,8 @@ _ABOUT_PIPELINE = {
         minimum=0, maximum=1_000_000, dynamic=True),
     'device': About('Where the networks run: auto (a GPU if there is one), cpu, cuda, cuda:0 …'),
     'precision': About(
-        'Arithmetic of the networks; auto = what the device is best at.',
+        'Arithmetic of the networks; auto = what the device is best at: float16 on a GPU, '
+        'bfloat16 on a CPU with AMX, else float32.',
         choices=('auto', 'float32', 'float16', 'bfloat16')),
     'inference_size': About(
         'Width and height in pixels at which the network runs; [0, 0] = those of the image.',

@@ -76,7 +76,8 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
                        help='auto, cpu, cuda:0, … (default: auto, a GPU if there is one; each '
                             'process of torchrun gets its own)')
     group.add_argument('--precision', choices=PRECISIONS, default='auto',
-                       help='default: auto, bfloat16 on a GPU that computes with it, else float32')
+                       help='default: auto, bfloat16 on a GPU that computes with it or a CPU '
+                            'with AMX, else float32')
     group.add_argument('--seed', type=int, default=0, metavar='N',
                        help='of weights, batches and streets (default: %(default)s)')
 

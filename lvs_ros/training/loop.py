@@ -14,6 +14,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lvs_ros.errors import ConfigurationError, ModelFileError, TrainingError
+from lvs_ros.native.library import has_tile_instructions
 from lvs_ros.training import distributed
 from lvs_ros.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from lvs_ros.training.curves import plot_curves
@@ -46,7 +47,7 @@ class LoopOptions:
     :param checkpoint_steps: a checkpoint at the latest after so many steps
     :param checkpoint_minutes: and after so much time
     :param precision: bfloat16 (where it is safe, by autocast), float32, or auto: the first on a
-        GPU that computes with it, else the second
+        GPU that computes with it and on a CPU that multiplies matrices of it, else the second
     :param should_stop: looked at before each step; when true, the stage writes a checkpoint and
         raises KeyboardInterrupt
     :param origin: weights and data that the stage sets out from, in words; a checkpoint of another
@@ -290,7 +291,8 @@ class _Loop:
 
 def _autocast_dtype(precision: str, device: torch.device) -> torch.dtype:
     if precision == 'auto':
-        is_supported = device.type == 'cuda' and torch.cuda.is_bf16_supported()
+        is_supported = (torch.cuda.is_bf16_supported() if device.type == 'cuda'
+                        else device.type == 'cpu' and has_tile_instructions())
         return torch.bfloat16 if is_supported else torch.float32
     return torch.bfloat16 if precision == 'bfloat16' else torch.float32
 
