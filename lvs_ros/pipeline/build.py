@@ -49,7 +49,7 @@ class PipelineOptions:
         slow track leaves
     :param slow_threads: CPU threads of the slow track; 0 = all cores, or side by side half of them
     :param bind_threads: in turns on all cores, each thread keeps to a core of its own
-    :param rehearse: in turns, where nothing else is to be done, S_l is run on an empty image
+    :param rehearse: in turns, where nothing else is to be done, S_l runs on an empty image
         shortly before the next frame is expected, so that cores are awake and their caches warm
     :param slow_policy: 'idle', 'nice' or 'normal': scheduling of the slow track on a CPU where it
         runs side by side; in turns a frame waits for its step, which nothing must hold up

@@ -93,7 +93,8 @@ class SegmentationPipeline:
     :param full_threads: CPU threads for frames that are computed in full, which have nothing
         beside them to share the cores with; 0 = as many as for all others
     :param lane: in which frames and slow track share the cores; None = they run side by side
-    :param rehearse: the lane runs S_l on an empty image before each frame that it expects
+    :param rehearse: the lane runs S_l and the deviation net on an empty image before each frame
+        that it expects
     :param smoothing: improves the logits by those of earlier frames; None = they stay as they are
     """
 
@@ -280,8 +281,10 @@ class SegmentationPipeline:
     def _rehearsal(self) -> Iterator[None]:
         if self._image_shape is not None:
             blank = torch.zeros(self._image_shape, dtype=torch.uint8)
-            yield from self._network.low_steps(
+            low = yield from self._network.low_steps(
                 blank.contiguous(memory_format=torch.channels_last))
+            yield
+            self._network.deviation(low, low)
 
     def _run(self, function: Callable[[], T]) -> T:
         return function() if self._lane is None else self._lane.frame(function)
