@@ -70,7 +70,7 @@ class PipelineOptions:
     fast_threads: int = 0
     slow_threads: int = 0
     bind_threads: bool = True
-    rehearse: bool = True
+    rehearse: bool = False
     slow_policy: str = 'nice'
     slow_track: str = 'background'
     slow_delay_s: float = 0.3

@@ -76,7 +76,7 @@ def add_thread_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--rehearse', action=argparse.BooleanOptionalAction,
                         default=_DEFAULTS.rehearse,
                         help='in turns, warm up shortly before each frame of a camera '
-                             '(default: yes)')
+                             '(default: no)')
     parser.add_argument('--slow-policy', choices=SLOW_POLICIES, default=_DEFAULTS.slow_policy,
                         help='scheduling of S_h side by side (default: %(default)s)')
 
