@@ -61,14 +61,13 @@ class CompiledStem(nn.Module):
             raise ValueError(f'image of shape {tuple(image.shape)}, {image.dtype} on '
                              f'{image.device}: expected (B, 3, H, W) uint8 or float32 on the CPU, '
                              'not smaller than the kernel')
-        of_bytes, of_floats = inner.stem_operators
-        compute = getattr(operators(), of_bytes if image.dtype == torch.uint8 else of_floats)
+        compute = getattr(operators(), inner.stem_operator)
         image = channels_last(image)
         result = buffers.empty(len(image), inner.out_channels, (rows + 1) // 2,
                                (columns + 1) // 2)
         for index in range(len(image)):
             compute(pointer(image, index), pointer(self.scale), pointer(self.shift),
-                    pointer(inner.weight), pointer(inner.bias), pointer(result, index), height,
-                    width, inner.out_channels, inner.kernel, inner.stride, inner.padding,
-                    torch.get_num_threads())
+                    pointer(inner.weight), pointer(inner.bias), pointer(result, index),
+                    int(image.dtype == torch.uint8), height, width, inner.out_channels,
+                    inner.kernel, inner.stride, inner.padding, torch.get_num_threads())
         return result

@@ -20,8 +20,8 @@ class DirectConvolution(CompiledConvolution):
     operator = 'lvs_convolution'
     """Name of the compiled operator."""
 
-    stem_operators = ('lvs_stem_of_bytes', 'lvs_stem_of_floats')
-    """Names of those that compute a stem with the same weights."""
+    stem_operator = 'lvs_stem'
+    """Name of the one that computes a stem with the same weights."""
 
     @staticmethod
     def suits(convolution: nn.Conv2d) -> bool:

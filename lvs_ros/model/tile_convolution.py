@@ -28,7 +28,7 @@ class TileConvolution(DirectConvolution):
     """
 
     operator = 'lvs_tile_convolution'
-    stem_operators = ('lvs_tile_stem_of_bytes', 'lvs_tile_stem_of_floats')
+    stem_operator = 'lvs_tile_stem'
 
     def __init__(self, convolution: nn.Conv2d) -> None:
         if not has_tiles():

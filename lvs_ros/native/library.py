@@ -31,8 +31,7 @@ _ARGUMENTS = {
     'lvs_winograd_blocks': [_NUMBER] * 3,
     'lvs_winograd': [_ADDRESS] * 5 + [_NUMBER] * 9,
     'lvs_convolution': [_ADDRESS] * 5 + [_NUMBER] * 12,
-    'lvs_stem_of_bytes': [_ADDRESS] * 6 + [_NUMBER] * 7,
-    'lvs_stem_of_floats': [_ADDRESS] * 6 + [_NUMBER] * 7,
+    'lvs_stem': [_ADDRESS] * 6 + [_NUMBER] * 8,
     'lvs_spatially_variant_convolution': [_ADDRESS] * 3 + [_NUMBER] * 5,
     'lvs_warp': [_ADDRESS] * 3 + [_NUMBER] * 4,
     'lvs_label_map': [_ADDRESS] * 2 + [_NUMBER] * 6,
@@ -41,8 +40,7 @@ _ARGUMENTS = {
 _TILES_ARGUMENTS = {
     'lvs_tile_block': [_ADDRESS] * 6 + [_NUMBER] * 6,
     'lvs_tile_convolution': _ARGUMENTS['lvs_convolution'],
-    'lvs_tile_stem_of_bytes': _ARGUMENTS['lvs_stem_of_bytes'],
-    'lvs_tile_stem_of_floats': _ARGUMENTS['lvs_stem_of_floats'],
+    'lvs_tile_stem': _ARGUMENTS['lvs_stem'],
 }
 _X86 = ('x86_64', 'AMD64')
 

@@ -70,10 +70,10 @@ struct Float32 {
   typedef float Value;
   struct Unit {};    // of the processor, that must be ready for it
 
-  static int groups(const Shape& shape) { return divide(shape.columns(), kRows); }
-
   // Values of a line that the pixels of all groups see, those beyond the last column, too.
-  static int64_t line(const Shape& shape) { return shape.line(groups(shape) * kRows); }
+  static int64_t line(const Shape& shape) {
+    return shape.line(divide(shape.columns(), kRows) * kRows);
+  }
 
   static void convert(const float* from, int64_t count, float* to) {
     std::memcpy(to, from, count * sizeof(float));

@@ -134,11 +134,9 @@ void compute(const Pixel* image, const Normalisation& normalisation, const Shape
 }
 
 template <class Arithmetic, class Pixel>
-void compute_all(const Pixel* image, const float* scale, const float* shift,
-                 const typename Arithmetic::Value* weights, const float* bias, float* y,
-                 const Shape& shape, int threads) {
-  const Normalisation normalisation(scale, shift);
-  const lvs::Finish finish{bias, nullptr, true};
+void compute_all(const Pixel* image, const Normalisation& normalisation, const Shape& shape,
+                 const typename Arithmetic::Value* weights, const lvs::Finish& finish, int threads,
+                 float* y) {
   const int rows = (shape.rows() - 1) / kPoolStride + 1;
 #pragma omp parallel num_threads(threads)
   {
@@ -151,47 +149,42 @@ void compute_all(const Pixel* image, const float* scale, const float* shift,
   }
 }
 
+// The stem of an image of bytes or of floats.
+template <class Arithmetic>
+void stem(const void* image, bool bytes, const Normalisation& normalisation, const Shape& shape,
+          const typename Arithmetic::Value* weights, const float* bias, int threads, float* y) {
+  const lvs::Finish finish{bias, nullptr, true};
+  if (bytes) {
+    compute_all<Arithmetic>(static_cast<const uint8_t*>(image), normalisation, shape, weights,
+                            finish, threads, y);
+  } else {
+    compute_all<Arithmetic>(static_cast<const float*>(image), normalisation, shape, weights,
+                            finish, threads, y);
+  }
+}
+
 }  // namespace
 
 extern "C" {
 
-// image: (height, width, 3), scale and shift: (3), weights and bias as those of a convolution ->
-// y: (pooled rows, pooled columns, channels_out), channels_out a multiple of 8. The stride is not
-// larger than the kernel.
-void lvs_stem_of_bytes(const uint8_t* image, const float* scale, const float* shift,
-                       const float* weights, const float* bias, float* y, int height, int width,
-                       int channels_out, int kernel, int stride, int padding, int threads) {
-  compute_all<lvs::Float32>(
-      image, scale, shift, weights, bias, y,
-      Shape{height, width, kColours, channels_out, kernel, stride, padding, 1}, threads);
-}
-
-void lvs_stem_of_floats(const float* image, const float* scale, const float* shift,
-                        const float* weights, const float* bias, float* y, int height, int width,
-                        int channels_out, int kernel, int stride, int padding, int threads) {
-  compute_all<lvs::Float32>(
-      image, scale, shift, weights, bias, y,
-      Shape{height, width, kColours, channels_out, kernel, stride, padding, 1}, threads);
+// image: (height, width, 3), uint8 or (bytes = 0) float32, scale and shift: (3), weights and bias
+// as those of a convolution -> y: (pooled rows, pooled columns, channels_out), channels_out a
+// multiple of 8. The stride is not larger than the kernel.
+void lvs_stem(const void* image, const float* scale, const float* shift, const float* weights,
+              const float* bias, float* y, int bytes, int height, int width, int channels_out,
+              int kernel, int stride, int padding, int threads) {
+  const Shape shape{height, width, kColours, channels_out, kernel, stride, padding, 1};
+  stem<lvs::Float32>(image, bytes != 0, {scale, shift}, shape, weights, bias, threads, y);
 }
 
 #ifdef __AMX_BF16__
 // The same with products of bfloat16.
-void lvs_tile_stem_of_bytes(const uint8_t* image, const float* scale, const float* shift,
-                            const uint16_t* weights, const float* bias, float* y, int height,
-                            int width, int channels_out, int kernel, int stride, int padding,
-                            int threads) {
-  compute_all<lvs::BFloat16>(
-      image, scale, shift, weights, bias, y,
-      Shape{height, width, kColours, channels_out, kernel, stride, padding, 1}, threads);
-}
-
-void lvs_tile_stem_of_floats(const float* image, const float* scale, const float* shift,
-                             const uint16_t* weights, const float* bias, float* y, int height,
-                             int width, int channels_out, int kernel, int stride, int padding,
-                             int threads) {
-  compute_all<lvs::BFloat16>(
-      image, scale, shift, weights, bias, y,
-      Shape{height, width, kColours, channels_out, kernel, stride, padding, 1}, threads);
+void lvs_tile_stem(const void* image, const float* scale, const float* shift,
+                   const uint16_t* weights, const float* bias, float* y, int bytes, int height,
+                   int width, int channels_out, int kernel, int stride, int padding,
+                   int threads) {
+  const Shape shape{height, width, kColours, channels_out, kernel, stride, padding, 1};
+  stem<lvs::BFloat16>(image, bytes != 0, {scale, shift}, shape, weights, bias, threads, y);
 }
 #endif
 
