@@ -109,6 +109,26 @@ def test_deviation_lies_between_0_and_1() -> None:
     assert ((deviation >= 0) & (deviation <= 1)).all()
 
 
+def test_refining_means_the_image_and_its_mirror_image() -> None:
+    network = random_network()
+    image = torch.rand(2, 3, 40, 52) * 255
+
+    def high(image: torch.Tensor) -> torch.Tensor:
+        return network.high(network.low(image))
+
+    with torch.no_grad():
+        refined = network.refine(high(image), image)
+        mirrored = torch.from_numpy(high(torch.from_numpy(
+            image.numpy()[..., ::-1].copy())).numpy()[..., ::-1].copy())
+        torch.testing.assert_close(refined, 0.5 * high(image) + 0.5 * mirrored)
+        # The logits are the mean, too, and the mirror image gives the mirrored result.
+        torch.testing.assert_close(
+            network.classify(refined),
+            0.5 * network.classify(high(image)) + 0.5 * network.classify(mirrored))
+        torch.testing.assert_close(
+            network.refine(high(image.flip(3)), image.flip(3)).flip(3), refined)
+
+
 def test_folding_batch_norm_keeps_the_function() -> None:
     network, folded = random_network(), random_network()
     fold_batch_norm(folded)

@@ -40,12 +40,18 @@ class ManualSlowTrack(SlowTrack):
 
     def finish(self, number: int, error: str | None = None) -> SlowResult:
         job = next(job for job in self.jobs if job.number == number)
-        result = run_job(job, self.high)
+        result = run_job(job, lambda one: self.high(one.low))
         assert result is not None
         if error is not None:
             result = SlowResult(job, None, error, 1.0)
         self.done.append(result)
         return result
+
+    def refine(self, result: SlowResult) -> SlowResult:
+        assert result.high is not None
+        self.done.append(dataclasses.replace(result, high=result.high * 2, duration_ms=1e6,
+                                             refined=True))
+        return self.done[-1]
 
     def poll(self, now_ns: int) -> list[SlowResult]:
         done, self.done = self.done, []
@@ -134,6 +140,58 @@ def test_result_overtaken_by_a_newer_key_frame_still_renews_what_is_propagated(
     assert status.key_stamp_ns == 3 * FRAME_NS     # the key frame does not go back …
     assert status.key_provisional                  # … and its own features are still to come
     assert propagation.moved[-1] is computed
+
+
+def test_refined_features_replace_those_of_the_same_frame(network: SegmentationNetwork) -> None:
+    pipeline, track, propagation = make(network, threshold=0.0)
+    pipeline.step(frame(0))
+    pipeline.step(frame(1))
+    pipeline.threshold = 1.0
+    first = track.finish(1)
+    pipeline.step(frame(2))
+    assert propagation.moved[-1] is first.high
+    refined = track.refine(first)
+    status = pipeline.step(frame(3)).status
+    assert propagation.moved[-1] is refined.high
+    assert not status.key_provisional and status.slow_track_ms == first.duration_ms
+
+
+def test_refined_features_never_replace_computed_ones_of_a_newer_frame(
+        network: SegmentationNetwork) -> None:
+    pipeline, track, propagation = make(network, threshold=0.0)
+    for index in range(3):
+        pipeline.step(frame(index))
+    pipeline.threshold = 1.0
+    older, newer = track.finish(1), track.finish(2)
+    track.refine(older)
+    pipeline.step(frame(3))
+    assert propagation.moved[-1] is newer.high
+
+
+def test_refined_features_replace_those_of_an_older_frame_that_are_still_propagated(
+        network: SegmentationNetwork) -> None:
+    pipeline, track, propagation = make(network, threshold=0.0)
+    for index in range(3):
+        pipeline.step(frame(index))
+    pipeline.threshold = 1.0
+    older = track.finish(1)
+    pipeline.step(frame(3))
+    assert propagation.moved[-1] is older.high
+    refined = track.refine(older)
+    assert pipeline.step(frame(4)).status.key_provisional    # S_h of frame 2 is still to come
+    assert propagation.moved[-1] is refined.high
+
+
+@pytest.mark.parametrize('schedule', ['every_frame', 'adaptive'])
+def test_frames_in_full_are_refined(network: SegmentationNetwork, schedule: str) -> None:
+    pipeline, _, _ = make(network, schedule=schedule, threshold=0.0, mirror=True)
+    for index in range(2):
+        image = torch.from_numpy(frame(index).image).permute(2, 0, 1)[None].float()
+        with torch.no_grad():
+            both = network.classify(network.high(network.low(torch.cat((image, image.flip(3))))))
+            mean = (both[:1] + both[1:].flip(3)) / 2
+            expected = network.enlarge(mean, 32, 48).argmax(1)[0].numpy()
+        assert (pipeline.step(frame(index)).mask == expected).mean() > 0.999    # but for ties
 
 
 def test_failure_is_reported_and_masks_go_on(network: SegmentationNetwork) -> None:

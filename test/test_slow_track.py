@@ -10,14 +10,14 @@ import torch
 
 from lvs_ros.model.steps import Steps
 from lvs_ros.pipeline import threads
-from lvs_ros.pipeline.slow_track import (BackgroundSlowTrack, HighSteps, InlineSlowTrack, SlowJob,
-                                         SlowResult)
+from lvs_ros.pipeline.slow_track import (BackgroundSlowTrack, HighSteps, InlineSlowTrack,
+                                         RefineSteps, SlowJob, SlowResult)
 from lvs_ros.pipeline.lane import Lane
 
 
 def job(number: int) -> SlowJob:
-    return SlowJob(number=number, stamp_ns=number * 100, low=torch.tensor([float(number)]),
-                   description=None)
+    return SlowJob(number=number, stamp_ns=number * 100, image=torch.tensor([number + 0.5]),
+                   low=torch.tensor([float(number)]), description=None)
 
 
 def result_value(result: SlowResult) -> float:
@@ -45,15 +45,20 @@ class Gate:
         return low * 10
 
 
+def plus_image(high: torch.Tensor, image: torch.Tensor) -> Steps:
+    yield
+    return high + image
+
+
 @pytest.fixture(params=['side by side', 'in turns'])
 def lane(request: pytest.FixtureRequest) -> Optional[Lane]:
     return Lane() if request.param == 'in turns' else None
 
 
-def background(high: HighSteps, lane: Optional[Lane], policy: str = 'normal'
-               ) -> BackgroundSlowTrack:
+def background(high: HighSteps, lane: Optional[Lane], policy: str = 'normal', *,
+               refine: Optional[RefineSteps] = None) -> BackgroundSlowTrack:
     return BackgroundSlowTrack(high, device=torch.device('cpu'), policy=policy, threads=1,
-                               lane=lane)
+                               lane=lane, refine=refine)
 
 
 def wait_for_results(track: BackgroundSlowTrack, count: int) -> list[SlowResult]:
@@ -166,6 +171,83 @@ def test_close_returns_although_a_step_hangs(lane: Optional[Lane]) -> None:
     gate.go.release()
 
 
+def test_a_result_is_refined_where_nothing_waits(lane: Optional[Lane]) -> None:
+    track = background(of_one_step(lambda low: low * 10), lane, refine=plus_image)
+    try:
+        track.submit(job(3))
+        first, second = wait_for_results(track, 2)
+        assert (first.job.number, first.refined, result_value(first)) == (3, False, 30.0)
+        assert (second.job.number, second.refined, result_value(second)) == (3, True, 33.5)
+        assert not track.busy
+    finally:
+        track.close()
+
+
+def test_a_job_that_waits_comes_before_refining(lane: Optional[Lane]) -> None:
+    gate = Gate()
+    track = background(of_one_step(gate), lane, refine=plus_image)
+    try:
+        track.submit(job(1))
+        assert gate.entered.acquire(timeout=30)
+        track.submit(job(2))
+        gate.go.release()
+        gate.go.release()
+        results = wait_for_results(track, 3)
+        assert [(one.job.number, one.refined) for one in results] == [
+            (1, False), (2, False), (2, True)]
+    finally:
+        gate.go.release()
+        track.close()
+
+
+@pytest.mark.parametrize('by', ['a new job', 'a reset'])
+def test_refining_is_abandoned(lane: Optional[Lane], by: str) -> None:
+    entered, go = threading.Semaphore(0), threading.Semaphore(0)
+    reached = []
+
+    def refine(high: torch.Tensor, image: torch.Tensor) -> Steps:
+        entered.release()
+        assert go.acquire(timeout=30)
+        yield
+        reached.append(float(image))
+        return high + image
+
+    track = background(of_one_step(lambda low: low * 10), lane, refine=refine)
+    try:
+        track.submit(job(1))
+        assert entered.acquire(timeout=30)
+        first, = wait_for_results(track, 1)
+        assert not first.refined and track.busy
+        if by == 'a reset':
+            track.reset()
+        track.submit(job(2))
+        go.release()
+        go.release()
+        results = wait_for_results(track, 2)
+        assert [(one.job.number, one.refined) for one in results] == [(2, False), (2, True)]
+        assert reached == [2.5]
+    finally:
+        go.release()
+        track.close()
+
+
+def test_a_failure_while_refining_is_a_result_and_the_next_job_runs(lane: Optional[Lane]) -> None:
+    def refine(high: torch.Tensor, image: torch.Tensor) -> Steps:
+        yield
+        raise RuntimeError('out of memory')
+
+    track = background(of_one_step(lambda low: low), lane, refine=refine)
+    try:
+        for number in (1, 2):
+            track.submit(job(number))
+            good, failed = wait_for_results(track, 2)
+            assert result_value(good) == number and good.error is None
+            assert failed.refined and failed.high is None
+            assert failed.error == 'RuntimeError: out of memory'
+    finally:
+        track.close()
+
+
 @pytest.mark.parametrize('policy', ['idle', 'nice', 'normal'])
 def test_every_policy_computes(policy: str) -> None:
     track = background(of_one_step(lambda low: low + 1), None, policy)
@@ -190,9 +272,39 @@ def test_inline_results_come_after_their_delay_in_stamp_time() -> None:
     assert second.job.number == 3 and not track.busy
 
 
+def test_inline_refining_takes_as_long_again() -> None:
+    track = InlineSlowTrack(of_one_step(lambda low: low * 10), delay_s=150e-9, refine=plus_image)
+    track.submit(job(1))                  # stamp 100, done at 250, refined at 400
+    first, = track.poll(399)
+    assert not first.refined and result_value(first) == 10 and track.busy
+    second, = track.poll(400)
+    assert second.refined and result_value(second) == 11.5 and not track.busy
+    track.submit(job(5))                  # stamp 500
+    assert [result_value(one) for one in track.poll(800)] == [50, 55.5]
+
+
+def test_inline_refining_is_abandoned_for_a_new_job() -> None:
+    track = InlineSlowTrack(of_one_step(lambda low: low * 10), delay_s=150e-9, refine=plus_image)
+    track.submit(job(1))                  # stamp 100, done at 250
+    assert len(track.poll(250)) == 1
+    track.submit(job(3))                  # stamp 300, done at 450
+    assert track.poll(449) == []
+    result, = track.poll(450)
+    assert (result.job.number, result.refined) == (3, False)
+    track.submit(job(5))                  # stamp 500, done at 650 …
+    track.submit(job(6))                  # … where this one waits, which is done at 800
+    assert [(one.job.number, one.refined) for one in track.poll(949)] == [(5, False), (6, False)]
+    assert [(one.job.number, one.refined) for one in track.poll(950)] == [(6, True)]
+
+
 def test_inline_reset_forgets() -> None:
-    track = InlineSlowTrack(of_one_step(lambda low: low), delay_s=0.0)
+    track = InlineSlowTrack(of_one_step(lambda low: low), delay_s=0.0, refine=plus_image)
     track.submit(job(1))
+    track.reset()
+    assert track.poll(10**9) == [] and not track.busy
+    track = InlineSlowTrack(of_one_step(lambda low: low), delay_s=150e-9, refine=plus_image)
+    track.submit(job(1))
+    assert len(track.poll(250)) == 1
     track.reset()
     assert track.poll(10**9) == [] and not track.busy
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from lvs_ros.model import load_network, read_notes
+from lvs_ros.model import SegmentationNetwork, load_network, read_notes
 from lvs_ros.model.checkpoint import load_rivals, rivals_path
 from lvs_ros.model.rivals import Rivals
 from lvs_ros.tools.cli import main
@@ -208,6 +208,27 @@ def test_all_stages_train_what_they_should_and_nothing_else(tmp_path: pathlib.Pa
     different = {name.split('.')[0] for name, value in trained.state_dict().items()
                  if not torch.equal(value, fresh.state_dict()[name])}
     assert different == {'small_head', 'recurrent'}
+
+
+@pytest.mark.parametrize('stage, frames', [('propagation', 2), ('deviation', 3), ('small', 1)])
+def test_the_teacher_sees_mirror_images(
+        tmp_path: pathlib.Path, tiny_model: pathlib.Path, monkeypatch: pytest.MonkeyPatch,
+        stage: str, frames: int) -> None:
+    # of the frame that is to be matched, of the one that is propagated, of all that are compared
+    small_data(tmp_path)
+    refined = []
+    refine = SegmentationNetwork.refine
+
+    def watched(self: SegmentationNetwork, high: torch.Tensor, image: torch.Tensor
+                ) -> torch.Tensor:
+        refined.append(image)
+        return refine(self, high, image)
+
+    monkeypatch.setattr(SegmentationNetwork, 'refine', watched)
+    assert train_command(tmp_path, '--init', str(tiny_model), '--stages', stage,
+                         '--steps', '1') == 0
+    assert len(refined) == frames
+    assert all(not torch.equal(image, refined[0]) for image in refined[1:])
 
 
 def test_a_checkpoint_of_another_start_is_refused(

@@ -90,6 +90,7 @@ def _about(benchmark: Benchmark) -> dict[str, Any]:
         'device': benchmark.device,
         'cores': cores(),
         'precision': benchmark.precision,
+        'mirror': options.mirror,
         'threads': dataclasses.asdict(benchmark.threads),
         'rate_hz': plan.rate_hz,
         'threshold': options.threshold,

@@ -68,7 +68,8 @@ class SlowMeter:
 
     def __init__(self, network: SegmentationNetwork, low: torch.Tensor, *, threads: int) -> None:
         self._network, self._threads = network, threads
-        self._job = SlowJob(0, 0, low, None)
+        # S_h looks at no image; only its refinement does.
+        self._job = SlowJob(0, 0, image=torch.empty(0), low=low, description=None)
         self._durations_ms: list[float] = []
 
     def measure(self, count: int, progress: Callable[[], object]) -> None:
@@ -86,7 +87,7 @@ class SlowMeter:
 
 def _run(job: SlowJob, network: SegmentationNetwork) -> float:
     started = time.perf_counter()
-    result = run_job(job, network.high_steps)
+    result = run_job(job, lambda one: network.high_steps(one.low))
     if job.low.device.type == 'cuda':
         torch.cuda.synchronize(job.low.device)
     assert result is not None

@@ -159,6 +159,7 @@ def _about(plan: Plan, dataset: Dataset, reference: RowRun, summariser: Summaris
         'machine': machine_name(reference.device),
         'cores': cores(),
         'precision': choose_precision(plan.options.precision, torch.device(reference.device)),
+        'mirror': plan.options.mirror,
         'inference_size': list(plan.options.inference_size),
         'clock': 'simulated' if plan.simulated else 'real',
         'slow_delay_s': plan.options.slow_delay_s if plan.simulated else None,

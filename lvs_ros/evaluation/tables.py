@@ -57,7 +57,8 @@ def notes(evaluation: Evaluation) -> list[str]:
     rate = '' if about['rate_hz'] is None else f' at {about["rate_hz"]:.3g} Hz'
     found = [
         f'{about["frames"]} frames{rate}, {labelled} of them labelled; {about["device"]} '
-        f'({about["machine"]}, {_cores(about["cores"])}), {about["precision"]}, {about["date"]}.',
+        f'({about["machine"]}, {_cores(about["cores"])}), {about["precision"]}, '
+        f'{"with" if about["mirror"] else "without"} mirror images, {about["date"]}.',
         _clock_note(evaluation), _error_note(evaluation),
         'The first frame of a drive, which has nothing before it, is computed in full by '
         'every row; it is scored, but is not among the times.']

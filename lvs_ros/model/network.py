@@ -107,6 +107,27 @@ class SegmentationNetwork(nn.Module):
             low = yield from layer.steps(low, largest)
         return low
 
+    def refine(self, high: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+        """Improve F_h by what the network sees in the mirror image.
+
+        The mean of F_h and that of the mirror image, mirrored back. As the classifier is linear,
+        that is the mean of the logits: the "flip test" of the segmentation benchmarks.
+
+        :param high: (B, C_h, ⌈H/8⌉, ⌈W/8⌉), :meth:`high` of the image
+        :param image: (B, 3, H, W) uint8 or float, RGB, 0..255
+        :return: (B, C_h, ⌈H/8⌉, ⌈W/8⌉)
+        """
+        return finish(self.refine_steps(high, image))
+
+    def refine_steps(self, high: torch.Tensor, image: torch.Tensor) -> Steps:
+        """Do the same in steps, see :meth:`low_steps` and :meth:`high_steps`."""
+        mirrored = image.flip(3).contiguous(memory_format=torch.channels_last)
+        low = yield from self.low_steps(mirrored)
+        yield
+        other = yield from self.high_steps(low)
+        yield
+        return ((high + other.flip(3)) / 2).contiguous(memory_format=torch.channels_last)
+
     def classify(self, high: torch.Tensor) -> torch.Tensor:
         """F_h → logits (B, classes, ⌈H/8⌉, ⌈W/8⌉)."""
         return self.classifier(self.dropout(high))

@@ -112,6 +112,10 @@ _ABOUT_PIPELINE = {
     'rehearse': About(
         'In turns, some of what a frame needs is computed on an empty image shortly before the '
         'next one is expected, so that cores are awake and their caches warm.'),
+    'mirror': About(
+        'The accurate network sees the mirror image of a key frame, too, where there is time '
+        'before the next one: more accurate masks. Schedules other than low_latency always take '
+        'that time, and their key frames twice as long.'),
     'slow_policy': About(
         'How the background network competes for the CPU where it runs side by side: nice (yields '
         'to the frames), idle (only what is left over), normal.', choices=SLOW_POLICIES),

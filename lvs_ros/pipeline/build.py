@@ -51,6 +51,8 @@ class PipelineOptions:
     :param bind_threads: in turns on all cores, each thread keeps to a core of its own
     :param rehearse: in turns, where nothing else is to be done, S_l runs on an empty image
         shortly before the next frame is expected, so that cores are awake and their caches warm
+    :param mirror: S_h sees the mirror image, too, and F_h is the mean of both; with the
+        low-latency schedule that follows S_h's result where there is time before the next one
     :param slow_policy: 'idle', 'nice' or 'normal': scheduling of the slow track on a CPU where it
         runs side by side; in turns a frame waits for its step, which nothing must hold up
     :param slow_track: 'background', or 'inline' (deterministic, its delay simulated)
@@ -71,6 +73,7 @@ class PipelineOptions:
     slow_threads: int = 0
     bind_threads: bool = True
     rehearse: bool = False
+    mirror: bool = True
     slow_policy: str = 'nice'
     slow_track: str = 'background'
     slow_delay_s: float = 0.3
@@ -112,19 +115,23 @@ def assemble(network: SegmentationNetwork, options: PipelineOptions, *,
         # a second pool would only be in the way.
         cv2.setNumThreads(fast_threads if lane is None else 1)
         keep_freed_memory()
-    slow_track: SlowTrack
-    if background:
-        slow_track = BackgroundSlowTrack(
-            network.high_steps, device=device, threads=slow_threads, lane=lane,
-            policy=options.slow_policy if lane is None else 'normal')
-    else:
-        slow_track = InlineSlowTrack(network.high_steps, delay_s=options.slow_delay_s)
     return SegmentationPipeline(
-        network, propagation=propagation, slow_track=slow_track,
+        network, propagation=propagation,
+        slow_track=_slow_track(network, options, threads=slow_threads, lane=lane),
         settings=_settings(options), inference_size=options.inference_size,
         output_size=options.output_size,
         full_threads=(options.fast_threads or cores()) if device.type == 'cpu' else 0,
-        lane=lane, rehearse=options.rehearse, smoothing=smoothing)
+        lane=lane, rehearse=options.rehearse, mirror=options.mirror, smoothing=smoothing)
+
+
+def _slow_track(network: SegmentationNetwork, options: PipelineOptions, *, threads: int,
+                lane: Optional[Lane]) -> SlowTrack:
+    refine = network.refine_steps if options.mirror else None
+    if options.slow_track == 'inline':
+        return InlineSlowTrack(network.high_steps, delay_s=options.slow_delay_s, refine=refine)
+    return BackgroundSlowTrack(
+        network.high_steps, device=next(network.parameters()).device, threads=threads, lane=lane,
+        policy=options.slow_policy if lane is None else 'normal', refine=refine)
 
 
 def _lane(options: PipelineOptions, fast_threads: int, slow_threads: int) -> Lane:

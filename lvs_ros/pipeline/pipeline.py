@@ -14,6 +14,7 @@ import torch
 
 from lvs_ros.errors import LvsError
 from lvs_ros.model import SegmentationNetwork
+from lvs_ros.model.steps import Steps
 from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
 from lvs_ros.pipeline.input import to_tensor
 from lvs_ros.pipeline.lane import Lane
@@ -77,8 +78,13 @@ class _Features:
 
     number: int
     stamp_ns: int
+    image: torch.Tensor
     low: torch.Tensor
     description: Any
+
+    def job(self) -> SlowJob:
+        """What S_h needs of it."""
+        return SlowJob(self.number, self.stamp_ns, self.image, self.low, self.description)
 
 
 class SegmentationPipeline:
@@ -95,6 +101,8 @@ class SegmentationPipeline:
     :param lane: in which frames and slow track share the cores; None = they run side by side
     :param rehearse: the lane runs S_l and the deviation net on an empty image before each frame
         that it expects
+    :param mirror: frames that are computed in full, and not in the background, are refined by
+        their mirror images
     :param smoothing: improves the logits by those of earlier frames; None = they stay as they are
     """
 
@@ -102,7 +110,7 @@ class SegmentationPipeline:
                  slow_track: SlowTrack, settings: ScheduleSettings,
                  inference_size: tuple[int, int] = (0, 0),
                  output_size: tuple[int, int] = (0, 0), full_threads: int = 0,
-                 lane: Optional[Lane] = None, rehearse: bool = False,
+                 lane: Optional[Lane] = None, rehearse: bool = False, mirror: bool = False,
                  smoothing: Optional[Smoothing] = None) -> None:
         self._network = network
         self._device = next(network.parameters()).device
@@ -113,6 +121,7 @@ class SegmentationPipeline:
         self._inference_size, self._output_size = inference_size, output_size
         self._full_threads = full_threads
         self._lane = lane
+        self._mirror = mirror
         self._smoothing = smoothing
         self._state: Optional[_State] = None
         self._reset_reason: Optional[str] = None
@@ -233,7 +242,7 @@ class SegmentationPipeline:
         watch.lap('input')
         self._image_shape = image.shape
         low = self._network.low(image)
-        features = _Features(self._count, frame.stamp_ns, low,
+        features = _Features(self._count, frame.stamp_ns, image, low,
                              self._propagation.describe(frame, low))
         watch.lap('low')
         self._take_results(frame.stamp_ns)
@@ -253,7 +262,7 @@ class SegmentationPipeline:
         job = None
         if provisional:
             self._remember(features, high, provisional=True)
-            job = SlowJob(features.number, features.stamp_ns, low, features.description)
+            job = features.job()
         status = self._status(features, deviation, watch, busy=job is not None)
         self._count += 1
         return StepResult(mask=mask, confidence=confidence, status=status), job
@@ -305,15 +314,18 @@ class SegmentationPipeline:
             if result.high is None or state is None:
                 continue
             # The newest computed features win over older ones and over propagated ones. A late
-            # result replaces no features of its own or a newer frame that were computed.
+            # result replaces no features of its own or a newer frame that were computed, unless
+            # it refines them.
             computed = not state.source.provisional
-            if job.number == state.key.number or not (
+            refines = result.refined and job.number == state.source.number
+            if refines or job.number == state.key.number or not (
                     computed and state.source.number >= job.number):
                 state.source = Source(job.number, job.description, result.high,
                                       provisional=False)
 
     def _note(self, result: SlowResult) -> None:
-        self._slow_ms = result.duration_ms
+        if not result.refined:
+            self._slow_ms = result.duration_ms
         self._slow_error = result.error
         self._slow_failures += result.error is not None
 
@@ -342,14 +354,20 @@ class SegmentationPipeline:
 
     def _compute(self, features: _Features) -> Optional[torch.Tensor]:
         """Run S_h at once; None when it failed and there is something to propagate."""
-        job = SlowJob(features.number, features.stamp_ns, features.low, features.description)
         with intra_op_threads(self._full_threads):
-            result = run_job(job, self._network.high_steps)
+            result = run_job(features.job(), self._full_steps)
         assert result is not None
         self._note(result)
         if result.high is None and self._state is None:
             raise KeyFrameError(f'the first frame could not be computed: {result.error}')
         return result.high
+
+    def _full_steps(self, job: SlowJob) -> Steps:
+        high = yield from self._network.high_steps(job.low)
+        if self._mirror:
+            yield
+            high = yield from self._network.refine_steps(high, job.image)
+        return high
 
     def _remember(self, features: _Features, high: torch.Tensor, *, provisional: bool) -> None:
         self._state = _State(

@@ -3,7 +3,8 @@
 """The slow track: S_h beside the frames (paper, section 3.3, low-latency scheduling).
 
 At most one job runs and one waits; a newer job takes the place of the waiting one. A result
-carries its job, so whoever takes it knows which key frame it belongs to.
+carries its job, so whoever takes it knows which key frame it belongs to. Where nothing waits after
+a job, the time goes into refining its result: a second one comes for the same key frame.
 """
 
 import abc
@@ -19,6 +20,7 @@ from lvs_ros.pipeline.lane import Lane
 from lvs_ros.pipeline.threads import enter_slow_thread
 
 HighSteps = Callable[[torch.Tensor], Steps]    # S_h: F_l → F_h
+RefineSteps = Callable[[torch.Tensor, torch.Tensor], Steps]    # F_h, image → better F_h
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,12 +29,14 @@ class SlowJob:
 
     :param number: counts the frames; identifies the key frame
     :param stamp_ns: stamp of the key frame
+    :param image: (1, 3, H, W) uint8 RGB
     :param low: (1, C_l, h, w), its F_l
     :param description: what propagation needs to start from this frame
     """
 
     number: int
     stamp_ns: int
+    image: torch.Tensor
     low: torch.Tensor
     description: Any
 
@@ -43,13 +47,15 @@ class SlowResult:
 
     :param high: (1, C_h, h, w), F_h of the key frame, or None
     :param error: what went wrong, or None
-    :param duration_ms: how long S_h took
+    :param duration_ms: how long it took to compute
+    :param refined: the second result of the job
     """
 
     job: SlowJob
     high: Optional[torch.Tensor]
     error: Optional[str]
     duration_ms: float
+    refined: bool = False
 
 
 class SlowTrack(abc.ABC):
@@ -81,10 +87,12 @@ class _Abandoned(Exception):
     """Nobody wants the result any more."""
 
 
-def run_job(job: SlowJob, high: HighSteps, *, abandoned: Callable[[], bool] = lambda: False,
+def run_job(job: SlowJob, begin: Callable[[SlowJob], Steps], *,
+            abandoned: Callable[[], bool] = lambda: False,
             lane: Optional[Lane] = None) -> Optional[SlowResult]:
-    """Run S_h step by step; None when it was abandoned in between.
+    """Compute F_h step by step; None when it was abandoned in between.
 
+    :param begin: returns the steps
     :param lane: where it is computed; None = here
     """
     started = time.perf_counter()
@@ -97,7 +105,7 @@ def run_job(job: SlowJob, high: HighSteps, *, abandoned: Callable[[], bool] = la
         if abandoned():
             raise _Abandoned
         if steps is None:
-            steps = high(job.low)
+            steps = begin(job)
         return advance(steps)
 
     try:
@@ -112,6 +120,14 @@ def run_job(job: SlowJob, high: HighSteps, *, abandoned: Callable[[], bool] = la
     return SlowResult(job, features, text, (time.perf_counter() - started) * 1e3)
 
 
+def _first(high: HighSteps) -> Callable[[SlowJob], Steps]:
+    return lambda job: high(job.low)
+
+
+def _second(refine: RefineSteps, high: torch.Tensor) -> Callable[[SlowJob], Steps]:
+    return lambda job: refine(high, job.image)
+
+
 class InlineSlowTrack(SlowTrack):
     """The deterministic twin: computes at once and hands the result out after a delay.
 
@@ -119,44 +135,59 @@ class InlineSlowTrack(SlowTrack):
     one, a job that comes while another is under way waits for it, and the newest wins.
 
     :param high: S_h
-    :param delay_s: how long a job takes, in stamp time
+    :param delay_s: how long S_h takes, and its refinement once more, in stamp time
+    :param refine: improves its result; None = nothing does
     """
 
-    def __init__(self, high: HighSteps, *, delay_s: float) -> None:
-        self._high = high
+    def __init__(self, high: HighSteps, *, delay_s: float,
+                 refine: Optional[RefineSteps] = None) -> None:
+        self._high, self._refine = high, refine
         self._delay_ns = round(delay_s * 1e9)
         self._running: Optional[tuple[SlowJob, int]] = None    # with the stamp of its end
+        self._refining: Optional[tuple[SlowResult, int]] = None    # the same
         self._waiting: Optional[SlowJob] = None
 
     def submit(self, job: SlowJob) -> None:
         """Start the job, or let it wait for the one under way."""
         if self._running is None:
             self._running = (job, job.stamp_ns + self._delay_ns)
+            self._refining = None
         else:
             self._waiting = job
 
     def poll(self, now_ns: int) -> list[SlowResult]:
-        """Compute and return the jobs whose time is up at this stamp."""
+        """Compute and return the results whose time is up at this stamp."""
         results = []
         while self._running is not None and self._running[1] <= now_ns:
             job, ended_ns = self._running
-            result = run_job(job, self._high)
+            result = run_job(job, _first(self._high))
             assert result is not None
             results.append(result)
             self._running = None
             if self._waiting is not None:
                 self._running = (self._waiting, ended_ns + self._delay_ns)
                 self._waiting = None
+            elif self._refine is not None and result.high is not None:
+                self._refining = (result, ended_ns + self._delay_ns)
+        if self._refining is not None and self._refining[1] <= now_ns:
+            results.append(self._refined(self._refining[0]))
+            self._refining = None
         return results
+
+    def _refined(self, result: SlowResult) -> SlowResult:
+        assert self._refine is not None and result.high is not None
+        refined = run_job(result.job, _second(self._refine, result.high))
+        assert refined is not None
+        return dataclasses.replace(refined, refined=True)
 
     @property
     def busy(self) -> bool:
         """A job is under way."""
-        return self._running is not None
+        return self._running is not None or self._refining is not None
 
     def reset(self) -> None:
         """Forget all jobs."""
-        self._running = self._waiting = None
+        self._running = self._refining = self._waiting = None
 
     def close(self) -> None:
         """Forget all jobs."""
@@ -172,11 +203,12 @@ class BackgroundSlowTrack(SlowTrack):
         :func:`~lvs_ros.pipeline.threads.enter_slow_thread`
     :param threads: size of its team on a CPU
     :param lane: in which it shares the cores with the frames; None = it runs beside them
+    :param refine: improves the result of a job while no other waits; None = nothing does
     """
 
-    def __init__(self, high: HighSteps, *, device: torch.device, policy: str,
-                 threads: int, lane: Optional[Lane] = None) -> None:
-        self._high = high
+    def __init__(self, high: HighSteps, *, device: torch.device, policy: str, threads: int,
+                 lane: Optional[Lane] = None, refine: Optional[RefineSteps] = None) -> None:
+        self._high, self._refine = high, refine
         self._lane = lane
         self._device = device
         self._condition = threading.Condition()
@@ -237,27 +269,43 @@ class BackgroundSlowTrack(SlowTrack):
                 job, ready = self._waiting, self._ready
                 self._running, self._waiting = job, None
             assert job is not None
+            if stream is not None:
+                stream.wait_event(ready)
+                for tensor in (job.image, job.low):
+                    tensor.record_stream(stream)
+            self._run_both(job, stream)
 
-            def abandoned(current: SlowJob = job) -> bool:
-                return self._running is not current
+    def _run_both(self, job: SlowJob, stream: Any) -> None:
+        result = self._run(job, _first(self._high), stream,
+                           abandoned=lambda: self._running is not job)
+        if not self._hand_out(job, result, goes_on=self._refine is not None):
+            return
+        assert self._refine is not None and result is not None and result.high is not None
+        refined = self._run(
+            job, _second(self._refine, result.high), stream,
+            abandoned=lambda: self._running is not job or self._waiting is not None)
+        self._hand_out(job, refined and dataclasses.replace(refined, refined=True), goes_on=False)
 
-            if stream is None:
-                result = run_job(job, self._high, abandoned=abandoned, lane=self._lane)
-            else:
-                result = self._run_on_stream(job, stream, ready, abandoned)
-            with self._condition:
-                if self._running is job:    # else a reset came in between
-                    self._running = None
-                    if result is not None:
-                        self._finished.append(result)
+    def _hand_out(self, job: SlowJob, result: Optional[SlowResult], *, goes_on: bool) -> bool:
+        """Make a result available; tell whether it is to be refined."""
+        with self._condition:
+            if self._running is not job:    # a reset came in between
+                return False
+            if result is not None:
+                self._finished.append(result)
+            goes_on = (goes_on and result is not None and result.high is not None
+                       and self._waiting is None)
+            if not goes_on:
+                self._running = None
+            return goes_on
 
-    def _run_on_stream(self, job: SlowJob, stream: Any, ready: Any,
-                       abandoned: Callable[[], bool]) -> Optional[SlowResult]:
+    def _run(self, job: SlowJob, begin: Callable[[SlowJob], Steps], stream: Any, *,
+             abandoned: Callable[[], bool]) -> Optional[SlowResult]:
+        if stream is None:
+            return run_job(job, begin, abandoned=abandoned, lane=self._lane)
         started = time.perf_counter()
         with torch.cuda.stream(stream):
-            stream.wait_event(ready)
-            job.low.record_stream(stream)
-            result = run_job(job, self._high, abandoned=abandoned, lane=self._lane)
+            result = run_job(job, begin, abandoned=abandoned, lane=self._lane)
         try:
             stream.synchronize()    # errors of the device surface here
         except RuntimeError as error:

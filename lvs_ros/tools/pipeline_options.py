@@ -11,8 +11,7 @@ from lvs_ros.tools.image_size import image_size
 
 _NAMES = ('model', 'threshold', 'fixed_interval', 'max_key_age_frames', 'device', 'precision',
           'inference_size', 'cpu_sharing', 'fast_threads', 'slow_threads', 'bind_threads',
-          'rehearse',
-          'slow_policy')
+          'rehearse', 'mirror', 'slow_policy')
 _DEFAULTS = PipelineOptions()
 
 
@@ -56,6 +55,9 @@ def add_device_arguments(parser: argparse.ArgumentParser) -> None:
                         help='auto, cpu, cuda:0, … (default: %(default)s)')
     parser.add_argument('--precision', default=_DEFAULTS.precision,
                         help='auto, float32, float16 or bfloat16 (default: %(default)s)')
+    parser.add_argument('--mirror', action=argparse.BooleanOptionalAction,
+                        default=_DEFAULTS.mirror,
+                        help="S_h sees each key frame's mirror image, too (default: yes)")
     parser.add_argument('--inference-size', metavar='WxH', type=image_size, default=(0, 0),
                         help="size the network runs at (default: the images' own)")
 

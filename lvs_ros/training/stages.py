@@ -72,9 +72,9 @@ def train_propagation(network: SegmentationNetwork, sampler: Sampler, weights: t
                       options: LoopOptions) -> None:
     """Stage 2: kernel predictor and AdaptNet jointly, the split network frozen.
 
-    The full network is the teacher; labels are used beside it where there are some. Half of the
-    time the features come from the key frame by way of a frame in between, as they do while a
-    key frame is provisional.
+    The full network, with mirror images, is the teacher; labels are used beside it where there
+    are some. Half of the time the features come from the key frame by way of a frame in between,
+    as they do while a key frame is provisional; S_h has not seen its mirror image then.
     """
     network.eval().requires_grad_(False)
     trained = nn.ModuleList(network.propagation_parts()).train().requires_grad_(True)
@@ -84,9 +84,11 @@ def train_propagation(network: SegmentationNetwork, sampler: Sampler, weights: t
         clip = sampler.clip(options.batch_size)
         lows = _lows(network, clip)
         with torch.no_grad():
-            key_high, wanted = network.high(lows[0]), network.high(lows[-1])
+            key_high = network.high(lows[0])
+            refined = network.refine(key_high, clip.images[0])
+            wanted = network.refine(network.high(lows[-1]), clip.images[-1])
         move.begin(clip, lows)
-        direct = move(0, 2, key_high)
+        direct = move(0, 2, refined)
         chained = move(1, 2, move(0, 1, key_high))
         high = torch.cat((direct, chained))
         return _taught_losses(network, high, wanted.repeat(2, 1, 1, 1),
@@ -154,8 +156,10 @@ def train_deviation(network: SegmentationNetwork, sampler: Sampler, options: Loo
         clip = sampler.clip(options.batch_size)
         lows = _lows(network, clip)
         with torch.no_grad():
-            masks = [network.enlarge(network.classify(network.high(low)),
-                                     *clip.labels.shape[1:]).argmax(1) for low in lows]
+            highs = [network.refine(network.high(low), image)
+                     for low, image in zip(lows, clip.images)]
+            masks = [network.enlarge(network.classify(high), *clip.labels.shape[1:]).argmax(1)
+                     for high in highs]
         predicted = torch.cat([trained.logit(lows[0], lows[2]), trained.logit(lows[1], lows[2])])
         truth = torch.cat([(masks[0] != masks[2]).float().mean((1, 2)),
                            (masks[1] != masks[2]).float().mean((1, 2))])
@@ -175,8 +179,9 @@ def train_small_head(network: SegmentationNetwork, rivals: Rivals, sampler: Samp
     def losses() -> Losses:
         clip = sampler.clip(options.batch_size)
         with torch.no_grad():
-            low = network.low(clip.images[-1].contiguous(memory_format=torch.channels_last))
-            wanted = network.high(low)
+            image = clip.images[-1].contiguous(memory_format=torch.channels_last)
+            low = network.low(image)
+            wanted = network.refine(network.high(low), image)
         return _taught_losses(network, trained(low), wanted, clip.labels, weights)
 
     fit('small', trained, losses, options, generator=sampler.random)
