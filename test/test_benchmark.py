@@ -28,7 +28,7 @@ from lvs_ros.pipeline import PipelineOptions
 from lvs_ros.tools.cli import main
 
 FRAMES = 6
-TRACKS = ('full', 'fast_alone', 'fast_alone_at_rate', 'fast_contended',
+TRACKS = ('full', 'full_unmirrored', 'fast_alone', 'fast_alone_at_rate', 'fast_contended',
           'fast_contended_back_to_back', 'at_rate')
 STEP_STAGES = ['input', 'low', 'deviation', 'kernels', 'convolution', 'adapt_net', 'classifier',
                'output']
@@ -94,6 +94,8 @@ def test_ratios_follow_from_the_durations(run: Run) -> None:
     told, ratios = run.told, run.told['ratios']
     assert ratios['fast_contended_p99_to_full_p50'] == pytest.approx(
         told['fast_contended_ms']['p99'] / told['full_ms']['p50'], abs=2e-3)
+    assert ratios['fast_contended_p99_to_full_unmirrored_p50'] == pytest.approx(
+        told['fast_contended_ms']['p99'] / told['full_unmirrored_ms']['p50'], abs=2e-3)
     assert ratios['fast_contended_p99_to_fast_alone_p50'] == pytest.approx(
         told['fast_contended_ms']['p99'] / told['fast_alone_ms']['p50'], abs=2e-3)
 

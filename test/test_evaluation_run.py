@@ -18,10 +18,10 @@ MS = 1_000_000
 
 
 class Worker:
-    """Takes a given time for each frame, and tells the durations of S_h."""
+    """Takes a given time for each frame, and tells how much of it was the slow track's."""
 
     def __init__(self, clock: HandClock, takes_ms: Sequence[float],
-                 slow_ms: Sequence[float | None]) -> None:
+                 slow_ms: Sequence[float]) -> None:
         self.clock, self.takes_ms, self.slow_ms = clock, takes_ms, slow_ms
         self.started_ms: list[float] = []
 
@@ -29,15 +29,16 @@ class Worker:
         number = len(self.started_ms)
         self.started_ms.append((self.clock.time_s - 1000.0) * 1e3)
         self.clock.time_s += self.takes_ms[number] / 1e3
-        return StepResult(mask=np.zeros((2, 2), np.uint8), confidence=None,
-                          status=dataclasses.replace(STATUS, slow_track_ms=self.slow_ms[number]))
+        return StepResult(
+            mask=np.zeros((2, 2), np.uint8), confidence=None, status=dataclasses.replace(
+                STATUS, stage_ms={'slow_track': self.slow_ms[number]}))
 
 
 def played(stamps_ms: Sequence[int], takes_ms: Sequence[float],
-           slow_ms: Sequence[float | None] | None = None, *,
+           slow_ms: Sequence[float] | None = None, *,
            leave_out_slow_track: bool = False) -> tuple[Worker, list[float], list[float]]:
     clock = HandClock()
-    worker = Worker(clock, takes_ms, slow_ms or [None] * len(takes_ms))
+    worker = Worker(clock, takes_ms, slow_ms or [0.0] * len(takes_ms))
     blank = np.zeros((2, 2, 3), np.uint8)
     steps = play(worker, [Frame(blank, stamp * MS) for stamp in stamps_ms], clock,
                  leave_out_slow_track=leave_out_slow_track)
@@ -67,9 +68,9 @@ def test_a_queue_grows_without_end_where_frames_take_too_long() -> None:
 
 
 def test_what_runs_within_the_step_in_place_of_the_background_is_left_out() -> None:
-    # S_h of the first frame is its own; the third step contains a result of 60 ms, which the
-    # fourth still tells; the fifth contains one of 61 ms.
-    slow = [50.0, 50.0, 60.0, 60.0, 61.0]
+    # S_h of the first frame is its own; the third step contains a result of 60 ms, the fifth one
+    # of 61 ms.
+    slow = [0.0, 0.0, 60.0, 0.0, 61.0]
     _, latency_ms, compute_ms = played([0, 100, 200, 300, 400], [70, 20, 80, 20, 81], slow,
                                        leave_out_slow_track=True)
     assert compute_ms == latency_ms == [70, 20, 20, 20, 20]

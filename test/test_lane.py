@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lane: one thread for all, never two at a time, frames first, steps between two frames."""
 
+import gc
 import os
 import threading
 import time
+import weakref
 from typing import Any, Callable, Iterator, Optional
 
 import pytest
@@ -169,6 +171,36 @@ def test_results_and_exceptions_come_back_to_the_one_who_asked() -> None:
         with pytest.raises(KeyboardInterrupt, match='mine'):
             kind(fail)
     assert lane.steps(lambda: 'steps') == 'steps'
+
+
+@pytest.mark.parametrize('name', ['frame', 'steps'])
+def test_nothing_stays_of_a_call_that_failed(name: str) -> None:
+    # Refinements are given up by an exception, several times a second; what they computed with is
+    # large, and must not wait for Python's search for cycles.
+    class Large:
+        pass
+
+    def call(seen: list[weakref.ref[Large]]) -> None:
+        large = Large()
+        seen.append(weakref.ref(large))
+
+        def fail(_held: Large = large) -> None:
+            raise ValueError('given up')
+
+        with pytest.raises(ValueError, match='given up'):
+            getattr(lane, name)(fail)
+
+    lane = Lane()
+    seen: list[weakref.ref[Large]] = []
+    gc.disable()
+    try:
+        for _ in range(10):
+            call(seen)
+        lane.frame(lambda: 'the lane has done with the last one')
+        assert [one() for one in seen] == [None] * 10
+    finally:
+        gc.enable()
+        lane.close()
 
 
 def test_teams_have_the_sizes_that_were_asked_for() -> None:

@@ -194,6 +194,70 @@ def test_frames_in_full_are_refined(network: SegmentationNetwork, schedule: str)
         assert (pipeline.step(frame(index)).mask == expected).mean() > 0.999    # but for ties
 
 
+def test_with_a_background_the_first_frame_is_not_refined(network: SegmentationNetwork) -> None:
+    # No frame shall wait for that.
+    pipeline, _, propagation = make(network, threshold=1.0, mirror=True)
+    pipeline.step(frame(0))
+    pipeline.step(frame(1))
+    image = torch.from_numpy(frame(0).image).permute(2, 0, 1)[None].float()
+    with torch.no_grad():
+        torch.testing.assert_close(propagation.moved[-1], network.high(network.low(image)))
+
+
+def test_a_job_keeps_its_image(network: SegmentationNetwork) -> None:
+    # A caller may use the memory again, while S_h still needs the image.
+    pipeline, track, _ = make(network, threshold=0.0, mirror=True)
+    pipeline.step(frame(0))
+    second = frame(1)
+    pipeline.step(second)
+    expected = torch.from_numpy(second.image.copy()).permute(2, 0, 1)[None]
+    second.image.fill(0)
+    assert torch.equal(track.jobs[-1].image, expected)
+
+
+def unrefinable(self: SegmentationNetwork, high: torch.Tensor, image: torch.Tensor) -> Steps:
+    yield
+    raise RuntimeError('out of memory')
+
+
+def test_a_frame_in_full_that_cannot_be_refined_has_what_s_h_came_to(
+        network: SegmentationNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, _, _ = make(network, schedule='every_frame')
+    expected = plain.step(frame(0)).mask
+    monkeypatch.setattr(SegmentationNetwork, 'refine_steps', unrefinable)
+    pipeline, _, _ = make(network, schedule='every_frame', mirror=True)
+    result = pipeline.step(frame(0))
+    assert (result.mask == expected).all() and result.status.key_frame
+    assert result.status.slow_track_failures == 1
+    assert result.status.slow_track_error == (
+        'while the mirror image was looked at: RuntimeError: out of memory')
+
+
+@pytest.mark.parametrize('slow_track', ['inline', 'background'])
+@pytest.mark.parametrize('mirror', [True, False])
+def test_the_slow_track_refines_where_that_is_asked_for(
+        network: SegmentationNetwork, slow_track: str, mirror: bool) -> None:
+    options = PipelineOptions(threshold=0.0, slow_track=slow_track, slow_delay_s=0.0,
+                              mirror=mirror)
+    prepared = prepare(network, device=torch.device('cpu'), precision='float32')
+    propagation = RecordingPropagation(prepared)
+    with assemble(prepared, options, propagation=propagation) as pipeline:
+        pipeline.step(frame(0))
+        pipeline.step(frame(1))
+        pipeline.threshold = 1.0
+        for index in range(2, 3000):    # until the slow track has nothing to do any more
+            if not pipeline.step(frame(index)).status.slow_track_busy:
+                break
+        pipeline.step(frame(index + 1))
+    image = torch.from_numpy(frame(1).image).permute(2, 0, 1)[None].contiguous(
+        memory_format=torch.channels_last)
+    with torch.inference_mode():
+        expected = prepared.high(prepared.low(image))
+        if mirror:
+            expected = prepared.refine(expected, image)
+        torch.testing.assert_close(propagation.moved[-1], expected)
+
+
 def test_failure_is_reported_and_masks_go_on(network: SegmentationNetwork) -> None:
     pipeline, track, _ = make(network, threshold=0.0)
     pipeline.step(frame(0))

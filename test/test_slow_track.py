@@ -243,7 +243,8 @@ def test_a_failure_while_refining_is_a_result_and_the_next_job_runs(lane: Option
             good, failed = wait_for_results(track, 2)
             assert result_value(good) == number and good.error is None
             assert failed.refined and failed.high is None
-            assert failed.error == 'RuntimeError: out of memory'
+            assert failed.error == (
+                'while the mirror image was looked at: RuntimeError: out of memory')
     finally:
         track.close()
 

@@ -210,7 +210,8 @@ def test_all_stages_train_what_they_should_and_nothing_else(tmp_path: pathlib.Pa
     assert different == {'small_head', 'recurrent'}
 
 
-@pytest.mark.parametrize('stage, frames', [('propagation', 2), ('deviation', 3), ('small', 1)])
+@pytest.mark.parametrize('stage, frames', [
+    ('propagation', 2), ('deviation', 3), ('small', 1), ('recurrent', 3)])
 def test_the_teacher_sees_mirror_images(
         tmp_path: pathlib.Path, tiny_model: pathlib.Path, monkeypatch: pytest.MonkeyPatch,
         stage: str, frames: int) -> None:

@@ -169,7 +169,9 @@ def test_the_teacher_is_the_full_network() -> None:
     network = SegmentationNetwork(VARIANTS['tiny']('camvid', 11)).eval()
     image = np.random.default_rng(0).integers(0, 256, (24, 40, 3), np.uint8)
     with torch.no_grad():
-        logits = network(torch.from_numpy(image).permute(2, 0, 1)[None].float()).numpy()
+        batch = torch.from_numpy(image).permute(2, 0, 1)[None].float()
+        # The classifier is linear: the mean of the features is that of the logits.
+        logits = ((network(batch) + network(batch.flip(3)).flip(3)) / 2).numpy()
     np.testing.assert_array_equal(Teacher(network).mask(image), logits[0].argmax(0))
 
 

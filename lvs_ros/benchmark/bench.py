@@ -60,7 +60,8 @@ class _Meter(Protocol):
 class Bench:
     """The meters.
 
-    :param tracks: by name: the 'full' network and the fast track alone ('fast_alone'), each frame
+    :param tracks: by name: the 'full' network, as it is and, where the mirror image belongs to
+        that, without it ('full_unmirrored'), and the fast track alone ('fast_alone'), each frame
         when the one before is done; the fast track alone at the camera's rate
         ('fast_alone_at_rate'); while S_h runs all the time, at the rate ('fast_contended') and
         without a pause ('fast_contended_back_to_back'); at the rate, where the deviation decides
@@ -111,7 +112,7 @@ class Bench:
         return max(frames, parts * (math.ceil(1.2 * steps) + FEWEST_FRAMES))
 
     def _frame_s(self, name: str) -> float:
-        if name == 'full':
+        if name.startswith('full'):
             return self.full_s
         return self.fast_s if self.tracks[name].conditions.rate_hz is None else self.period_s
 
@@ -152,8 +153,7 @@ def make_bench(plan: Plan, clip: Clip, clock: Clock, *, device: torch.device,
         tracks.contended(rounds=1).try_out()
         memory = Memory(peak.rss_bytes(), peak.device_bytes(), weights_bytes(network))
         full_step = tracks.full().try_out()
-        # S_h once, without its refinement
-        slow_ms = full_step.status.stage_ms['propagation'] / (2 if options.mirror else 1)
+        slow_ms = tracks.full(mirror=False).try_out().status.stage_ms['propagation']
         period_ms = max(1e3 / plan.rate_hz, fast_ms)
         rounds = {'fast_contended': rounds_without_pause(slow_ms, period_ms),
                   'fast_contended_back_to_back': rounds_without_pause(slow_ms, fast_ms)}
@@ -164,6 +164,7 @@ def make_bench(plan: Plan, clip: Clip, clock: Clock, *, device: torch.device,
     return Bench(
         tracks={
             'full': tracks.full(),
+            **({'full_unmirrored': tracks.full(mirror=False)} if options.mirror else {}),
             'fast_alone': tracks.alone(),
             'fast_alone_at_rate': tracks.alone(at_rate=True),
             'fast_contended': tracks.contended(rounds['fast_contended'], at_rate=True),
@@ -193,9 +194,13 @@ class _Tracks:
     clock: Clock
     rate_hz: float
 
-    def full(self) -> TrackMeter:
-        """Every frame in full. Without a background all the cores are the frame's: its best."""
-        options = dataclasses.replace(self.options, schedule='every_frame', slow_track='inline')
+    def full(self, *, mirror: bool = True) -> TrackMeter:
+        """Every frame in full. Without a background all the cores are the frame's: its best.
+
+        :param mirror: with the mirror image, where that is among the options
+        """
+        options = dataclasses.replace(self.options, schedule='every_frame', slow_track='inline',
+                                      mirror=mirror and self.options.mirror)
         return self._meter(Conditions(), options, self.network, warm_up_frames=0)
 
     def alone(self, *, at_rate: bool = False) -> TrackMeter:

@@ -17,6 +17,7 @@ from matplotlib.patches import Patch
 from lvs_ros.benchmark.benchmark import Benchmark
 from lvs_ros.benchmark.durations import Durations
 from lvs_ros.benchmark.stages import OF_MESSAGES, STAGES
+from lvs_ros.benchmark.findings import once_in_full
 from lvs_ros.benchmark.tables import FULL_STAGES, full_stages
 from lvs_ros.benchmark.tracks import Track
 from lvs_ros.data.plots import save_figure
@@ -74,9 +75,9 @@ def _bars(benchmark: Benchmark) -> list[_Bar]:
     """Return the bars, the longest first."""
     tracks = benchmark.tracks
     return [
-        _Bar('full network', {FULL_STAGES[stage]: value
-                              for stage, value in full_stages(benchmark).items()},
-             tracks['full'].step_ms),
+        _Bar('full network,\nS_h once', {FULL_STAGES[stage]: value
+                                         for stage, value in full_stages(benchmark).items()},
+             once_in_full(benchmark).step_ms),
         _told(f'fast track while\nS_h runs, {benchmark.plan.rate_hz:g} Hz',
               tracks['fast_contended']),
         _told('fast track while\nS_h runs, no pause', tracks['fast_contended_back_to_back']),
@@ -87,7 +88,7 @@ def _bars(benchmark: Benchmark) -> list[_Bar]:
 
 def _told(title: str, track: Track) -> _Bar:
     """Return the stages that the pipeline itself tells."""
-    return _Bar(title, {_STEP_STAGES[stage]: value for stage, value in track.stages_ms.items()},
+    return _Bar(title, {title: track.stages_ms[stage] for stage, title in _STEP_STAGES.items()},
                 track.step_ms)
 
 

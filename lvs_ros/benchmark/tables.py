@@ -8,7 +8,7 @@ from typing import Callable, Sequence
 
 from lvs_ros.benchmark.benchmark import Benchmark
 from lvs_ros.benchmark.durations import Durations
-from lvs_ros.benchmark.findings import notes, ratios, shares
+from lvs_ros.benchmark.findings import notes, once_in_full, ratios, shares
 from lvs_ros.benchmark.operators import OperatorTimes
 from lvs_ros.benchmark.stages import OF_MESSAGES, STAGES, step_ms
 
@@ -16,7 +16,10 @@ Table = tuple[Sequence[str], list[list[str]]]
 """Heads, and the cells of each line; the first column is text, the others are figures."""
 
 _RATIOS = {
+    'fast_alone_p99_to_fast_alone_p50': 'p99 alone, to the p50 alone',
     'fast_contended_p99_to_full_p50': "p99 while S_h runs, to the full network's p50",
+    'fast_contended_p99_to_full_unmirrored_p50':
+        "p99 while S_h runs, to the full network's p50 without mirror images",
     'fast_contended_worst_to_full_p50': "worst while S_h runs, to the full network's p50",
     'fast_contended_p99_to_fast_alone_p50': 'p99 while S_h runs, to the p50 alone',
     'fast_contended_p99_to_fast_alone_at_rate_p50':
@@ -26,6 +29,8 @@ _RATIOS = {
     'fast_contended_back_to_back_p99_to_fast_alone_p50':
         'p99 while S_h runs, no pause, to the p50 alone',
     'at_rate_worst_to_full_p50': "worst with its schedule, to the full network's p50",
+    'at_rate_worst_to_full_unmirrored_p50':
+        "worst with its schedule, to the full network's p50 without mirror images",
     'node_p50_to_echo_p50': "the node's part of the way over DDS, to a bare echo",
 }
 
@@ -68,6 +73,8 @@ def track_table(benchmark: Benchmark) -> Table:
     dds = benchmark.over_dds
     lines: list[tuple[str, Durations | None]] = [
         ('full network', tracks['full'].step_ms),
+        *((('full network without mirror images', tracks['full_unmirrored'].step_ms),)
+          if 'full_unmirrored' in tracks else ()),
         ('fast track alone', tracks['fast_alone'].step_ms),
         (f'fast track alone, {rate}', tracks['fast_alone_at_rate'].step_ms),
         (f'fast track while S_h runs, {rate}', tracks['fast_contended'].step_ms),
@@ -149,8 +156,8 @@ TABLES: dict[str, Callable[[Benchmark], Table]] = {
 
 
 def full_stages(benchmark: Benchmark) -> dict[str, float]:
-    """Return the stages of a frame that is computed in full, milliseconds."""
-    found = benchmark.tracks['full'].stages_ms
+    """Return the stages of a frame in full, S_h running once, milliseconds."""
+    found = once_in_full(benchmark).stages_ms
     return {stage: found[stage] for stage in FULL_STAGES if stage in found}
 
 

@@ -103,6 +103,7 @@ class ReplaySummary:
             'threshold': options.threshold,
             'fixed_interval': options.fixed_interval,
             'max_key_age_frames': options.max_key_age_frames,
+            'mirror': options.mirror,
             'slow_delay_s': options.slow_delay_s,
             'images': self.frames,
             'masks': len(self.samples),

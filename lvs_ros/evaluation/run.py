@@ -167,23 +167,20 @@ def play(pipeline: Steps, frames: Sequence[Frame], clock: Clock, *,
     :param masks: (frames, H, W) uint8, which the masks are copied to. Kept as they are, they would
         lie between what the steps need for a while: the process would grow with every frame, and
         the frames would wait for the memory.
-    :param leave_out_slow_track: S_h runs within the steps, in place of a background; take its
-        duration out of their times
+    :param leave_out_slow_track: S_h and its refinement run within the steps, in place of a
+        background; take their durations out of those of the steps
     :param progress: called after each frame
     """
     steps: list[TimedStep] = []
-    begin_s, last_slow_ms = 0.0, None
+    begin_s = 0.0
     for number, frame in enumerate(frames):
         since_first_s = (frame.stamp_ns - frames[0].stamp_ns) / 1e9
         arrival_s = begin_s + since_first_s if steps else clock.now()
         clock.sleep_until(arrival_s)
         started_s = clock.now()
         result = pipeline.step(frame)
-        # S_h of the first frame is its own. Two durations are never the same to the nanosecond.
-        slow_ms = result.status.slow_track_ms
-        if leave_out_slow_track and steps and slow_ms is not None and slow_ms != last_slow_ms:
-            clock.leave_out(slow_ms / 1e3)
-        last_slow_ms = slow_ms
+        if leave_out_slow_track:
+            clock.leave_out(result.status.stage_ms['slow_track'] / 1e3)
         ended_s = clock.now()
         if not steps:
             begin_s = ended_s

@@ -122,6 +122,7 @@ class SegmentationNetwork(nn.Module):
     def refine_steps(self, high: torch.Tensor, image: torch.Tensor) -> Steps:
         """Do the same in steps, see :meth:`low_steps` and :meth:`high_steps`."""
         mirrored = image.flip(3).contiguous(memory_format=torch.channels_last)
+        yield
         low = yield from self.low_steps(mirrored)
         yield
         other = yield from self.high_steps(low)

@@ -123,7 +123,8 @@ _ABOUT_PIPELINE = {
         'Where the accurate network runs: background, or inline (in turn, with a simulated delay: '
         'reproducible, for tests).', choices=('background', 'inline')),
     'slow_delay_s': About(
-        'Seconds of stamp time after which the result of slow_track: inline arrives.',
+        'Seconds of stamp time after which the result of slow_track: inline arrives, and with '
+        'mirror the second one after as long again.',
         minimum=0.0, maximum=60.0),
 }
 

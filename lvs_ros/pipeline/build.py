@@ -56,7 +56,8 @@ class PipelineOptions:
     :param slow_policy: 'idle', 'nice' or 'normal': scheduling of the slow track on a CPU where it
         runs side by side; in turns a frame waits for its step, which nothing must hold up
     :param slow_track: 'background', or 'inline' (deterministic, its delay simulated)
-    :param slow_delay_s: simulated duration of S_h of the inline slow track, seconds of stamp time
+    :param slow_delay_s: simulated duration of S_h of the inline slow track, and once more of its
+        refinement, seconds of stamp time
     """
 
     model: str = 'lite_camvid'

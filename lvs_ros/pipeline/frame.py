@@ -60,12 +60,15 @@ class StepStatus:
     :param deviation: predicted fraction of pixels whose label differs from the key frame's;
         None where the schedule asked for none
     :param threshold: the deviation above which a frame becomes a key frame
-    :param slow_track_busy: S_h is running, or waiting to run, in the background
+    :param slow_track_busy: S_h, or its refinement by the mirror image, is running or waiting to
+        run in the background
     :param slow_track_failures: failures of S_h since the pipeline was built
     :param slow_track_error: text of the last failure; None once S_h has succeeded again
-    :param slow_track_ms: duration of the last finished S_h; None before the first
-    :param stage_ms: duration of each stage: 'wait' (for the cores), 'input', 'low', 'deviation',
-        'propagation', 'classify', 'output'
+    :param slow_track_ms: duration of the last finished S_h, without its refinement; None before
+        the first
+    :param stage_ms: duration of each stage: 'wait' (for the cores), 'input', 'low', 'slow_track'
+        (taking its results, or computing them where it is inline), 'deviation', 'propagation',
+        'classify', 'output'
     :param reset_reason: why the key frame was forgotten before this frame; None if it was not
     """
 

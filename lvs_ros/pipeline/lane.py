@@ -60,9 +60,13 @@ class _Call(Generic[T]):
         return not self.step or self.result is not None or self.error is not None
 
     def outcome(self) -> T:
-        if self.error is not None:
-            raise self.error
-        return self.result
+        error, self.error = self.error, None
+        if error is None:
+            return self.result
+        try:
+            raise error
+        finally:
+            del error    # or this call and what it computed with would stay until the next search
 
 
 class Lane:
@@ -119,13 +123,13 @@ class Lane:
             self._steps = call
         return self._wait_for(call)
 
-    def rehearse(self, begin: Optional[Callable[[], Iterator[None]]]) -> None:
+    def rehearse(self, begin: Callable[[], Iterator[None]]) -> None:
         """Do some of what a frame needs before each that can be expected.
 
-        :param begin: see :class:`~lvs_ros.pipeline.rehearsal.Rehearsal`; None = no more
+        :param begin: see :class:`~lvs_ros.pipeline.rehearsal.Rehearsal`
         """
         with self._lock:
-            self._rehearsal = None if begin is None else Rehearsal(begin, clock=self._clock)
+            self._rehearsal = Rehearsal(begin, clock=self._clock)
 
     def close(self, timeout_s: float = 2.0) -> None:
         """Let everybody go: what has not begun by now is run by the thread that wants it.
@@ -176,6 +180,7 @@ class Lane:
                     call.running = True
             if call is not None:
                 self._compute(call, rehearsal)
+                call = None    # what it computed with need not stay until the next one
             elif rehearsal is not None:
                 rehearsal.step()
 

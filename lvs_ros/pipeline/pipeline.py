@@ -14,14 +14,14 @@ import torch
 
 from lvs_ros.errors import LvsError
 from lvs_ros.model import SegmentationNetwork
-from lvs_ros.model.steps import Steps
 from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
 from lvs_ros.pipeline.input import to_tensor
 from lvs_ros.pipeline.lane import Lane
 from lvs_ros.pipeline.output import label_map
 from lvs_ros.pipeline.propagation import Propagation
 from lvs_ros.pipeline.schedule import ScheduleSettings
-from lvs_ros.pipeline.slow_track import SlowJob, SlowResult, SlowTrack, run_job
+from lvs_ros.pipeline.slow_track import (SlowJob, SlowResult, SlowTrack, as_refined, first_pass,
+                                         run_job, second_pass)
 from lvs_ros.pipeline.smoothing import Smoothing
 from lvs_ros.pipeline.stopwatch import Stopwatch
 from lvs_ros.pipeline.threads import intra_op_threads
@@ -82,9 +82,13 @@ class _Features:
     low: torch.Tensor
     description: Any
 
-    def job(self) -> SlowJob:
-        """What S_h needs of it."""
-        return SlowJob(self.number, self.stamp_ns, self.image, self.low, self.description)
+    def job(self, *, keep: bool = False) -> SlowJob:
+        """What S_h needs of it.
+
+        :param keep: beyond the step, in which alone the image's memory is the pipeline's
+        """
+        return SlowJob(self.number, self.stamp_ns, self.image.clone() if keep else self.image,
+                       self.low, self.description)
 
 
 class SegmentationPipeline:
@@ -101,8 +105,8 @@ class SegmentationPipeline:
     :param lane: in which frames and slow track share the cores; None = they run side by side
     :param rehearse: the lane runs S_l and the deviation net on an empty image before each frame
         that it expects
-    :param mirror: frames that are computed in full, and not in the background, are refined by
-        their mirror images
+    :param mirror: frames that are computed in full are refined by their mirror images, unless
+        the schedule has a background, where that is the slow track's to do
     :param smoothing: improves the logits by those of earlier frames; None = they stay as they are
     """
 
@@ -246,6 +250,7 @@ class SegmentationPipeline:
                              self._propagation.describe(frame, low))
         watch.lap('low')
         self._take_results(frame.stamp_ns)
+        watch.lap('slow_track')
         deviation, key_frame = self._decide(features)
         watch.lap('deviation')
         high, provisional = self._high(features, key_frame)
@@ -262,7 +267,7 @@ class SegmentationPipeline:
         job = None
         if provisional:
             self._remember(features, high, provisional=True)
-            job = features.job()
+            job = features.job(keep=self._mirror)
         status = self._status(features, deviation, watch, busy=job is not None)
         self._count += 1
         return StepResult(mask=mask, confidence=confidence, status=status), job
@@ -354,19 +359,20 @@ class SegmentationPipeline:
 
     def _compute(self, features: _Features) -> Optional[torch.Tensor]:
         """Run S_h at once; None when it failed and there is something to propagate."""
+        job = features.job()
         with intra_op_threads(self._full_threads):
-            result = run_job(features.job(), self._full_steps)
-        assert result is not None
-        self._note(result)
-        if result.high is None and self._state is None:
+            result = run_job(job, first_pass(self._network.high_steps))
+            assert result is not None
+            self._note(result)
+            high = result.high
+            # With a background no frame waits for that: neither does the first one.
+            if self._mirror and high is not None and not self._policy.background:
+                refined = run_job(job, second_pass(self._network.refine_steps, high))
+                assert refined is not None
+                self._note(as_refined(refined))
+                high = high if refined.high is None else refined.high
+        if high is None and self._state is None:
             raise KeyFrameError(f'the first frame could not be computed: {result.error}')
-        return result.high
-
-    def _full_steps(self, job: SlowJob) -> Steps:
-        high = yield from self._network.high_steps(job.low)
-        if self._mirror:
-            yield
-            high = yield from self._network.refine_steps(high, job.image)
         return high
 
     def _remember(self, features: _Features, high: torch.Tensor, *, provisional: bool) -> None:

@@ -21,6 +21,7 @@ from lvs_ros.pipeline.threads import enter_slow_thread
 
 HighSteps = Callable[[torch.Tensor], Steps]    # S_h: F_l → F_h
 RefineSteps = Callable[[torch.Tensor, torch.Tensor], Steps]    # F_h, image → better F_h
+_WHILE_REFINING = 'while the mirror image was looked at: '
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +59,9 @@ class SlowResult:
     refined: bool = False
 
 
+Begin = Callable[[SlowJob], Steps]    # of a job, what is computed of it
+
+
 class SlowTrack(abc.ABC):
     """Runs S_h; used from one thread only, that of the pipeline."""
 
@@ -87,7 +91,7 @@ class _Abandoned(Exception):
     """Nobody wants the result any more."""
 
 
-def run_job(job: SlowJob, begin: Callable[[SlowJob], Steps], *,
+def run_job(job: SlowJob, begin: Begin, *,
             abandoned: Callable[[], bool] = lambda: False,
             lane: Optional[Lane] = None) -> Optional[SlowResult]:
     """Compute F_h step by step; None when it was abandoned in between.
@@ -120,12 +124,20 @@ def run_job(job: SlowJob, begin: Callable[[SlowJob], Steps], *,
     return SlowResult(job, features, text, (time.perf_counter() - started) * 1e3)
 
 
-def _first(high: HighSteps) -> Callable[[SlowJob], Steps]:
+def first_pass(high: HighSteps) -> Begin:
+    """Return what begins S_h of a job."""
     return lambda job: high(job.low)
 
 
-def _second(refine: RefineSteps, high: torch.Tensor) -> Callable[[SlowJob], Steps]:
+def second_pass(refine: RefineSteps, high: torch.Tensor) -> Begin:
+    """Return what begins to refine the result of a job."""
     return lambda job: refine(high, job.image)
+
+
+def as_refined(result: SlowResult) -> SlowResult:
+    """Mark what a second pass came to."""
+    return dataclasses.replace(
+        result, refined=True, error=result.error and _WHILE_REFINING + result.error)
 
 
 class InlineSlowTrack(SlowTrack):
@@ -160,7 +172,7 @@ class InlineSlowTrack(SlowTrack):
         results = []
         while self._running is not None and self._running[1] <= now_ns:
             job, ended_ns = self._running
-            result = run_job(job, _first(self._high))
+            result = run_job(job, first_pass(self._high))
             assert result is not None
             results.append(result)
             self._running = None
@@ -176,9 +188,9 @@ class InlineSlowTrack(SlowTrack):
 
     def _refined(self, result: SlowResult) -> SlowResult:
         assert self._refine is not None and result.high is not None
-        refined = run_job(result.job, _second(self._refine, result.high))
+        refined = run_job(result.job, second_pass(self._refine, result.high))
         assert refined is not None
-        return dataclasses.replace(refined, refined=True)
+        return as_refined(refined)
 
     @property
     def busy(self) -> bool:
@@ -276,15 +288,20 @@ class BackgroundSlowTrack(SlowTrack):
             self._run_both(job, stream)
 
     def _run_both(self, job: SlowJob, stream: Any) -> None:
-        result = self._run(job, _first(self._high), stream,
+        result = self._run(job, first_pass(self._high), stream,
                            abandoned=lambda: self._running is not job)
         if not self._hand_out(job, result, goes_on=self._refine is not None):
             return
         assert self._refine is not None and result is not None and result.high is not None
-        refined = self._run(
-            job, _second(self._refine, result.high), stream,
-            abandoned=lambda: self._running is not job or self._waiting is not None)
-        self._hand_out(job, refined and dataclasses.replace(refined, refined=True), goes_on=False)
+
+        def is_given_up() -> bool:
+            if stream is not None:    # or all steps would be on their way before a job could come
+                stream.synchronize()
+            return self._running is not job or self._waiting is not None
+
+        refined = self._run(job, second_pass(self._refine, result.high), stream,
+                            abandoned=is_given_up)
+        self._hand_out(job, refined and as_refined(refined), goes_on=False)
 
     def _hand_out(self, job: SlowJob, result: Optional[SlowResult], *, goes_on: bool) -> bool:
         """Make a result available; tell whether it is to be refined."""
@@ -299,7 +316,7 @@ class BackgroundSlowTrack(SlowTrack):
                 self._running = None
             return goes_on
 
-    def _run(self, job: SlowJob, begin: Callable[[SlowJob], Steps], stream: Any, *,
+    def _run(self, job: SlowJob, begin: Begin, stream: Any, *,
              abandoned: Callable[[], bool]) -> Optional[SlowResult]:
         if stream is None:
             return run_job(job, begin, abandoned=abandoned, lane=self._lane)

@@ -73,8 +73,9 @@ def train_propagation(network: SegmentationNetwork, sampler: Sampler, weights: t
     """Stage 2: kernel predictor and AdaptNet jointly, the split network frozen.
 
     The full network, with mirror images, is the teacher; labels are used beside it where there
-    are some. Half of the time the features come from the key frame by way of a frame in between,
-    as they do while a key frame is provisional; S_h has not seen its mirror image then.
+    are some. Each clip is propagated twice: from the key frame, refined by its mirror image; and
+    from the key frame as S_h first has it, by way of a frame in between, as it happens while a
+    key frame is provisional.
     """
     network.eval().requires_grad_(False)
     trained = nn.ModuleList(network.propagation_parts()).train().requires_grad_(True)
@@ -199,8 +200,8 @@ def train_recurrent(network: SegmentationNetwork, rivals: Rivals, sampler: Sampl
         # Its own experiment, too, uses consecutive frames: short clips.
         clip = sampler.clip(options.batch_size, longest_s=0.3)
         with torch.no_grad():
-            chances = [network.classify(network.high(low)).float().softmax(1)
-                       for low in _lows(network, clip)]
+            chances = [network.classify(network.refine(network.high(low), image)).float()
+                       .softmax(1) for low, image in zip(_lows(network, clip), clip.images)]
         height, width = chances[0].shape[2:]
         displacements = flow.displacements(clip.images, [(1, 0), (2, 1)], height=height,
                                            width=width)

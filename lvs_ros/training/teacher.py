@@ -22,7 +22,7 @@ class Teacher:
 
     @torch.inference_mode()
     def mask(self, image: np.ndarray) -> np.ndarray:
-        """Segment one frame with the full network.
+        """Segment one frame with the full network, and its mirror image.
 
         :param image: (H, W, 3) uint8 RGB
         :return: (H, W) uint8 class ids
@@ -30,5 +30,6 @@ class Teacher:
         batch = to_tensor(Frame(image, 0), size=(0, 0), device=self._device)
         with torch.autocast(self._device.type, torch.bfloat16,
                             enabled=self._device.type == 'cuda'):
-            logits = self._network(batch)
+            high = self._network.refine(self._network.high(self._network.low(batch)), batch)
+            logits = self._network.enlarge(self._network.classify(high), *batch.shape[2:])
         return logits[0].argmax(0).to(torch.uint8).cpu().numpy()
