@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import textwrap
 from typing import Any, Mapping, Sequence
 
 from matplotlib.axes import Axes
@@ -35,6 +36,7 @@ _COLOURS = {
     STAGES['convolution']: '#98df8a', STAGES['adapt_net']: '#5a7d2b', _PROPAGATION: '#6fbf73',
     STAGES['classifier']: '#ff7f0e', STAGES['output']: '#f2c14e'}
 _LEAST_LABELLED = 0.045    # of the width
+_TITLE_COLUMNS = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +64,7 @@ def plot_stages(path: pathlib.Path, benchmark: Benchmark, *, title: str) -> None
     _draw(everything, bars)
     _draw(fast, bars[1:])
     fast.set_xlabel('milliseconds a frame; the parts are medians')
-    everything.set_title(title, fontsize='medium')
+    everything.set_title(textwrap.fill(title, _TITLE_COLUMNS), fontsize='medium')
     shown = {stage for bar in bars for stage in bar.stages_ms}
     figure.legend(handles=[*(Patch(facecolor=colour, label=stage)
                              for stage, colour in _COLOURS.items() if stage in shown),

@@ -86,7 +86,8 @@ def run(args: argparse.Namespace) -> int:
         benchmark = run_benchmark(
             plan, clip, RealClock(), measure_dds=measure_dds, messages=messages,
             left_out=[reason for reason in (without_messages, without_dds) if reason])
-        print(headline(benchmark), terminal_tables(benchmark), sep='\n\n', end='\n\n')
+        print(textwrap.fill(headline(benchmark), _COLUMNS), terminal_tables(benchmark),
+              sep='\n\n', end='\n\n')
         for note in notes(benchmark):
             print(textwrap.fill(note, _COLUMNS))
         if folder is not None:
