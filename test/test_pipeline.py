@@ -105,6 +105,21 @@ def frame(index: int, size: tuple[int, int] = (48, 32), order: str = 'rgb') -> F
     return Frame(image, index * FRAME_NS, order)
 
 
+def tensor(frame: Frame) -> torch.Tensor:
+    """(1, 3, H, W) uint8, the image of a frame of RGB."""
+    return torch.from_numpy(frame.image).permute(2, 0, 1)[None]
+
+
+def after_key_frames(network: SegmentationNetwork, count: int
+                     ) -> tuple[SegmentationPipeline, ManualSlowTrack, RecordingPropagation]:
+    """Make a pipeline that has seen so many key frames, and sees no more."""
+    pipeline, track, propagation = make(network, threshold=0.0)
+    for index in range(count):
+        pipeline.step(frame(index))
+    pipeline.threshold = 1.0
+    return pipeline, track, propagation
+
+
 def test_result_of_the_key_frame_replaces_its_provisional_features(
         network: SegmentationNetwork) -> None:
     pipeline, track, propagation = make(network, threshold=0.0)
@@ -118,11 +133,8 @@ def test_result_of_the_key_frame_replaces_its_provisional_features(
 
 def test_late_result_of_an_older_key_frame_never_replaces_computed_features(
         network: SegmentationNetwork) -> None:
-    pipeline, track, propagation = make(network, threshold=0.0)
-    for index in range(3):
-        pipeline.step(frame(index))
+    pipeline, track, propagation = after_key_frames(network, 3)
     newer, _ = track.finish(2).high, track.finish(1)
-    pipeline.threshold = 1.0
     status = pipeline.step(frame(3)).status
     assert status.key_stamp_ns == 2 * FRAME_NS and not status.key_provisional
     assert propagation.moved[-1] is newer
@@ -131,11 +143,8 @@ def test_late_result_of_an_older_key_frame_never_replaces_computed_features(
 def test_result_overtaken_by_a_newer_key_frame_still_renews_what_is_propagated(
         network: SegmentationNetwork) -> None:
     # With a key frame at every step, S_h would otherwise never have any effect.
-    pipeline, track, propagation = make(network, threshold=0.0)
-    for index in range(4):
-        pipeline.step(frame(index))
+    pipeline, track, propagation = after_key_frames(network, 4)
     computed = track.finish(1).high
-    pipeline.threshold = 1.0
     status = pipeline.step(frame(4)).status
     assert status.key_stamp_ns == 3 * FRAME_NS     # the key frame does not go back …
     assert status.key_provisional                  # … and its own features are still to come
@@ -143,10 +152,7 @@ def test_result_overtaken_by_a_newer_key_frame_still_renews_what_is_propagated(
 
 
 def test_refined_features_replace_those_of_the_same_frame(network: SegmentationNetwork) -> None:
-    pipeline, track, propagation = make(network, threshold=0.0)
-    pipeline.step(frame(0))
-    pipeline.step(frame(1))
-    pipeline.threshold = 1.0
+    pipeline, track, propagation = after_key_frames(network, 2)
     first = track.finish(1)
     pipeline.step(frame(2))
     assert propagation.moved[-1] is first.high
@@ -158,10 +164,7 @@ def test_refined_features_replace_those_of_the_same_frame(network: SegmentationN
 
 def test_refined_features_never_replace_computed_ones_of_a_newer_frame(
         network: SegmentationNetwork) -> None:
-    pipeline, track, propagation = make(network, threshold=0.0)
-    for index in range(3):
-        pipeline.step(frame(index))
-    pipeline.threshold = 1.0
+    pipeline, track, propagation = after_key_frames(network, 3)
     older, newer = track.finish(1), track.finish(2)
     track.refine(older)
     pipeline.step(frame(3))
@@ -170,10 +173,7 @@ def test_refined_features_never_replace_computed_ones_of_a_newer_frame(
 
 def test_refined_features_replace_those_of_an_older_frame_that_are_still_propagated(
         network: SegmentationNetwork) -> None:
-    pipeline, track, propagation = make(network, threshold=0.0)
-    for index in range(3):
-        pipeline.step(frame(index))
-    pipeline.threshold = 1.0
+    pipeline, track, propagation = after_key_frames(network, 3)
     older = track.finish(1)
     pipeline.step(frame(3))
     assert propagation.moved[-1] is older.high
@@ -186,7 +186,7 @@ def test_refined_features_replace_those_of_an_older_frame_that_are_still_propaga
 def test_frames_in_full_are_refined(network: SegmentationNetwork, schedule: str) -> None:
     pipeline, _, _ = make(network, schedule=schedule, threshold=0.0, mirror=True)
     for index in range(2):
-        image = torch.from_numpy(frame(index).image).permute(2, 0, 1)[None].float()
+        image = tensor(frame(index)).float()
         with torch.no_grad():
             both = network.classify(network.high(network.low(torch.cat((image, image.flip(3))))))
             mean = (both[:1] + both[1:].flip(3)) / 2
@@ -199,7 +199,7 @@ def test_with_a_background_the_first_frame_is_not_refined(network: SegmentationN
     pipeline, _, propagation = make(network, threshold=1.0, mirror=True)
     pipeline.step(frame(0))
     pipeline.step(frame(1))
-    image = torch.from_numpy(frame(0).image).permute(2, 0, 1)[None].float()
+    image = tensor(frame(0)).float()
     with torch.no_grad():
         torch.testing.assert_close(propagation.moved[-1], network.high(network.low(image)))
 
@@ -210,7 +210,7 @@ def test_a_job_keeps_its_image(network: SegmentationNetwork) -> None:
     pipeline.step(frame(0))
     second = frame(1)
     pipeline.step(second)
-    expected = torch.from_numpy(second.image.copy()).permute(2, 0, 1)[None]
+    expected = tensor(second).clone()
     second.image.fill(0)
     assert torch.equal(track.jobs[-1].image, expected)
 
@@ -249,8 +249,7 @@ def test_the_slow_track_refines_where_that_is_asked_for(
             if not pipeline.step(frame(index)).status.slow_track_busy:
                 break
         pipeline.step(frame(index + 1))
-    image = torch.from_numpy(frame(1).image).permute(2, 0, 1)[None].contiguous(
-        memory_format=torch.channels_last)
+    image = tensor(frame(1)).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
         expected = prepared.high(prepared.low(image))
         if mirror:
@@ -369,7 +368,7 @@ def test_read_only_and_padded_rows(network: SegmentationNetwork) -> None:
 
 def test_confidence_is_the_softmax_maximum(network: SegmentationNetwork) -> None:
     pipeline, _, _ = make(network, schedule='every_frame')
-    image = torch.from_numpy(frame(0).image).permute(2, 0, 1)[None].float()
+    image = tensor(frame(0)).float()
     with torch.no_grad():
         expected = network(image).softmax(1).amax(1)[0].numpy() * 255
     assert pipeline.step(frame(0)).confidence is None

@@ -17,8 +17,8 @@ from matplotlib.patches import Patch
 
 from lvs_ros.benchmark.benchmark import Benchmark
 from lvs_ros.benchmark.durations import Durations
-from lvs_ros.benchmark.stages import OF_MESSAGES, STAGES
 from lvs_ros.benchmark.findings import once_in_full
+from lvs_ros.benchmark.stages import OF_MESSAGES, STAGES
 from lvs_ros.benchmark.tables import FULL_STAGES, full_stages
 from lvs_ros.benchmark.tracks import Track
 from lvs_ros.data.plots import save_figure
@@ -90,7 +90,7 @@ def _bars(benchmark: Benchmark) -> list[_Bar]:
 
 def _told(title: str, track: Track) -> _Bar:
     """Return the stages that the pipeline itself tells."""
-    return _Bar(title, {title: track.stages_ms[stage] for stage, title in _STEP_STAGES.items()},
+    return _Bar(title, {part: track.stages_ms[stage] for stage, part in _STEP_STAGES.items()},
                 track.step_ms)
 
 

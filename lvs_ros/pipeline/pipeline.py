@@ -20,8 +20,8 @@ from lvs_ros.pipeline.lane import Lane
 from lvs_ros.pipeline.output import label_map
 from lvs_ros.pipeline.propagation import Propagation
 from lvs_ros.pipeline.schedule import ScheduleSettings
-from lvs_ros.pipeline.slow_track import (SlowJob, SlowResult, SlowTrack, as_refined, first_pass,
-                                         run_job, second_pass)
+from lvs_ros.pipeline.slow_track import (SlowJob, SlowResult, SlowTrack, first_pass, refine_here,
+                                         run_job)
 from lvs_ros.pipeline.smoothing import Smoothing
 from lvs_ros.pipeline.stopwatch import Stopwatch
 from lvs_ros.pipeline.threads import intra_op_threads
@@ -359,17 +359,15 @@ class SegmentationPipeline:
 
     def _compute(self, features: _Features) -> Optional[torch.Tensor]:
         """Run S_h at once; None when it failed and there is something to propagate."""
-        job = features.job()
         with intra_op_threads(self._full_threads):
-            result = run_job(job, first_pass(self._network.high_steps))
+            result = run_job(features.job(), first_pass(self._network.high_steps))
             assert result is not None
             self._note(result)
             high = result.high
             # With a background no frame waits for that: neither does the first one.
             if self._mirror and high is not None and not self._policy.background:
-                refined = run_job(job, second_pass(self._network.refine_steps, high))
-                assert refined is not None
-                self._note(as_refined(refined))
+                refined = refine_here(result, self._network.refine_steps)
+                self._note(refined)
                 high = high if refined.high is None else refined.high
         if high is None and self._state is None:
             raise KeyFrameError(f'the first frame could not be computed: {result.error}')

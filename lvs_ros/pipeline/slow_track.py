@@ -140,6 +140,14 @@ def as_refined(result: SlowResult) -> SlowResult:
         result, refined=True, error=result.error and _WHILE_REFINING + result.error)
 
 
+def refine_here(result: SlowResult, refine: RefineSteps) -> SlowResult:
+    """Refine a result that has features, in the calling thread."""
+    assert result.high is not None
+    refined = run_job(result.job, second_pass(refine, result.high))
+    assert refined is not None
+    return as_refined(refined)
+
+
 class InlineSlowTrack(SlowTrack):
     """The deterministic twin: computes at once and hands the result out after a delay.
 
@@ -182,15 +190,10 @@ class InlineSlowTrack(SlowTrack):
             elif self._refine is not None and result.high is not None:
                 self._refining = (result, ended_ns + self._delay_ns)
         if self._refining is not None and self._refining[1] <= now_ns:
-            results.append(self._refined(self._refining[0]))
+            assert self._refine is not None
+            results.append(refine_here(self._refining[0], self._refine))
             self._refining = None
         return results
-
-    def _refined(self, result: SlowResult) -> SlowResult:
-        assert self._refine is not None and result.high is not None
-        refined = run_job(result.job, second_pass(self._refine, result.high))
-        assert refined is not None
-        return as_refined(refined)
 
     @property
     def busy(self) -> bool:
@@ -290,7 +293,7 @@ class BackgroundSlowTrack(SlowTrack):
     def _run_both(self, job: SlowJob, stream: Any) -> None:
         result = self._run(job, first_pass(self._high), stream,
                            abandoned=lambda: self._running is not job)
-        if not self._hand_out(job, result, goes_on=self._refine is not None):
+        if not self._hand_out(job, result):
             return
         assert self._refine is not None and result is not None and result.high is not None
 
@@ -301,20 +304,21 @@ class BackgroundSlowTrack(SlowTrack):
 
         refined = self._run(job, second_pass(self._refine, result.high), stream,
                             abandoned=is_given_up)
-        self._hand_out(job, refined and as_refined(refined), goes_on=False)
+        self._hand_out(job, refined and as_refined(refined))
 
-    def _hand_out(self, job: SlowJob, result: Optional[SlowResult], *, goes_on: bool) -> bool:
+    def _hand_out(self, job: SlowJob, result: Optional[SlowResult]) -> bool:
         """Make a result available; tell whether it is to be refined."""
         with self._condition:
             if self._running is not job:    # a reset came in between
                 return False
             if result is not None:
                 self._finished.append(result)
-            goes_on = (goes_on and result is not None and result.high is not None
-                       and self._waiting is None)
-            if not goes_on:
+            is_to_be_refined = (
+                self._refine is not None and self._waiting is None and result is not None
+                and result.high is not None and not result.refined)
+            if not is_to_be_refined:
                 self._running = None
-            return goes_on
+            return is_to_be_refined
 
     def _run(self, job: SlowJob, begin: Begin, stream: Any, *,
              abandoned: Callable[[], bool]) -> Optional[SlowResult]:

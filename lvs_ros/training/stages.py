@@ -148,6 +148,12 @@ def _lows(network: SegmentationNetwork, clip: Clip) -> list[torch.Tensor]:
             for image in clip.images]
 
 
+@torch.no_grad()
+def _refined_highs(network: SegmentationNetwork, clip: Clip, lows: list[torch.Tensor]
+                   ) -> list[torch.Tensor]:
+    return [network.refine(network.high(low), image) for low, image in zip(lows, clip.images)]
+
+
 def train_deviation(network: SegmentationNetwork, sampler: Sampler, options: LoopOptions) -> None:
     """Stage 3: the fraction of pixels whose label differs between two full segmentations."""
     network.eval().requires_grad_(False)
@@ -157,10 +163,8 @@ def train_deviation(network: SegmentationNetwork, sampler: Sampler, options: Loo
         clip = sampler.clip(options.batch_size)
         lows = _lows(network, clip)
         with torch.no_grad():
-            highs = [network.refine(network.high(low), image)
-                     for low, image in zip(lows, clip.images)]
             masks = [network.enlarge(network.classify(high), *clip.labels.shape[1:]).argmax(1)
-                     for high in highs]
+                     for high in _refined_highs(network, clip, lows)]
         predicted = torch.cat([trained.logit(lows[0], lows[2]), trained.logit(lows[1], lows[2])])
         truth = torch.cat([(masks[0] != masks[2]).float().mean((1, 2)),
                            (masks[1] != masks[2]).float().mean((1, 2))])
@@ -200,8 +204,8 @@ def train_recurrent(network: SegmentationNetwork, rivals: Rivals, sampler: Sampl
         # Its own experiment, too, uses consecutive frames: short clips.
         clip = sampler.clip(options.batch_size, longest_s=0.3)
         with torch.no_grad():
-            chances = [network.classify(network.refine(network.high(low), image)).float()
-                       .softmax(1) for low, image in zip(_lows(network, clip), clip.images)]
+            chances = [network.classify(high).float().softmax(1)
+                       for high in _refined_highs(network, clip, _lows(network, clip))]
         height, width = chances[0].shape[2:]
         displacements = flow.displacements(clip.images, [(1, 0), (2, 1)], height=height,
                                            width=width)
