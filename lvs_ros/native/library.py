@@ -27,6 +27,7 @@ _TILES_NEED = ('amx_tile', 'amx_bf16', 'avx512_bf16')
 _ADDRESS, _NUMBER = ctypes.c_void_p, ctypes.c_int
 _ARGUMENTS = {
     'lvs_bind_team': [_ADDRESS, _NUMBER],
+    'lvs_team_threads': [_ADDRESS, _NUMBER],
     'lvs_panel': [],
     'lvs_winograd_blocks': [_NUMBER] * 3,
     'lvs_winograd': [_ADDRESS] * 5 + [_NUMBER] * 9,

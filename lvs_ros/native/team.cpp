@@ -1,14 +1,34 @@
 // Copyright 2026 lvs_ros maintainers
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where the threads of an OpenMP team run.
+// The threads of an OpenMP team: which they are, and where they run.
 #include <cstddef>
 #ifdef _OPENMP
 #include <omp.h>
 #endif
 #ifdef __linux__
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
+
+[[maybe_unused]] static int number_in_team() {
+#ifdef _OPENMP
+  return omp_get_thread_num();
+#else
+  return 0;
+#endif
+}
+
+// Tells the threads of the calling thread's team, as the system counts them, the caller first.
+// ids: (threads), 0 where it is not known.
+extern "C" void lvs_team_threads(int* ids, int threads) {
+  for (int number = 0; number < threads; ++number) ids[number] = 0;
+#ifdef __linux__
+#pragma omp parallel num_threads(threads)
+  ids[number_in_team()] = static_cast<int>(syscall(SYS_gettid));
+#endif
+}
 
 // Binds each thread of the calling thread's team to a core of its own, the caller to the first.
 // cores: (threads) as the system counts them. Where it refuses one, that thread stays free.
@@ -16,11 +36,7 @@ extern "C" void lvs_bind_team(const int* cores, int threads) {
 #ifdef __linux__
 #pragma omp parallel num_threads(threads)
   {
-#ifdef _OPENMP
-    const int core = cores[omp_get_thread_num()];
-#else
-    const int core = cores[0];
-#endif
+    const int core = cores[number_in_team()];
     if (cpu_set_t* set = CPU_ALLOC(core + 1)) {
       const std::size_t size = CPU_ALLOC_SIZE(core + 1);
       CPU_ZERO_S(size, set);

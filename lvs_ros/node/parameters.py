@@ -109,6 +109,10 @@ _ABOUT_PIPELINE = {
     'bind_threads': About(
         'In turns on all cores, each thread keeps to a core of its own; false = the system '
         'chooses.'),
+    'realtime_priority': About(
+        'Real-time priority of the threads of a frame on a CPU, 1 to 99, where the system allows '
+        'it: they go before all programs that have none, for four fifths of the time at most; '
+        '0 = none.', minimum=0, maximum=99),
     'rehearse': About(
         'In turns, some of what a frame needs is computed on an empty image shortly before the '
         'next one is expected, so that cores are awake and their caches warm.'),

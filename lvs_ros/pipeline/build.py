@@ -14,6 +14,7 @@ from lvs_ros.model.compiling import BFLOAT16, FLOAT32, compile_network
 from lvs_ros.model.folding import fold_batch_norm
 from lvs_ros.model.padding import pad_first_stage
 from lvs_ros.native.library import has_tiles
+from lvs_ros.pipeline.frame_priority import FramePriority
 from lvs_ros.pipeline.lane import Lane
 from lvs_ros.pipeline.memory import keep_freed_memory
 from lvs_ros.pipeline.pipeline import SegmentationPipeline
@@ -49,6 +50,9 @@ class PipelineOptions:
         slow track leaves
     :param slow_threads: CPU threads of the slow track; 0 = all cores, or side by side half of them
     :param bind_threads: in turns on all cores, each thread keeps to a core of its own
+    :param realtime_priority: 1 to 99: frames go before all programs that have no real-time
+        priority, or a smaller one, where the system allows it, for four fifths of the time at
+        most; 0 = they get their share like everything else
     :param rehearse: in turns, where nothing else is to be done, S_l runs on an empty image
         shortly before the next frame is expected, so that cores are awake and their caches warm
     :param mirror: S_h sees the mirror image, too, and F_h is the mean of both; with the
@@ -73,6 +77,7 @@ class PipelineOptions:
     fast_threads: int = 0
     slow_threads: int = 0
     bind_threads: bool = True
+    realtime_priority: int = 0
     rehearse: bool = False
     mirror: bool = True
     slow_policy: str = 'nice'
@@ -106,7 +111,8 @@ def assemble(network: SegmentationNetwork, options: PipelineOptions, *,
     fast_threads, slow_threads = share_cores(
         fast=options.fast_threads, slow=options.slow_threads,
         side_by_side=background and not in_turns)
-    lane = _lane(options, fast_threads, slow_threads) if in_turns else None
+    priority = FramePriority(options.realtime_priority)
+    lane = _lane(options, fast_threads, slow_threads, priority) if in_turns else None
     if device.type == 'cpu':
         if lane is None:
             torch.set_num_threads(fast_threads)
@@ -122,7 +128,8 @@ def assemble(network: SegmentationNetwork, options: PipelineOptions, *,
         settings=_settings(options), inference_size=options.inference_size,
         output_size=options.output_size,
         full_threads=(options.fast_threads or cores()) if device.type == 'cpu' else 0,
-        lane=lane, rehearse=options.rehearse, mirror=options.mirror, smoothing=smoothing)
+        lane=lane, priority=priority, rehearse=options.rehearse, mirror=options.mirror,
+        smoothing=smoothing)
 
 
 def _slow_track(network: SegmentationNetwork, options: PipelineOptions, *, threads: int,
@@ -135,11 +142,12 @@ def _slow_track(network: SegmentationNetwork, options: PipelineOptions, *, threa
         policy=options.slow_policy if lane is None else 'normal', refine=refine)
 
 
-def _lane(options: PipelineOptions, fast_threads: int, slow_threads: int) -> Lane:
+def _lane(options: PipelineOptions, fast_threads: int, slow_threads: int,
+          priority: FramePriority) -> Lane:
     numbers = core_numbers()
     binds = options.bind_threads and fast_threads == slow_threads == len(numbers)
     return Lane(frame_threads=fast_threads, step_threads=slow_threads,
-                bound_to=numbers if binds else ())
+                bound_to=numbers if binds else (), priority=priority)
 
 
 def choose_device(name: str) -> torch.device:
@@ -208,6 +216,9 @@ def check_options(options: PipelineOptions) -> None:
                                  + ', '.join(SLOW_TRACKS))
     if not 0 <= options.slow_delay_s < float('inf'):
         raise ConfigurationError(f'slow_delay_s is {options.slow_delay_s}: expected 0 or more')
+    if not 0 <= options.realtime_priority <= 99:
+        raise ConfigurationError(f'realtime_priority is {options.realtime_priority}: expected 1 '
+                                 'to 99, or 0 for none')
     for name in ('fast_threads', 'slow_threads'):
         if getattr(options, name) < 0:
             raise ConfigurationError(f'{name} is {getattr(options, name)}: expected 0 (automatic) '

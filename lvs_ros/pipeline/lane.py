@@ -20,8 +20,9 @@ from typing import Any, Callable, Generic, Iterator, Optional, Sequence, TypeVar
 
 import torch
 
+from lvs_ros.pipeline.frame_priority import FramePriority
 from lvs_ros.pipeline.rehearsal import Rehearsal
-from lvs_ros.pipeline.threads import bind_team, intra_op_threads
+from lvs_ros.pipeline.threads import bind_team, intra_op_threads, team_threads
 
 T = TypeVar('T')
 
@@ -79,14 +80,19 @@ class Lane:
     :param step_threads: the same for steps
     :param bound_to: core of each thread of a team, which is of one size then; () = where the
         system puts them
+    :param priority: that frames have over other programs, from the moment on that one is wanted;
+        steps have none. None = neither have frames
     :param clock: tells the time, s
     """
 
     def __init__(self, *, frame_threads: int = 0, step_threads: int = 0,
-                 bound_to: Sequence[int] = (),
+                 bound_to: Sequence[int] = (), priority: Optional[FramePriority] = None,
                  clock: Callable[[], float] = time.perf_counter) -> None:
         self._frame_threads, self._step_threads = frame_threads, step_threads
         self._bound_to = bound_to
+        self._priority = priority or FramePriority()
+        self._team: tuple[int, ...] = ()    # the threads that computed the last frame
+        self._team_is_raised = False
         self._clock = clock
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)    # for the lane's own thread
@@ -108,9 +114,12 @@ class Lane:
         """Compute for a frame; returns, or raises, what the function does."""
         call = _Call(function, self._frame_threads, False, threading.Condition(self._lock),
                      self._clock())
-        with self._lock:
-            self._frame = call
-        return self._wait_for(call)
+        # The calling thread first: others would keep it from telling what it wants.
+        with self._priority.raised([threading.get_native_id()]) as is_raised:
+            with self._lock:
+                self._frame = call
+                self._raise_team(is_raised)    # a step that runs shall be done soon, too
+            return self._wait_for(call)
 
     def steps(self, function: Callable[[], Optional[T]]) -> T:
         """Compute S_h: call the function again and again, with frames in between.
@@ -159,6 +168,11 @@ class Lane:
             call.done = call.run()
         return call.outcome()
 
+    def _raise_team(self, wanted: bool) -> None:
+        if wanted != self._team_is_raised:
+            self._team_is_raised = wanted
+            (self._priority.give if wanted else self._priority.take)(self._team)
+
     def _forget(self, call: _Call) -> None:
         if self._frame is call:
             self._frame = None
@@ -178,6 +192,8 @@ class Lane:
                 call, rehearsal = self._next(), self._rehearsal
                 if call is not None:
                     call.running = True
+                if call is None or call.step:
+                    self._raise_team(False)
             if call is not None:
                 self._compute(call, rehearsal)
                 call = None    # what it computed with need not stay until the next one
@@ -187,7 +203,7 @@ class Lane:
     def _compute(self, call: _Call, rehearsal: Optional[Rehearsal]) -> None:
         start_s = self._clock()
         if not call.step:
-            bind_team(self._bound_to)    # every time, some microseconds: it may be a new team
+            self._arrange_team()    # every time, some microseconds: it may be a new one
         done = call.run()
         duration_s = self._clock() - start_s
         with self._lock:
@@ -202,6 +218,17 @@ class Lane:
                 if rehearsal is not None:
                     rehearsal.note_frame(call.arrival_s)
                 self._changed.wait_for(lambda: call.left or self._closed, _HAND_OVER_S)
+
+    def _arrange_team(self) -> None:
+        bind_team(self._bound_to)
+        if not self._priority:
+            return
+        team = team_threads(self._frame_threads or torch.get_num_threads())
+        with self._lock:
+            if team != self._team:
+                self._team = team
+                if self._team_is_raised:
+                    self._priority.give(team)
 
     def _next(self) -> Optional[_Call]:
         """Return what is to be computed now; None = nothing but a step of the rehearsal."""

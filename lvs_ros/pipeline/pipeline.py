@@ -15,6 +15,7 @@ import torch
 from lvs_ros.errors import LvsError
 from lvs_ros.model import SegmentationNetwork
 from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
+from lvs_ros.pipeline.frame_priority import FramePriority
 from lvs_ros.pipeline.input import to_tensor
 from lvs_ros.pipeline.lane import Lane
 from lvs_ros.pipeline.output import label_map
@@ -24,7 +25,7 @@ from lvs_ros.pipeline.slow_track import (SlowJob, SlowResult, SlowTrack, first_p
                                          run_job)
 from lvs_ros.pipeline.smoothing import Smoothing
 from lvs_ros.pipeline.stopwatch import Stopwatch
-from lvs_ros.pipeline.threads import intra_op_threads
+from lvs_ros.pipeline.threads import intra_op_threads, team_threads
 
 T = TypeVar('T')
 
@@ -103,6 +104,7 @@ class SegmentationPipeline:
     :param full_threads: CPU threads for frames that are computed in full, which have nothing
         beside them to share the cores with; 0 = as many as for all others
     :param lane: in which frames and slow track share the cores; None = they run side by side
+    :param priority: that frames have over other programs where there is no lane, which has its own
     :param rehearse: the lane runs S_l and the deviation net on an empty image before each frame
         that it expects
     :param mirror: frames that are computed in full are refined by their mirror images, unless
@@ -114,7 +116,8 @@ class SegmentationPipeline:
                  slow_track: SlowTrack, settings: ScheduleSettings,
                  inference_size: tuple[int, int] = (0, 0),
                  output_size: tuple[int, int] = (0, 0), full_threads: int = 0,
-                 lane: Optional[Lane] = None, rehearse: bool = False, mirror: bool = False,
+                 lane: Optional[Lane] = None, priority: Optional[FramePriority] = None,
+                 rehearse: bool = False, mirror: bool = False,
                  smoothing: Optional[Smoothing] = None) -> None:
         self._network = network
         self._device = next(network.parameters()).device
@@ -125,6 +128,7 @@ class SegmentationPipeline:
         self._inference_size, self._output_size = inference_size, output_size
         self._full_threads = full_threads
         self._lane = lane
+        self._priority = priority or FramePriority()
         self._mirror = mirror
         self._smoothing = smoothing
         self._state: Optional[_State] = None
@@ -301,7 +305,16 @@ class SegmentationPipeline:
             self._network.deviation(low, low)
 
     def _run(self, function: Callable[[], T]) -> T:
-        return function() if self._lane is None else self._lane.frame(function)
+        if self._lane is not None:
+            return self._lane.frame(function)
+        with self._priority.raised(self._threads()):
+            return function()
+
+    def _threads(self) -> tuple[int, ...]:
+        """Those that compute frames where there is no lane."""
+        if not self._priority:
+            return ()
+        return team_threads(torch.get_num_threads() if self._device.type == 'cpu' else 1)
 
     def _check_continuity(self, frame: Frame) -> None:
         if self._last_stamp_ns is not None and frame.stamp_ns < self._last_stamp_ns:

@@ -113,6 +113,21 @@ def bind_team(numbers: Sequence[int]) -> None:
         native.lvs_bind_team((ctypes.c_int * len(numbers))(*numbers), len(numbers))
 
 
+def team_threads(count: int) -> tuple[int, ...]:
+    """Return the threads of the calling thread's team, as the system counts them, itself first.
+
+    Without the compiled operators that is the calling thread alone.
+
+    :param count: size of the team
+    """
+    native = library()
+    if native is None:
+        return (threading.get_native_id(),)
+    ids = (ctypes.c_int * count)()
+    native.lvs_team_threads(ids, count)
+    return tuple(number for number in ids if number)
+
+
 def enter_slow_thread(*, policy: str, threads: int) -> None:
     """Set up the calling thread, and the team it will start, as the slow track.
 

@@ -11,7 +11,7 @@ from lvs_ros.tools.image_size import image_size
 
 _NAMES = ('model', 'threshold', 'fixed_interval', 'max_key_age_frames', 'device', 'precision',
           'inference_size', 'cpu_sharing', 'fast_threads', 'slow_threads', 'bind_threads',
-          'rehearse', 'mirror', 'slow_policy')
+          'realtime_priority', 'rehearse', 'mirror', 'slow_policy')
 _DEFAULTS = PipelineOptions()
 
 
@@ -75,6 +75,10 @@ def add_thread_arguments(parser: argparse.ArgumentParser) -> None:
                         default=_DEFAULTS.bind_threads,
                         help='in turns on all cores, each thread keeps to a core of its own '
                              '(default: yes)')
+    parser.add_argument('--realtime-priority', metavar='N', type=int,
+                        default=_DEFAULTS.realtime_priority,
+                        help='1 to 99: frames go before other programs, where the system allows '
+                             'it (default: %(default)s, they do not)')
     parser.add_argument('--rehearse', action=argparse.BooleanOptionalAction,
                         default=_DEFAULTS.rehearse,
                         help='in turns, warm up shortly before each frame of a camera '
