@@ -7,6 +7,7 @@ from torch import nn
 
 from lvs_ros.model.convolution import NormedConvolutions
 from lvs_ros.model.resnet import conv_bn_relu
+from lvs_ros.native.library import channels_last, operators, pointer, takes
 
 
 class DeviationNet(nn.Module):
@@ -21,7 +22,10 @@ class DeviationNet(nn.Module):
 
     def logit(self, key_low: torch.Tensor, low: torch.Tensor) -> torch.Tensor:
         """Deviation before the sigmoid, (B,) float32: what training works on."""
-        pooled = self.convolutions(low - key_low).float().mean((2, 3))
+        features = self.convolutions(low - key_low)
+        if takes(features, self.linear.weight):
+            return _linear_of_mean(self.linear, features)
+        pooled = features.float().mean((2, 3))
         with torch.autocast(low.device.type, enabled=False):
             return nn.functional.linear(
                 pooled, self.linear.weight.float(), self.linear.bias.float()).flatten()
@@ -34,3 +38,15 @@ class DeviationNet(nn.Module):
         :return: (B,) float32 in [0, 1]: fraction of pixels whose label differs between the two
         """
         return self.logit(key_low, low).sigmoid()
+
+
+def _linear_of_mean(linear: nn.Linear, features: torch.Tensor) -> torch.Tensor:
+    """(B, C, h, w) float32 on the CPU → the layer on the mean of all positions, (B,)."""
+    features = channels_last(features)
+    batch, channels, height, width = features.shape
+    result = torch.empty(batch)
+    for index in range(batch):
+        operators().lvs_linear_of_mean(
+            pointer(features, index), pointer(linear.weight), pointer(linear.bias),
+            pointer(result, index), height * width, channels)
+    return result

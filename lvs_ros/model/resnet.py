@@ -6,8 +6,9 @@ He et al., "Deep residual learning", CVPR 2016; dilated as in Yu and Koltun, "Di
 networks", CVPR 2017. Parameter names are torchvision's, so that its weights fit.
 """
 
+import itertools
 import math
-from typing import Optional, cast
+from typing import Iterator, Optional, cast
 
 import torch
 from torch import nn
@@ -117,12 +118,16 @@ class SplitResNet(nn.Module):
 
     def stage(self, number: int) -> nn.Sequential:
         """The residual blocks of stage 1..4."""
-        return cast(nn.Sequential, self.get_submodule(f'layer{number}'))
+        return cast(nn.Sequential, getattr(self, f'layer{number}'))
 
     def blocks(self) -> list[BasicBlock | Bottleneck]:
         """All residual blocks in order."""
-        return [cast(BasicBlock | Bottleneck, block)
-                for number in range(1, 5) for block in self.stage(number)]
+        return list(self._blocks_in_order())
+
+    def _blocks_in_order(self) -> Iterator[BasicBlock | Bottleneck]:
+        for number in range(1, 5):
+            for block in self.stage(number):
+                yield cast(BasicBlock | Bottleneck, block)
 
     def low_steps(self, image: torch.Tensor) -> Steps:
         """S_l: (B, 3, H, W) → (B, low_channels, H/8, W/8).
@@ -130,7 +135,7 @@ class SplitResNet(nn.Module):
         :param image: normalised, unless the stem is compiled
         """
         x = self.stem(image)
-        for block in self.blocks()[:self.low_blocks]:
+        for block in itertools.islice(self._blocks_in_order(), self.low_blocks):
             yield
             x = block(x)
         return x

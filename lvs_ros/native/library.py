@@ -34,6 +34,7 @@ _ARGUMENTS = {
     'lvs_convolution': [_ADDRESS] * 5 + [_NUMBER] * 12,
     'lvs_stem': [_ADDRESS] * 6 + [_NUMBER] * 8,
     'lvs_spatially_variant_convolution': [_ADDRESS] * 3 + [_NUMBER] * 5,
+    'lvs_linear_of_mean': [_ADDRESS] * 4 + [_NUMBER] * 2,
     'lvs_warp': [_ADDRESS] * 3 + [_NUMBER] * 4,
     'lvs_label_map': [_ADDRESS] * 2 + [_NUMBER] * 6,
     'lvs_enable_tiles': [],
