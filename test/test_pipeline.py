@@ -18,6 +18,8 @@ from lvs_ros.native.library import library
 from lvs_ros.pipeline import (Frame, KeyFrameError, PipelineOptions, ScheduleSettings,
                               SegmentationPipeline, build_pipeline)
 from lvs_ros.pipeline.build import assemble, prepare
+from lvs_ros.pipeline.frame import CHANNELS
+from lvs_ros.pipeline.input import shares_memory, to_tensor
 from lvs_ros.pipeline.lane import Lane
 from lvs_ros.pipeline.output import label_map
 from lvs_ros.pipeline.propagation import FrameDescription, SpatiallyVariantPropagation
@@ -213,6 +215,22 @@ def test_a_job_keeps_its_image(network: SegmentationNetwork) -> None:
     expected = tensor(second).clone()
     second.image.fill(0)
     assert torch.equal(track.jobs[-1].image, expected)
+
+
+@pytest.mark.parametrize('order', ['rgb', 'bgr', 'rgba', 'bgra', 'mono'])
+@pytest.mark.parametrize('writeable', [True, False])
+@pytest.mark.parametrize('size', [(0, 0), (24, 16)])
+def test_whether_an_image_is_in_the_memory_of_its_frame(
+        order: str, writeable: bool, size: tuple[int, int]) -> None:
+    memory = np.random.default_rng(0).integers(
+        1, 256, (32, 48, CHANNELS[order]), dtype=np.uint8)
+    image = memory.view()
+    image.flags.writeable = writeable
+    one = Frame(image=image, stamp_ns=0, order=order)
+    found = to_tensor(one, size=size, device=torch.device('cpu'))
+    before = found.clone()
+    memory.fill(0)
+    assert shares_memory(found, one) == (not torch.equal(found, before))
 
 
 def unrefinable(self: SegmentationNetwork, high: torch.Tensor, image: torch.Tensor) -> Steps:

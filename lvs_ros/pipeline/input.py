@@ -13,7 +13,7 @@ SMALLEST = 16    # pixels a side; below this nothing is left at an eighth of the
 
 
 def to_tensor(frame: Frame, *, size: tuple[int, int], device: torch.device) -> torch.Tensor:
-    """Copy a frame to the device.
+    """Bring a frame to the device; on a CPU, in its own memory where that has the layout.
 
     :param frame: a checked frame
     :param size: (width, height) to scale to; (0, 0) = the frame's own
@@ -40,3 +40,8 @@ def to_tensor(frame: Frame, *, size: tuple[int, int], device: torch.device) -> t
         tensor = tensor[:, :, :3]
     # (H, W, 3) seen as (1, 3, H, W) is the channels-last layout already
     return tensor.permute(2, 0, 1)[None].contiguous(memory_format=torch.channels_last)
+
+
+def shares_memory(tensor: torch.Tensor, frame: Frame) -> bool:
+    """Tell whether the result of :func:`to_tensor` is, or may be, a view on the frame's memory."""
+    return tensor.device.type == 'cpu' and np.may_share_memory(tensor.numpy(), frame.image)

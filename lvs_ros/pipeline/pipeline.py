@@ -16,7 +16,7 @@ from lvs_ros.errors import LvsError
 from lvs_ros.model import SegmentationNetwork
 from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
 from lvs_ros.pipeline.frame_priority import FramePriority
-from lvs_ros.pipeline.input import to_tensor
+from lvs_ros.pipeline.input import shares_memory, to_tensor
 from lvs_ros.pipeline.lane import Lane
 from lvs_ros.pipeline.output import label_map
 from lvs_ros.pipeline.propagation import Propagation
@@ -83,13 +83,11 @@ class _Features:
     low: torch.Tensor
     description: Any
 
-    def job(self, *, keep: bool = False) -> SlowJob:
-        """What S_h needs of it.
-
-        :param keep: beyond the step, in which alone the image's memory is the pipeline's
-        """
-        return SlowJob(self.number, self.stamp_ns, self.image.clone() if keep else self.image,
-                       self.low, self.description)
+    def job(self, *, copies_image: bool = False) -> SlowJob:
+        """What S_h needs of it."""
+        return SlowJob(self.number, self.stamp_ns,
+                       self.image.clone() if copies_image else self.image, self.low,
+                       self.description)
 
 
 class SegmentationPipeline:
@@ -271,7 +269,8 @@ class SegmentationPipeline:
         job = None
         if provisional:
             self._remember(features, high, provisional=True)
-            job = features.job(keep=self._mirror)
+            # The frame's memory is ours for this step only; its refinement needs the image later.
+            job = features.job(copies_image=self._mirror and shares_memory(image, frame))
         status = self._status(features, deviation, watch, busy=job is not None)
         self._count += 1
         return StepResult(mask=mask, confidence=confidence, status=status), job
