@@ -17,11 +17,11 @@ from compiled_operators import (assert_equal_but_for_rounding, compiled_levels, 
                                 operators_that_run_here)
 from lvs_ros.model import VARIANTS, SegmentationNetwork, compiled_convolution
 from lvs_ros.model.compiled_convolution import CompiledConvolution
+from lvs_ros.model.compiled_fusion import CompiledFusion
 from lvs_ros.model.compiling import use_compiled_convolutions
 from lvs_ros.model.convolution import convolve
 from lvs_ros.model.direct_convolution import DirectConvolution
 from lvs_ros.model.folding import fold_batch_norm
-from lvs_ros.model.joined_convolution import JoinedConvolution
 from lvs_ros.model.steps import advance, finish
 from lvs_ros.model.winograd import WinogradConvolution
 from lvs_ros.native import library as native
@@ -206,7 +206,7 @@ def test_adapt_net_keeps_its_function(folded: bool) -> None:
     low, high = torch.randn(1, 56, 13, 17), torch.randn(1, 128, 13, 17)
     expected = network.double().adapt(low.double(), high.double())
     use_compiled_convolutions(network.float())
-    assert isinstance(network.adapt_net.fuse, JoinedConvolution) is folded
+    assert isinstance(network.adapt_net.fuse, CompiledFusion) is folded
     assert_equal_but_for_rounding(network.adapt(low, high), expected)
 
 
@@ -225,14 +225,37 @@ def test_a_network_keeps_its_function() -> None:
     assert (logits.argmax(1) != expected.argmax(1)).float().mean() < 0.005
 
 
-def test_joined_features_are_as_if_concatenated() -> None:
-    layer = nn.Conv2d(8 + 24 + 11, 21, 1).requires_grad_(False)
-    features = [torch.randn(2, channels, 9, 13) for channels in (8, 24, 11)]
-    joined = JoinedConvolution(layer, [8, 24, 11])
-    assert_equal_but_for_rounding(joined(*features),
-                                  exact(layer, torch.cat(features, 1)).relu())
-    with pytest.raises(ValueError):
-        joined(*features[:2])
+@pytest.mark.parametrize('channels, adapted_channels', [(24, 11), (5, 40), (128, 96)])
+@pytest.mark.parametrize('size', [(9, 13), (1, 1), (3, 45)])
+def test_the_fusion_is_both_convolutions_and_what_they_correct(
+        channels: int, adapted_channels: int, size: tuple[int, int]) -> None:
+    fusion, correction = (nn.Conv2d(depth, channels, 1).requires_grad_(False)
+                          for depth in (channels + adapted_channels, channels))
+    propagated = torch.randn(2, channels, *size)
+    adapted = torch.randn(2, adapted_channels, *size)
+    fused = exact(fusion, torch.cat((propagated, adapted), 1)).relu()
+    expected = propagated + exact(correction, fused)
+    assert CompiledFusion.suits(fusion, correction)
+    assert_equal_but_for_rounding(CompiledFusion(fusion, correction)(propagated, adapted),
+                                  expected)
+
+
+@pytest.mark.parametrize('propagated, adapted', [
+    ((1, 8, 5, 6), (1, 5, 5, 6)), ((1, 7, 5, 6), (1, 4, 5, 6)), ((1, 8, 5, 6), (1, 4, 6, 5)),
+    ((2, 8, 5, 6), (1, 4, 5, 6))])
+def test_features_that_cannot_be_fused_are_refused(
+        propagated: tuple[int, ...], adapted: tuple[int, ...]) -> None:
+    fusion = CompiledFusion(nn.Conv2d(12, 8, 1), nn.Conv2d(8, 8, 1))
+    with pytest.raises(ValueError, match='expected'):
+        fusion(torch.zeros(propagated), torch.zeros(adapted))
+
+
+@pytest.mark.parametrize('fusion, correction', [
+    (nn.Conv2d(12, 8, 3, padding=1), nn.Conv2d(8, 8, 1)), (nn.Conv2d(12, 8, 1), nn.Identity()),
+    (nn.Conv2d(12, 8, 1), nn.Conv2d(8, 8, 1, stride=2)),
+    (nn.Conv2d(12, 8, 1), nn.Conv2d(8, 8, 1, padding=1))])
+def test_other_layers_are_not_fused(fusion: nn.Module, correction: nn.Module) -> None:
+    assert not CompiledFusion.suits(fusion, correction)
 
 
 @each_level

@@ -17,11 +17,11 @@ from compiled_operators import assert_equal_but_for_rounding
 from lvs_ros.data.street import StreetScene
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import VARIANTS, SegmentationNetwork, load_network
+from lvs_ros.model.compiled_fusion import CompiledFusion
 from lvs_ros.model.compiled_stem import CompiledStem
 from lvs_ros.model.compiling import BFLOAT16, FLOAT32, use_compiled_convolutions
 from lvs_ros.model.convolution import Stem, convolve
 from lvs_ros.model.folding import fold_batch_norm
-from lvs_ros.model.joined_convolution import JoinedConvolution
 from lvs_ros.model.steps import finish
 from lvs_ros.model.tile_convolution import TileConvolution
 from lvs_ros.native import library as native
@@ -102,11 +102,20 @@ def test_another_process_asks_for_tiles_again() -> None:
 
 
 @with_tiles
-def test_joined_features_are_as_if_concatenated() -> None:
-    layer = layer_of(8 + 24 + 11, 21, 1)
-    features = [torch.randn(2, channels, 9, 13) for channels in (8, 24, 11)]
-    joined = JoinedConvolution(layer, [8, 24, 11], TileConvolution)
-    assert_equal_but_for_rounding(joined(*features), exact(layer, torch.cat(features, 1)).relu())
+@pytest.mark.parametrize('channels, adapted_channels', [(24, 11), (128, 96)])
+def test_the_fusion_is_both_convolutions_and_what_they_correct(
+        channels: int, adapted_channels: int) -> None:
+    fusion, correction = (layer_of(depth, channels, 1)
+                          for depth in (channels + adapted_channels, channels))
+    propagated = torch.randn(2, channels, 9, 37)
+    adapted = torch.randn(2, adapted_channels, 9, 37)
+    found = CompiledFusion(fusion, correction, TileConvolution)(propagated, adapted)
+    fused = exact(fusion, torch.cat((propagated, adapted), 1)).relu()
+    # What lies between two numbers of bfloat16 may be rounded to either after another sum.
+    largest = fused.abs().max() * correction.weight.abs().sum(1).max()
+    expected = propagated + exact(correction, fused.float())
+    assert (found - expected).abs().max() < 2**-8 * largest
+    assert ((found - expected).abs() < 1e-5 * largest).double().mean() > 0.98
 
 
 @with_tiles

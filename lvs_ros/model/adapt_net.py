@@ -5,8 +5,8 @@
 import torch
 from torch import nn
 
+from lvs_ros.model.compiled_fusion import CompiledFusion
 from lvs_ros.model.convolution import NormedConvolutions, convolve
-from lvs_ros.model.joined_convolution import JoinedConvolution
 from lvs_ros.model.resnet import conv_bn_relu
 from lvs_ros.model.steps import finish
 
@@ -38,8 +38,7 @@ class AdaptNet(nn.Module):
         :return: (B, C_h, h, w)
         """
         adapted = self.convolutions(low)
-        if isinstance(self.fuse, JoinedConvolution):
-            fused = self.fuse(propagated, adapted)
-        else:
-            fused = self.fuse(torch.cat((propagated, adapted), 1))
+        if isinstance(self.fuse, CompiledFusion):
+            return self.fuse(propagated, adapted)
+        fused = self.fuse(torch.cat((propagated, adapted), 1))
         return finish(convolve(self.correction, fused, added=propagated))

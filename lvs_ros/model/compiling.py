@@ -8,10 +8,10 @@ from torch import nn
 
 from lvs_ros.model.adapt_net import AdaptNet
 from lvs_ros.model.compiled_convolution import CompiledConvolution
+from lvs_ros.model.compiled_fusion import CompiledFusion
 from lvs_ros.model.compiled_stem import CompiledStem
 from lvs_ros.model.convolution import NormedConvolutions, Stem
 from lvs_ros.model.direct_convolution import DirectConvolution
-from lvs_ros.model.joined_convolution import JoinedConvolution
 from lvs_ros.model.network import SegmentationNetwork
 from lvs_ros.model.resnet import BasicBlock
 from lvs_ros.model.tile_block import TileBlock
@@ -55,20 +55,18 @@ def use_compiled_convolutions(module: nn.Module, kinds: Kinds = FLOAT32) -> None
             setattr(module, name, TileBlock(cast(BasicBlock, child)))
         else:
             if isinstance(child, AdaptNet):
-                _join(child, kinds)
+                _compile_fusion(child, kinds)
             use_compiled_convolutions(child, kinds)
 
 
-def _join(adapt_net: AdaptNet, kinds: Kinds) -> None:
-    """Let the fusion read what is fused where it is."""
+def _compile_fusion(adapt_net: AdaptNet, kinds: Kinds) -> None:
     if not isinstance(adapt_net.fuse, NormedConvolutions):    # done already
         return
     fusion, norm, _ = adapt_net.fuse
-    high_channels = adapt_net.correction.out_channels
-    if (isinstance(norm, nn.Identity) and isinstance(fusion, nn.Conv2d)
-            and JoinedConvolution.suits(fusion)):
-        adapt_net.fuse = JoinedConvolution(
-            fusion, (high_channels, fusion.in_channels - high_channels), _direct(kinds))
+    correction = adapt_net.correction
+    if isinstance(norm, nn.Identity) and CompiledFusion.suits(fusion, correction):
+        adapt_net.fuse = CompiledFusion(cast(nn.Conv2d, fusion), correction, _direct(kinds))
+        adapt_net.correction = nn.Identity()  # type: ignore[assignment]  # is part of that
 
 
 def _direct(kinds: Kinds) -> type[DirectConvolution]:

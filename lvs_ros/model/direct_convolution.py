@@ -20,6 +20,9 @@ class DirectConvolution(CompiledConvolution):
     operator = 'lvs_convolution'
     """Name of the compiled operator."""
 
+    fusion_operator = 'lvs_fusion'
+    """Name of the one that corrects propagated features by such convolutions."""
+
     stem_operator = 'lvs_stem'
     """Name of the one that computes a stem with the same weights."""
 

@@ -28,6 +28,7 @@ class TileConvolution(DirectConvolution):
     """
 
     operator = 'lvs_tile_convolution'
+    fusion_operator = 'lvs_tile_fusion'
     stem_operator = 'lvs_tile_stem'
 
     def __init__(self, convolution: nn.Conv2d) -> None:

@@ -32,6 +32,7 @@ _ARGUMENTS = {
     'lvs_winograd_blocks': [_NUMBER] * 3,
     'lvs_winograd': [_ADDRESS] * 5 + [_NUMBER] * 9,
     'lvs_convolution': [_ADDRESS] * 5 + [_NUMBER] * 12,
+    'lvs_fusion': [_ADDRESS] * 9 + [_NUMBER] * 5,
     'lvs_stem': [_ADDRESS] * 6 + [_NUMBER] * 8,
     'lvs_spatially_variant_convolution': [_ADDRESS] * 3 + [_NUMBER] * 5,
     'lvs_linear_of_mean': [_ADDRESS] * 4 + [_NUMBER] * 2,
@@ -42,6 +43,7 @@ _ARGUMENTS = {
 _TILES_ARGUMENTS = {
     'lvs_tile_block': [_ADDRESS] * 6 + [_NUMBER] * 6,
     'lvs_tile_convolution': _ARGUMENTS['lvs_convolution'],
+    'lvs_tile_fusion': _ARGUMENTS['lvs_fusion'],
     'lvs_tile_stem': _ARGUMENTS['lvs_stem'],
 }
 _X86 = ('x86_64', 'AMD64')

@@ -114,7 +114,7 @@ class Lane:
         """Compute for a frame; returns, or raises, what the function does."""
         call = _Call(function, self._frame_threads, False, threading.Condition(self._lock),
                      self._clock())
-        # The calling thread first: others would keep it from telling what it wants.
+        # The calling thread first: the team would keep it from telling what it wants.
         with self._priority.raised([threading.get_native_id()]) as is_raised:
             with self._lock:
                 self._frame = call

@@ -1,0 +1,98 @@
+// Copyright 2026 lvs_ros maintainers
+// SPDX-License-Identifier: Apache-2.0
+//
+// How AdaptNet corrects the propagated features, in one pass: what lies between its 1x1
+// convolutions never goes through memory (lvs_ros/model/compiled_fusion.py).
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "rows.h"
+#include "tiles.h"
+
+namespace {
+
+using lvs::Shape;
+
+// Of a thread: a row of features as it is multiplied, and one before it is rounded.
+template <class Value>
+struct Scratch {
+  std::vector<Value> line;
+  std::vector<float> row;
+};
+
+template <class Value>
+thread_local Scratch<Value> scratch;
+
+// A 1x1 convolution of rows: its weights as Arithmetic::compute_row wants them.
+template <class Value>
+struct Layer {
+  const Value* weights;
+  const float* bias;
+  int channels_in;
+};
+
+// Arithmetic: how products are computed.
+template <class Arithmetic, class Value = typename Arithmetic::Value>
+void fuse(const float* propagated, const float* adapted, const Layer<Value>& of_propagated,
+          const Layer<Value>& of_adapted, const Layer<Value>& correction, float* y, int height,
+          int width, int channels, int threads) {
+  // The convolution of a row; added and result begin at the same value of it.
+  const auto convolve = [&](const Layer<Value>& layer, const float* x, const float* added,
+                            bool relu, float* result) {
+    const Shape shape{1, width, layer.channels_in, channels, 1, 1, 0, 1};
+    const int64_t size = Arithmetic::line(shape);
+    Value* line = lvs::room(scratch<Value>.line, size);
+    lvs::read_line(shape, 0, size, [&](int64_t count, Value* to) {
+      Arithmetic::convert(x, count, to);
+    }, line);
+    Arithmetic::compute_row([&](int) { return line; }, shape, layer.weights,
+                            {layer.bias, added, relu}, 0, result);
+  };
+#pragma omp parallel num_threads(threads)
+  {
+    [[maybe_unused]] const typename Arithmetic::Unit unit{};
+    float* fused = lvs::room(scratch<Value>.row, std::size_t(width) * channels);
+#pragma omp for schedule(dynamic)
+    for (int i = 0; i < height; ++i) {
+      const float* row = propagated + int64_t(i) * width * channels;
+      convolve(of_propagated, row, nullptr, false, fused);
+      convolve(of_adapted, adapted + int64_t(i) * width * of_adapted.channels_in, fused, true,
+               fused);
+      convolve(correction, fused, row, false, y + int64_t(i) * width * channels);
+    }
+  }
+}
+
+}  // namespace
+
+extern "C" {
+
+// propagated + correction(relu(a(propagated) + b(adapted))), each a 1x1 convolution.
+//
+// propagated and y: (height, width, channels), adapted: (height, width, channels_adapted); weights
+// as those of lvs_convolution, biases: (channels).
+void lvs_fusion(const float* propagated, const float* adapted, const float* weights_a,
+                const float* bias_a, const float* weights_b, const float* bias_b,
+                const float* weights_correction, const float* bias_correction, float* y,
+                int height, int width, int channels, int channels_adapted, int threads) {
+  fuse<lvs::Float32>(propagated, adapted, {weights_a, bias_a, channels},
+                     {weights_b, bias_b, channels_adapted},
+                     {weights_correction, bias_correction, channels}, y, height, width, channels,
+                     threads);
+}
+
+#ifdef __AMX_BF16__
+// The same with products of bfloat16; the weights as those of lvs_tile_convolution.
+void lvs_tile_fusion(const float* propagated, const float* adapted, const uint16_t* weights_a,
+                     const float* bias_a, const uint16_t* weights_b, const float* bias_b,
+                     const uint16_t* weights_correction, const float* bias_correction, float* y,
+                     int height, int width, int channels, int channels_adapted, int threads) {
+  fuse<lvs::BFloat16>(propagated, adapted, {weights_a, bias_a, channels},
+                      {weights_b, bias_b, channels_adapted},
+                      {weights_correction, bias_correction, channels}, y, height, width, channels,
+                      threads);
+}
+#endif
+
+}  // extern "C"
