@@ -38,6 +38,8 @@ _ARGUMENTS = {
     'lvs_linear_of_mean': [_ADDRESS] * 4 + [_NUMBER] * 2,
     'lvs_warp': [_ADDRESS] * 3 + [_NUMBER] * 4,
     'lvs_label_map': [_ADDRESS] * 2 + [_NUMBER] * 6,
+    'lvs_grey': [_ADDRESS] * 2 + [_NUMBER] * 7,
+    'lvs_inverse_search': [_ADDRESS] * 3 + [_NUMBER] * 5,
     'lvs_enable_tiles': [],
 }
 _TILES_ARGUMENTS = {
