@@ -5,7 +5,7 @@
 import os
 import threading
 import warnings
-from typing import Any, Iterator
+from typing import Any, Iterator, Optional, Sequence
 
 import pytest
 import torch
@@ -15,6 +15,7 @@ from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import VARIANTS, SegmentationNetwork
 from lvs_ros.native.library import library
 from lvs_ros.pipeline import PipelineOptions
+from lvs_ros.pipeline import frame_priority
 from lvs_ros.pipeline.build import assemble, check_options, prepare
 from lvs_ros.pipeline.frame_priority import FramePriority
 from lvs_ros.pipeline.lane import Lane
@@ -41,6 +42,14 @@ needs_permission = pytest.mark.skipif(
 needs_team = pytest.mark.skipif(library() is None, reason='needs the compiled operators')
 
 
+def wait_until_lowered(threads: Sequence[int]) -> None:
+    for _ in range(3000):
+        if {policy(thread) for thread in threads} == {OTHER}:
+            return
+        threading.Event().wait(0.01)
+    pytest.fail('threads are still raised')
+
+
 class Refused:
     """A system that gives nobody a priority."""
 
@@ -65,6 +74,18 @@ def test_where_it_is_refused_there_is_a_warning_and_frames_go_on(
     assert refused.calls == 1
 
 
+@needs_permission
+def test_frames_go_on_where_it_is_refused_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    lane = Lane(priority=FramePriority(7))
+    wait_until_lowered(lane.frame(lambda: [threading.get_native_id()]))
+    Refused(monkeypatch)
+    with pytest.warns(UserWarning, match='priority 7 .*not permitted'):
+        assert lane.frame(lambda: 'a frame') == 'a frame'
+    assert lane.steps(lambda: 'a step') == 'a step'
+    assert lane.frame(policy) == OTHER
+    lane.close()
+
+
 def test_without_a_priority_nothing_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     refused = Refused(monkeypatch)
     with FramePriority().raised([0]) as is_raised:
@@ -83,7 +104,7 @@ def test_threads_are_raised_in_the_block_only() -> None:
         starter.join()
         assert seen == [OTHER]
     assert policy() == OTHER
-    with pytest.raises(ValueError), FramePriority(3).raised([0]):
+    with pytest.raises(ValueError), FramePriority(3).raised([threading.get_native_id()]):
         raise ValueError
     assert policy() == OTHER
 
@@ -94,7 +115,7 @@ def test_a_thread_that_has_ended_does_not_matter() -> None:
     thread.start()
     thread.join()
     assert thread.native_id is not None
-    with FramePriority(1).raised([thread.native_id, 0]):
+    with FramePriority(1).raised([thread.native_id, threading.get_native_id()]):
         assert policy() == FIFO
 
 
@@ -102,7 +123,9 @@ def test_a_thread_that_has_ended_does_not_matter() -> None:
 def test_a_process_in_a_class_of_its_own_is_left_as_it_is() -> None:
     os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(5))
     try:
-        with FramePriority(50).raised([0]) as is_raised:
+        with pytest.warns(UserWarning, match='a class of its own'):
+            priority = FramePriority(50)
+        with priority.raised([threading.get_native_id()]) as is_raised:
             assert not is_raised and os.sched_getscheduler(0) == os.SCHED_RR
             assert os.sched_getparam(0).sched_priority == 5
     finally:
@@ -120,15 +143,16 @@ def shares(frame_s: float, pause_s: float, count: int) -> Iterator[bool]:
         clock.sleep_until(clock.now() + pause_s)
 
 
-@needs_permission
 @pytest.mark.parametrize('frame_s, pause_s', [(0.02, 0.047), (0.06, 0.016), (0.2, 0.06)])
 def test_a_camera_that_leaves_time_has_all_its_frames_raised(
-        frame_s: float, pause_s: float) -> None:
+        frame_s: float, pause_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame_priority, '_can_be_given', lambda _: True)
     assert all(shares(frame_s, pause_s, 200))
 
 
-@needs_permission
-def test_frame_after_frame_others_have_a_fifth_of_the_time_and_never_wait_for_a_second() -> None:
+def test_frame_after_frame_others_have_a_fifth_of_the_time_and_never_wait_for_a_second(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame_priority, '_can_be_given', lambda _: True)
     raised = list(shares(0.02, 0.0, 1000))
     assert sum(raised) / len(raised) == pytest.approx(0.8, abs=0.02)
     longest = max(len(run) for run in ''.join('x' if one else ' ' for one in raised).split())
@@ -152,6 +176,41 @@ def test_a_lane_raises_who_asks_and_the_team_for_a_frame_and_nobody_for_steps() 
         assert lane.steps(see) == [OTHER, OTHER]
     assert waiting == [FIFO, OTHER] * 2
     assert policy() == OTHER
+    lane.close()
+
+
+@needs_permission
+@needs_team
+def test_nobody_is_raised_while_the_lane_has_nothing_to_do() -> None:
+    lane = Lane(frame_threads=2, step_threads=2, priority=FramePriority(1))
+    lane.frame(lambda: None)
+    wait_until_lowered(lane.frame(lambda: team_threads(2)))
+    lane.close()
+
+
+@needs_permission
+@needs_team
+def test_a_frame_that_waits_for_steps_that_are_owed_is_raised_all_the_same(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame_priority, '_BURST_S', 1000.0)
+    lane = Lane(frame_threads=1, step_threads=1, priority=FramePriority(1))
+    lane.frame(lambda: None)
+    ended, steps = threading.Event(), []
+
+    def step() -> Optional[str]:
+        steps.append(policy())
+        return 'done' if ended.is_set() else None
+
+    def frame() -> str:
+        threading.Event().wait(0.02)    # a tenth of it is owed to the steps
+        return policy()
+
+    worker = threading.Thread(target=lane.steps, args=(step,), daemon=True)
+    worker.start()
+    assert [lane.frame(frame) for _ in range(10)] == [FIFO] * 10
+    ended.set()
+    worker.join(30)
+    assert FIFO in steps    # those that a frame waits for
     lane.close()
 
 
@@ -186,7 +245,8 @@ def test_a_step_that_runs_when_a_frame_comes_is_hurried() -> None:
 @pytest.mark.parametrize('cpu_sharing', ['turns', 'side_by_side'])
 @pytest.mark.parametrize('realtime_priority', [0, 2])
 def test_a_pipeline_raises_its_frames_where_it_is_told_to(
-        cpu_sharing: str, realtime_priority: int) -> None:
+        cpu_sharing: str, realtime_priority: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame_priority, '_BURST_S', 1000.0)
     network = prepare(SegmentationNetwork(VARIANTS['tiny']('camvid', 11)),
                       device=torch.device('cpu'), precision='float32')
     seen = []

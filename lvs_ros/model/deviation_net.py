@@ -23,7 +23,7 @@ class DeviationNet(nn.Module):
     def logit(self, key_low: torch.Tensor, low: torch.Tensor) -> torch.Tensor:
         """Deviation before the sigmoid, (B,) float32: what training works on."""
         features = self.convolutions(low - key_low)
-        if takes(features, self.linear.weight):
+        if takes(features, self.linear.weight, self.linear.bias):
             return _linear_of_mean(self.linear, features)
         pooled = features.float().mean((2, 3))
         with torch.autocast(low.device.type, enabled=False):
@@ -44,7 +44,7 @@ def _linear_of_mean(linear: nn.Linear, features: torch.Tensor) -> torch.Tensor:
     """(B, C, h, w) float32 on the CPU → the layer on the mean of all positions, (B,)."""
     features = channels_last(features)
     batch, channels, height, width = features.shape
-    result = torch.empty(batch)
+    result = torch.empty(batch, dtype=torch.float32, device='cpu')
     for index in range(batch):
         operators().lvs_linear_of_mean(
             pointer(features, index), pointer(linear.weight), pointer(linear.bias),

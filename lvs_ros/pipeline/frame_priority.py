@@ -3,19 +3,21 @@
 """Puts frames before whatever else wants the cores.
 
 Other programs of a vehicle need the same cores. Linux shares them out fairly, and a frame that
-gets half of each core takes twice as long. Threads of a real-time class go before all that have
-none. Only those of a frame do here, and only while it is computed: S_h can wait, and the others
-must get on.
+gets half of each core takes two or three times as long. Threads of a real-time class go before all
+that have none. Only those of a frame do here, and only while it is computed: S_h can wait, and the
+others must get on.
 """
 
 import contextlib
 import os
+import threading
 import time
 import warnings
 from typing import Callable, Iterable, Iterator
 
 # Linux steps in where real-time threads leave less than a twentieth of a second to others: it
-# stops them for all of that. So frames leave more, and never go first for most of a second.
+# stops them for all of that. So frames leave more, and do not go first for most of a second,
+# unless a single one takes so long.
 _MOST_SHARE = 0.8    # of the time
 _BURST_S = 0.1       # saved up in a break: frame after frame, that lasts for half a second
 
@@ -51,20 +53,34 @@ class FramePriority:
             yield False
             return
         threads, start_s = list(threads), self._clock()
-        self.give(threads)
         try:
+            self.give(threads)
             yield True
         finally:
             self.take(threads)
             self._credit_s -= self._clock() - start_s
 
     def give(self, threads: Iterable[int]) -> None:
-        """Raise threads, until :meth:`take`."""
-        _schedule(threads, os.SCHED_FIFO, self._priority)
+        """Raise threads of this process, until :meth:`take`."""
+        if self:
+            self._schedule(threads, os.SCHED_FIFO, self._priority)
 
     def take(self, threads: Iterable[int]) -> None:
-        """Make threads as all others again."""
-        _schedule(threads, os.SCHED_OTHER, 0)
+        """Make threads of this process as all others again."""
+        self._schedule(threads, os.SCHED_OTHER, 0)
+
+    def _schedule(self, threads: Iterable[int], policy: int, priority: int) -> None:
+        for thread in threads:
+            if not os.path.exists(f'/proc/self/task/{thread}'):
+                continue    # it has ended, and its number may be that of another program's
+            try:
+                _schedule(thread, policy, priority)
+            except ProcessLookupError:
+                pass
+            except OSError as error:    # what was allowed is no more: frames go on without
+                if self:
+                    _warn(self._priority, error)
+                self._priority = 0
 
     def _is_affordable(self) -> bool:
         now_s = self._clock()
@@ -74,27 +90,37 @@ class FramePriority:
         return self._credit_s > 0
 
 
-def _schedule(threads: Iterable[int], policy: int, priority: int) -> None:
-    for thread in threads:
-        with contextlib.suppress(ProcessLookupError):    # it has ended meanwhile
-            # What a raised thread starts is not raised. And who has no right to take this flag
-            # away has to repeat it.
-            os.sched_setscheduler(thread, policy | os.SCHED_RESET_ON_FORK,
-                                  os.sched_param(priority))
+def _schedule(thread: int, policy: int, priority: int) -> None:
+    # What a raised thread starts is not raised. And who has no right to take this flag away has to
+    # repeat it.
+    os.sched_setscheduler(thread, policy | os.SCHED_RESET_ON_FORK, os.sched_param(priority))
 
 
 def _can_be_given(priority: int) -> bool:
-    """Try it on the calling thread."""
-    try:
-        if os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK != os.SCHED_OTHER:
-            return False
-        _schedule([0], os.SCHED_FIFO, priority)
-        _schedule([0], os.SCHED_OTHER, 0)
-    except (AttributeError, OSError) as error:
-        reason = 'only Linux knows it' if isinstance(error, AttributeError) else error
-        warnings.warn(
-            f'frames get no real-time priority {priority} ({reason}): on Linux, allow it by '
-            f'"<user> - rtprio {priority}" in /etc/security/limits.conf, in a container by '
-            '--cap-add SYS_NICE, or set realtime_priority to 0', stacklevel=2)
-        return False
-    return True
+    """Try it, in a thread that ends then."""
+    reasons: list[object] = []
+
+    def attempt() -> None:
+        try:
+            if os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK != os.SCHED_OTHER:
+                reasons.append('the process was started in a class of its own, which it keeps')
+            else:
+                _schedule(0, os.SCHED_FIFO, priority)
+        except AttributeError:
+            reasons.append('only Linux knows it')
+        except OSError as error:
+            reasons.append(error)
+
+    thread = threading.Thread(target=attempt)
+    thread.start()
+    thread.join()
+    for reason in reasons:
+        _warn(priority, reason)
+    return not reasons
+
+
+def _warn(priority: int, reason: object) -> None:
+    warnings.warn(
+        f'frames get no real-time priority {priority} ({reason}): on Linux, allow it by '
+        f'"<user> - rtprio {priority}" in /etc/security/limits.conf, LimitRTPRIO={priority} in a '
+        'systemd service or --cap-add SYS_NICE in a container, or set realtime_priority to 0')

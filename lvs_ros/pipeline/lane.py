@@ -38,6 +38,7 @@ class _Call(Generic[T]):
     :param changed: tells the one who waits for it
     :param arrival_s: when it was wanted
     :param left: nobody waits for it any more
+    :param raised: it is a frame that goes before other programs
     """
 
     function: Callable[[], Optional[T]]
@@ -48,6 +49,7 @@ class _Call(Generic[T]):
     running: bool = False
     done: bool = False
     left: bool = False
+    raised: bool = False
     result: Any = None
     error: Optional[BaseException] = None
 
@@ -116,9 +118,10 @@ class Lane:
                      self._clock())
         # The calling thread first: the team would keep it from telling what it wants.
         with self._priority.raised([threading.get_native_id()]) as is_raised:
+            call.raised = is_raised
             with self._lock:
                 self._frame = call
-                self._raise_team(is_raised)    # a step that runs shall be done soon, too
+                self._raise_team()    # a step that runs shall be done soon, too
             return self._wait_for(call)
 
     def steps(self, function: Callable[[], Optional[T]]) -> T:
@@ -168,7 +171,9 @@ class Lane:
             call.done = call.run()
         return call.outcome()
 
-    def _raise_team(self, wanted: bool) -> None:
+    def _raise_team(self) -> None:
+        """Raise it while a frame of priority waits or is computed; else make it as others are."""
+        wanted = self._frame is not None and self._frame.raised and not self._closed
         if wanted != self._team_is_raised:
             self._team_is_raised = wanted
             (self._priority.give if wanted else self._priority.take)(self._team)
@@ -184,6 +189,7 @@ class Lane:
             torch.set_num_threads(self._frame_threads)
         while True:
             with self._lock:
+                self._raise_team()    # or no more
                 while not self._closed and self._frame is None and self._steps is None \
                         and self._rehearsal_in_s() > 0:
                     self._changed.wait(min(self._rehearsal_in_s(), threading.TIMEOUT_MAX))
@@ -192,8 +198,6 @@ class Lane:
                 call, rehearsal = self._next(), self._rehearsal
                 if call is not None:
                     call.running = True
-                if call is None or call.step:
-                    self._raise_team(False)
             if call is not None:
                 self._compute(call, rehearsal)
                 call = None    # what it computed with need not stay until the next one
@@ -226,7 +230,8 @@ class Lane:
         team = team_threads(self._frame_threads or torch.get_num_threads())
         with self._lock:
             if team != self._team:
-                self._team = team
+                before, self._team = self._team, team
+                self._priority.take(set(before) - set(team))
                 if self._team_is_raised:
                     self._priority.give(team)
 
