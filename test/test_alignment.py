@@ -91,22 +91,3 @@ def test_flow_finds_a_known_shift(shortest_side: int) -> None:
     moved = align(old.permute(2, 0, 1)[None].float(), found)[0].permute(1, 2, 0)
     assert (moved - new)[4:-4, 6:-6].abs().mean() < 0.2 * (old.float() - new)[
         4:-4, 6:-6].abs().mean()
-
-
-@pytest.mark.parametrize('order', ['rgb', 'bgr', 'rgba', 'bgra', 'mono'])
-def test_grey_of_every_channel_order(order: str) -> None:
-    rgb = textured(64, 80)
-    expected = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-    image = {'rgb': rgb, 'bgr': rgb[:, :, ::-1], 'mono': expected,
-             'rgba': np.dstack([rgb, rgb[:, :, 0]]),
-             'bgra': np.dstack([rgb[:, :, ::-1], rgb[:, :, 0]])}[order]
-    grey = OpticalFlow().grey(Frame(image, 0, order))
-    np.testing.assert_array_equal(grey, expected)
-    assert not np.shares_memory(grey, image)
-
-
-def test_tiny_images_have_a_flow_too() -> None:
-    flow = OpticalFlow()
-    grey = flow.grey(Frame(np.zeros((16, 16, 3), np.uint8), 0))
-    found = flow.displacement(grey, grey, height=2, width=2)
-    assert found.shape == (1, 2, 2, 2) and bool(torch.isfinite(found).all())

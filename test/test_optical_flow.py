@@ -127,6 +127,13 @@ def test_tiny_images_have_a_flow() -> None:
     assert abs(float(middle[0]) - 2) < 0.2 and abs(float(middle[1]) - 1) < 0.2
 
 
+def test_images_too_small_for_a_patch_have_a_flow_too() -> None:
+    flow = OpticalFlow()
+    grey = flow.grey(Frame(np.zeros((16, 16, 3), np.uint8), 0))
+    found = flow.displacement(grey, grey, height=2, width=2)
+    assert found.shape == (1, 2, 2, 2) and bool(torch.isfinite(found).all())
+
+
 def test_threads_do_not_change_the_flow() -> None:
     now, before = moved(180, 240, 5.0, -3.0)
     results = []
@@ -204,6 +211,18 @@ def test_grey_is_that_of_opencv(
         assert np.abs(grey.astype(int) - expected).max() <= 1
         if size is None or size == (240, 180):    # no half is left to be rounded to even
             np.testing.assert_array_equal(grey, expected)
+
+
+@pytest.mark.parametrize('order', CHANNELS)
+def test_grey_of_every_channel_order(order: str) -> None:
+    rgb = picture(64, 80, 'rgb')
+    expected = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    image = {'rgb': rgb, 'bgr': rgb[:, :, ::-1], 'mono': expected,
+             'rgba': np.dstack([rgb, rgb[:, :, 0]]),
+             'bgra': np.dstack([rgb[:, :, ::-1], rgb[:, :, 0]])}[order]
+    grey = OpticalFlow().grey(Frame(image, 0, order))
+    np.testing.assert_array_equal(grey, expected)
+    assert not np.shares_memory(grey, image)
 
 
 @pytest.mark.parametrize('order', CHANNELS)

@@ -24,30 +24,22 @@ struct Scratch {
 template <class Value>
 thread_local Scratch<Value> scratch;
 
-// A 1x1 convolution of rows: its weights as Arithmetic::compute_row wants them.
-template <class Value>
-struct Layer {
-  const Value* weights;
-  const float* bias;
-  int channels_in;
-};
-
-// Arithmetic: how products are computed.
+// Arithmetic: how products are computed; weights as its compute_row wants them.
 template <class Arithmetic, class Value = typename Arithmetic::Value>
-void fuse(const float* propagated, const float* adapted, const Layer<Value>& of_propagated,
-          const Layer<Value>& of_adapted, const Layer<Value>& correction, float* y, int height,
-          int width, int channels, int threads) {
+void fuse(const float* propagated, const float* adapted, const Value* weights_a,
+          const float* bias_a, const Value* weights_b, const float* bias_b,
+          const Value* weights_correction, const float* bias_correction, float* y, int height,
+          int width, int channels, int channels_adapted, int threads) {
   // The convolution of a row; added and result begin at the same value of it.
-  const auto convolve = [&](const Layer<Value>& layer, const float* x, const float* added,
-                            bool relu, float* result) {
-    const Shape shape{1, width, layer.channels_in, channels, 1, 1, 0, 1};
+  const auto convolve = [&](const float* x, int channels_in, const Value* weights,
+                            const lvs::Finish& finish, float* result) {
+    const Shape shape{1, width, channels_in, channels, 1, 1, 0, 1};
     const int64_t size = Arithmetic::line(shape);
     Value* line = lvs::room(scratch<Value>.line, size);
     lvs::read_line(shape, 0, size, [&](int64_t count, Value* to) {
       Arithmetic::convert(x, count, to);
     }, line);
-    Arithmetic::compute_row([&](int) { return line; }, shape, layer.weights,
-                            {layer.bias, added, relu}, 0, result);
+    Arithmetic::compute_row([&](int) { return line; }, shape, weights, finish, 0, result);
   };
 #pragma omp parallel num_threads(threads)
   {
@@ -56,10 +48,11 @@ void fuse(const float* propagated, const float* adapted, const Layer<Value>& of_
 #pragma omp for schedule(dynamic)
     for (int i = 0; i < height; ++i) {
       const float* row = propagated + int64_t(i) * width * channels;
-      convolve(of_propagated, row, nullptr, false, fused);
-      convolve(of_adapted, adapted + int64_t(i) * width * of_adapted.channels_in, fused, true,
-               fused);
-      convolve(correction, fused, row, false, y + int64_t(i) * width * channels);
+      convolve(row, channels, weights_a, {bias_a, nullptr, false}, fused);
+      convolve(adapted + int64_t(i) * width * channels_adapted, channels_adapted, weights_b,
+               {bias_b, fused, true}, fused);
+      convolve(fused, channels, weights_correction, {bias_correction, row, false},
+               y + int64_t(i) * width * channels);
     }
   }
 }
@@ -76,10 +69,9 @@ void lvs_fusion(const float* propagated, const float* adapted, const float* weig
                 const float* bias_a, const float* weights_b, const float* bias_b,
                 const float* weights_correction, const float* bias_correction, float* y,
                 int height, int width, int channels, int channels_adapted, int threads) {
-  fuse<lvs::Float32>(propagated, adapted, {weights_a, bias_a, channels},
-                     {weights_b, bias_b, channels_adapted},
-                     {weights_correction, bias_correction, channels}, y, height, width, channels,
-                     threads);
+  fuse<lvs::Float32>(propagated, adapted, weights_a, bias_a, weights_b, bias_b,
+                     weights_correction, bias_correction, y, height, width, channels,
+                     channels_adapted, threads);
 }
 
 #ifdef __AMX_BF16__
@@ -88,10 +80,9 @@ void lvs_tile_fusion(const float* propagated, const float* adapted, const uint16
                      const float* bias_a, const uint16_t* weights_b, const float* bias_b,
                      const uint16_t* weights_correction, const float* bias_correction, float* y,
                      int height, int width, int channels, int channels_adapted, int threads) {
-  fuse<lvs::BFloat16>(propagated, adapted, {weights_a, bias_a, channels},
-                      {weights_b, bias_b, channels_adapted},
-                      {weights_correction, bias_correction, channels}, y, height, width, channels,
-                      threads);
+  fuse<lvs::BFloat16>(propagated, adapted, weights_a, bias_a, weights_b, bias_b,
+                      weights_correction, bias_correction, y, height, width, channels,
+                      channels_adapted, threads);
 }
 #endif
 

@@ -74,7 +74,7 @@ class FramePriority:
             if not os.path.exists(f'/proc/self/task/{thread}'):
                 continue    # it has ended, and its number may be that of another program's
             try:
-                _schedule(thread, policy, priority)
+                _set_policy(thread, policy, priority)
             except ProcessLookupError:
                 pass
             except OSError as error:    # what was allowed is no more: frames go on without
@@ -90,7 +90,7 @@ class FramePriority:
         return self._credit_s > 0
 
 
-def _schedule(thread: int, policy: int, priority: int) -> None:
+def _set_policy(thread: int, policy: int, priority: int) -> None:
     # What a raised thread starts is not raised. And who has no right to take this flag away has to
     # repeat it.
     os.sched_setscheduler(thread, policy | os.SCHED_RESET_ON_FORK, os.sched_param(priority))
@@ -105,7 +105,7 @@ def _can_be_given(priority: int) -> bool:
             if os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK != os.SCHED_OTHER:
                 reasons.append('the process was started in a class of its own, which it keeps')
             else:
-                _schedule(0, os.SCHED_FIFO, priority)
+                _set_policy(0, os.SCHED_FIFO, priority)
         except AttributeError:
             reasons.append('only Linux knows it')
         except OSError as error:

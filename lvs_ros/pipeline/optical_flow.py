@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import torch
 
-from lvs_ros.native.library import library, operators
+from lvs_ros.native.library import library, operators, pointer
 from lvs_ros.pipeline.frame import CHANNELS, Frame
 
 _GREY_CODES = {'rgb': cv2.COLOR_RGB2GRAY, 'bgr': cv2.COLOR_BGR2GRAY,
@@ -109,6 +109,6 @@ def _compiled_displacement(now: np.ndarray, before: np.ndarray, height: int, wid
                            ) -> torch.Tensor:
     now, before = np.ascontiguousarray(now), np.ascontiguousarray(before)
     result = torch.empty(1, 2, height, width, dtype=torch.float32, device='cpu')
-    operators().lvs_inverse_search(now.ctypes.data, before.ctypes.data, result.data_ptr(),
+    operators().lvs_inverse_search(now.ctypes.data, before.ctypes.data, pointer(result),
                                    *now.shape, height, width, torch.get_num_threads())
     return result
