@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from node_rig import Peer, image_message, picture, pixels, wait_until  # noqa: E402
+import ros_domains  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 
 from lvs_ros.errors import ConfigurationError  # noqa: E402
@@ -147,3 +148,10 @@ def test_a_free_domain_has_nobody_in_it(
         monkeypatch.setattr(round_trips, '_LOOK_ROUND_S', TIMEOUT_S)
         with pytest.raises(ConfigurationError, match='without other nodes'):
             RoundTrips.in_free_domain()
+
+
+def test_the_domain_of_a_test_is_empty(ros_domain: int) -> None:
+    assert ros_domains.is_empty(ros_domain)
+    with RoundTrips(domain_id=ros_domain):
+        assert not ros_domains.is_empty(ros_domain)
+    assert ros_domains.is_empty(ros_domain)
