@@ -458,7 +458,7 @@ def test_full_frames_use_all_cores_and_others_their_share(
 
 def test_in_turns_every_thread_gets_the_same_masks(network: SegmentationNetwork) -> None:
     plain, _, _ = make(network)
-    in_turns, _, _ = make(network, lane=Lane())
+    in_turns, _, _ = make(network, runner=Lane())
     masks: list[np.ndarray] = []
     for index in range(3):
         thread = threading.Thread(target=lambda: masks.append(in_turns.step(frame(index)).mask))
@@ -475,7 +475,7 @@ def test_a_step_that_fails_holds_nobody_up(
         raise error
 
     lane = Lane()
-    pipeline, _, _ = make(network, lane=lane)
+    pipeline, _, _ = make(network, runner=lane)
     with monkeypatch.context() as patch:
         patch.setattr(network, 'low', broken_low)
         with pytest.raises(error):

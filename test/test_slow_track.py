@@ -57,8 +57,7 @@ def lane(request: pytest.FixtureRequest) -> Optional[Lane]:
 
 def background(high: HighSteps, lane: Optional[Lane], policy: str = 'normal', *,
                refine: Optional[RefineSteps] = None) -> BackgroundSlowTrack:
-    return BackgroundSlowTrack(high, device=torch.device('cpu'), policy=policy, threads=1,
-                               lane=lane, refine=refine)
+    return BackgroundSlowTrack(high, policy=policy, threads=1, lane=lane, refine=refine)
 
 
 def wait_for_results(track: BackgroundSlowTrack, count: int) -> list[SlowResult]:

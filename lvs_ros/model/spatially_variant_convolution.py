@@ -7,11 +7,12 @@
 with zeros outside the border. The kernels are shared by all channels, so the sum is H_K² scaled
 additions of shifted slices of the features: no unfolded copy of them (H_K² times their size) is
 made, neither here nor for the gradient. On a CPU a compiled operator adds up all taps of a
-position in registers, where it is there (:mod:`lvs_ros.native`).
+position in registers, where it is there (:mod:`lvs_ros.native`); on a GPU, one kernel does it all
+(:mod:`~lvs_ros.model.gpu_spatially_variant_convolution`).
 """
 
 import math
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator, Optional
 
 import torch
 from torch.nn import functional
@@ -42,7 +43,19 @@ def spatially_variant_convolution(features: torch.Tensor, kernels: torch.Tensor)
         return _SpatiallyVariantConvolution.apply(features, kernels)
     if takes(features, kernels) and features.shape[1] % CHANNELS == 0:
         return _compiled(features, kernels)
+    if features.is_cuda and features.dtype == kernels.dtype:
+        operator = _gpu_operator(features.device, features.dtype, features.shape[1], side)
+        return (operator or _forward)(features, kernels)
     return _forward(features, kernels)
+
+
+def _gpu_operator(device: torch.device, dtype: torch.dtype, channels: int, side: int
+                  ) -> Optional[Callable[[torch.Tensor, torch.Tensor], torch.Tensor]]:
+    try:    # not on a CPU, where it is not needed, and may not be there
+        from lvs_ros.model.gpu_spatially_variant_convolution import checked_operator
+    except ModuleNotFoundError:    # Triton comes with torch's CUDA builds for Linux
+        return None
+    return checked_operator(device, dtype, channels, side, _forward)
 
 
 def _compiled(features: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:

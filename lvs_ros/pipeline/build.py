@@ -14,7 +14,9 @@ from lvs_ros.model.compiling import BFLOAT16, FLOAT32, compile_network
 from lvs_ros.model.folding import fold_batch_norm
 from lvs_ros.model.padding import pad_first_stage
 from lvs_ros.native.library import has_tiles
+from lvs_ros.pipeline.calling_thread import CallingThread
 from lvs_ros.pipeline.frame_priority import FramePriority
+from lvs_ros.pipeline.gpu_streams import GpuStreams
 from lvs_ros.pipeline.lane import Lane
 from lvs_ros.pipeline.memory import keep_freed_memory
 from lvs_ros.pipeline.pipeline import SegmentationPipeline
@@ -113,6 +115,7 @@ def assemble(network: SegmentationNetwork, options: PipelineOptions, *,
         side_by_side=background and not in_turns)
     priority = FramePriority(options.realtime_priority)
     lane = _lane(options, fast_threads, slow_threads, priority) if in_turns else None
+    streams = GpuStreams(device) if device.type == 'cuda' else None
     if device.type == 'cpu':
         if lane is None:
             torch.set_num_threads(fast_threads)
@@ -124,21 +127,22 @@ def assemble(network: SegmentationNetwork, options: PipelineOptions, *,
         keep_freed_memory()
     return SegmentationPipeline(
         network, propagation=propagation,
-        slow_track=_slow_track(network, options, threads=slow_threads, lane=lane),
+        slow_track=_slow_track(network, options, threads=slow_threads, lane=lane, streams=streams),
         settings=_settings(options), inference_size=options.inference_size,
         output_size=options.output_size,
         full_threads=(options.fast_threads or cores()) if device.type == 'cpu' else 0,
-        lane=lane, priority=priority, rehearse=options.rehearse, mirror=options.mirror,
-        smoothing=smoothing)
+        runner=lane or CallingThread(
+            priority=priority, stream=None if streams is None else streams.frames),
+        rehearse=options.rehearse, mirror=options.mirror, smoothing=smoothing)
 
 
 def _slow_track(network: SegmentationNetwork, options: PipelineOptions, *, threads: int,
-                lane: Optional[Lane]) -> SlowTrack:
+                lane: Optional[Lane], streams: Optional[GpuStreams]) -> SlowTrack:
     refine = network.refine_steps if options.mirror else None
     if options.slow_track == 'inline':
         return InlineSlowTrack(network.high_steps, delay_s=options.slow_delay_s, refine=refine)
     return BackgroundSlowTrack(
-        network.high_steps, device=next(network.parameters()).device, threads=threads, lane=lane,
+        network.high_steps, threads=threads, lane=lane, streams=streams,
         policy=options.slow_policy if lane is None else 'normal', refine=refine)
 
 

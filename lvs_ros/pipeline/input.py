@@ -8,6 +8,7 @@ import torch
 
 from lvs_ros.errors import ImageError
 from lvs_ros.pipeline.frame import Frame
+from lvs_ros.pipeline.transfer import to_device
 
 SMALLEST = 16    # pixels a side; below this nothing is left at an eighth of the size
 
@@ -31,7 +32,7 @@ def to_tensor(frame: Frame, *, size: tuple[int, int], device: torch.device) -> t
                          f'{SMALLEST}x{SMALLEST}')
     if not image.flags.writeable:    # torch would warn of it, although nothing is written
         image = image.copy()
-    tensor = torch.from_numpy(image).to(device, non_blocking=True)
+    tensor = to_device(torch.from_numpy(image), device)
     if frame.order == 'mono':
         tensor = tensor.expand(-1, -1, 3)
     elif frame.order in ('bgr', 'bgra'):

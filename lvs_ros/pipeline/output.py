@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from lvs_ros.native.library import channels_last, operators, pointer, takes
+from lvs_ros.pipeline.transfer import to_host
 
 Enlarge = Callable[[torch.Tensor, int, int], torch.Tensor]
 
@@ -33,7 +34,7 @@ def label_map(logits: torch.Tensor, *, height: int, width: int, enlarge: Enlarge
     mask, confidence = _best_class_and_confidence(
         logits.contiguous(), height=height, width=width, enlarge=enlarge,
         want_confidence=want_confidence)
-    return mask.cpu().numpy(), None if confidence is None else confidence.cpu().numpy()
+    return to_host(mask), None if confidence is None else to_host(confidence)
 
 
 def _best_class(logits: torch.Tensor, *, height: int, width: int) -> np.ndarray:

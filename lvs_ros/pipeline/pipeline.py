@@ -7,17 +7,16 @@ forward path.
 """
 
 import dataclasses
-from typing import Any, Callable, Iterator, Optional, TypeVar
+from typing import Any, Iterator, Optional
 
 import numpy as np
 import torch
 
 from lvs_ros.errors import LvsError
 from lvs_ros.model import SegmentationNetwork
+from lvs_ros.pipeline.calling_thread import CallingThread, FrameRunner
 from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
-from lvs_ros.pipeline.frame_priority import FramePriority
 from lvs_ros.pipeline.input import shares_memory, to_tensor
-from lvs_ros.pipeline.lane import Lane
 from lvs_ros.pipeline.output import label_map
 from lvs_ros.pipeline.propagation import Propagation
 from lvs_ros.pipeline.schedule import ScheduleSettings
@@ -25,9 +24,7 @@ from lvs_ros.pipeline.slow_track import (SlowJob, SlowResult, SlowTrack, first_p
                                          run_job)
 from lvs_ros.pipeline.smoothing import Smoothing
 from lvs_ros.pipeline.stopwatch import Stopwatch
-from lvs_ros.pipeline.threads import intra_op_threads, team_threads
-
-T = TypeVar('T')
+from lvs_ros.pipeline.threads import intra_op_threads
 
 
 class KeyFrameError(LvsError):
@@ -101,10 +98,9 @@ class SegmentationPipeline:
     :param output_size: (width, height) of the masks; (0, 0) = the image's own
     :param full_threads: CPU threads for frames that are computed in full, which have nothing
         beside them to share the cores with; 0 = as many as for all others
-    :param lane: in which frames and slow track share the cores; None = they run side by side
-    :param priority: that frames have over other programs where there is no lane, which has its own
-    :param rehearse: the lane runs S_l and the deviation net on an empty image before each frame
-        that it expects
+    :param runner: computes the frames; closed with the pipeline. None = the calling thread does
+    :param rehearse: it runs S_l and the deviation net on an empty image before each frame that it
+        expects, if it can
     :param mirror: frames that are computed in full are refined by their mirror images, unless
         the schedule has a background, where that is the slow track's to do
     :param smoothing: improves the logits by those of earlier frames; None = they stay as they are
@@ -114,9 +110,8 @@ class SegmentationPipeline:
                  slow_track: SlowTrack, settings: ScheduleSettings,
                  inference_size: tuple[int, int] = (0, 0),
                  output_size: tuple[int, int] = (0, 0), full_threads: int = 0,
-                 lane: Optional[Lane] = None, priority: Optional[FramePriority] = None,
-                 rehearse: bool = False, mirror: bool = False,
-                 smoothing: Optional[Smoothing] = None) -> None:
+                 runner: Optional[FrameRunner] = None, rehearse: bool = False,
+                 mirror: bool = False, smoothing: Optional[Smoothing] = None) -> None:
         self._network = network
         self._device = next(network.parameters()).device
         self._propagation = propagation
@@ -125,8 +120,7 @@ class SegmentationPipeline:
         self._policy = settings.build()
         self._inference_size, self._output_size = inference_size, output_size
         self._full_threads = full_threads
-        self._lane = lane
-        self._priority = priority or FramePriority()
+        self._runner: FrameRunner = runner or CallingThread()
         self._mirror = mirror
         self._smoothing = smoothing
         self._state: Optional[_State] = None
@@ -138,8 +132,8 @@ class SegmentationPipeline:
         self._slow_failures = 0
         self._slow_error: Optional[str] = None
         self._image_shape: Optional[torch.Size] = None    # of the last frame's tensor
-        if lane is not None and rehearse:
-            lane.rehearse(self._rehearsal)
+        if rehearse:
+            self._runner.rehearse(self._rehearsal)
 
     @property
     def label_set_name(self) -> str:
@@ -159,8 +153,7 @@ class SegmentationPipeline:
     @property
     def cpu_threads(self) -> int:
         """Threads that a frame has on a CPU."""
-        threads = 0 if self._lane is None else self._lane.frame_threads
-        return threads or torch.get_num_threads()
+        return self._runner.frame_threads or torch.get_num_threads()
 
     @property
     def threshold(self) -> float:
@@ -213,8 +206,7 @@ class SegmentationPipeline:
 
     def close(self) -> None:
         """Stop the slow track."""
-        if self._lane is not None:
-            self._lane.close()
+        self._runner.close()
         self._slow_track.close()
 
     def reset(self, reason: str = 'reset requested') -> None:
@@ -234,7 +226,8 @@ class SegmentationPipeline:
         """
         frame.check()
         watch = Stopwatch(self._device)
-        result, job = self._run(lambda: self._compute_step(frame, watch, want_confidence))
+        result, job = self._runner.frame(
+            lambda: self._compute_step(frame, watch, want_confidence))
         if job is not None:    # not before the mask is there: S_h's thread wakes up at once
             self._slow_track.submit(job)
         return result
@@ -281,7 +274,7 @@ class SegmentationPipeline:
         for number in range(2):
             self.step(Frame(image=blank, stamp_ns=number))
             if self._state is not None:
-                self._run(self._warm_up_the_rest)
+                self._runner.frame(self._warm_up_the_rest)
         self.reset()
         self._reset_reason = self._last_stamp_ns = self._last_size = None
         self._count = 0
@@ -302,18 +295,6 @@ class SegmentationPipeline:
                 blank.contiguous(memory_format=torch.channels_last))
             yield
             self._network.deviation(low, low)
-
-    def _run(self, function: Callable[[], T]) -> T:
-        if self._lane is not None:
-            return self._lane.frame(function)
-        with self._priority.raised(self._threads()):
-            return function()
-
-    def _threads(self) -> tuple[int, ...]:
-        """Those that compute frames where there is no lane."""
-        if not self._priority:
-            return ()
-        return team_threads(torch.get_num_threads() if self._device.type == 'cpu' else 1)
 
     def _check_continuity(self, frame: Frame) -> None:
         if self._last_stamp_ns is not None and frame.stamp_ns < self._last_stamp_ns:

@@ -13,6 +13,7 @@ from lvs_ros.model import SegmentationNetwork
 from lvs_ros.model.alignment import align
 from lvs_ros.pipeline.frame import Frame
 from lvs_ros.pipeline.optical_flow import OpticalFlow
+from lvs_ros.pipeline.transfer import to_device
 
 
 class Propagation(Protocol):
@@ -69,8 +70,8 @@ class SpatiallyVariantPropagation:
         displacement = None
         if self._flow is not None:
             assert target.grey is not None and source.grey is not None
-            displacement = self._flow.displacement(
-                target.grey, source.grey, height=low.shape[2], width=low.shape[3]).to(low.device)
+            displacement = to_device(self._flow.displacement(
+                target.grey, source.grey, height=low.shape[2], width=low.shape[3]), low.device)
         return self._network.adapt(low, self._network.propagate(
             source.embedding, target.embedding, high, displacement))
 
@@ -91,8 +92,8 @@ class FlowPropagation:
     def move(self, source: np.ndarray, target: np.ndarray, high: torch.Tensor,
              low: torch.Tensor) -> torch.Tensor:
         """Warp the features."""
-        return align(high, self._flow.displacement(
-            target, source, height=low.shape[2], width=low.shape[3]).to(low.device))
+        return align(high, to_device(self._flow.displacement(
+            target, source, height=low.shape[2], width=low.shape[3]), low.device))
 
 
 class HoldPropagation:

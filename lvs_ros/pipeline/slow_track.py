@@ -16,6 +16,7 @@ from typing import Any, Callable, Optional
 import torch
 
 from lvs_ros.model.steps import Steps, advance
+from lvs_ros.pipeline.gpu_streams import GpuStreams
 from lvs_ros.pipeline.lane import Lane
 from lvs_ros.pipeline.threads import enter_slow_thread
 
@@ -213,23 +214,22 @@ class BackgroundSlowTrack(SlowTrack):
     """One worker thread.
 
     :param high: S_h
-    :param device: where it runs; on a GPU in a stream of its own
     :param policy: scheduling of the thread, see
         :func:`~lvs_ros.pipeline.threads.enter_slow_thread`
     :param threads: size of its team on a CPU
     :param lane: in which it shares the cores with the frames; None = it runs beside them
+    :param streams: of the GPU that it runs on; None = on a CPU
     :param refine: improves the result of a job while no other waits; None = nothing does
     """
 
-    def __init__(self, high: HighSteps, *, device: torch.device, policy: str, threads: int,
-                 lane: Optional[Lane] = None, refine: Optional[RefineSteps] = None) -> None:
+    def __init__(self, high: HighSteps, *, policy: str, threads: int, lane: Optional[Lane] = None,
+                 streams: Optional[GpuStreams] = None, refine: Optional[RefineSteps] = None
+                 ) -> None:
         self._high, self._refine = high, refine
-        self._lane = lane
-        self._device = device
+        self._lane, self._streams = lane, streams
         self._condition = threading.Condition()
         self._waiting: Optional[SlowJob] = None
         self._running: Optional[SlowJob] = None
-        self._ready: Any = None               # GPU event: the waiting job's input is complete
         self._finished: list[SlowResult] = []
         self._closing = False
         # A daemon, so that even a piece that never returns cannot keep the process alive.
@@ -239,12 +239,10 @@ class BackgroundSlowTrack(SlowTrack):
 
     def submit(self, job: SlowJob) -> None:
         """Hand the job to the worker; it replaces the one that still waits."""
-        ready = None
-        if self._device.type == 'cuda':
-            ready = torch.cuda.Event()
-            ready.record(torch.cuda.current_stream(self._device))
+        if self._streams is not None:
+            self._streams.hand_over(job.image, job.low)
         with self._condition:
-            self._waiting, self._ready = job, ready
+            self._waiting = job
             self._condition.notify()
 
     def poll(self, now_ns: int) -> list[SlowResult]:
@@ -275,35 +273,28 @@ class BackgroundSlowTrack(SlowTrack):
 
     def _work(self, policy: str, threads: int) -> None:
         enter_slow_thread(policy=policy, threads=threads)
-        stream = torch.cuda.Stream(self._device) if self._device.type == 'cuda' else None
         while True:
             with self._condition:
                 self._condition.wait_for(lambda: self._closing or self._waiting is not None)
                 if self._closing:
                     return
-                job, ready = self._waiting, self._ready
-                self._running, self._waiting = job, None
+                job, self._waiting = self._waiting, None
+                self._running = job
             assert job is not None
-            if stream is not None:
-                stream.wait_event(ready)
-                for tensor in (job.image, job.low):
-                    tensor.record_stream(stream)
-            self._run_both(job, stream)
+            self._run_both(job)
 
-    def _run_both(self, job: SlowJob, stream: Any) -> None:
-        result = self._run(job, first_pass(self._high), stream,
-                           abandoned=lambda: self._running is not job)
+    def _run_both(self, job: SlowJob) -> None:
+        result = self._run(job, first_pass(self._high), abandoned=lambda: self._running is not job)
         if not self._hand_out(job, result):
             return
         assert self._refine is not None and result is not None and result.high is not None
 
         def is_given_up() -> bool:
-            if stream is not None:    # or all steps would be on their way before a job could come
-                stream.synchronize()
+            if self._streams is not None:    # or all steps would be on their way before a job came
+                self._streams.slow.synchronize()
             return self._running is not job or self._waiting is not None
 
-        refined = self._run(job, second_pass(self._refine, result.high), stream,
-                            abandoned=is_given_up)
+        refined = self._run(job, second_pass(self._refine, result.high), abandoned=is_given_up)
         self._hand_out(job, refined and as_refined(refined))
 
     def _hand_out(self, job: SlowJob, result: Optional[SlowResult]) -> bool:
@@ -320,21 +311,19 @@ class BackgroundSlowTrack(SlowTrack):
                 self._running = None
             return is_to_be_refined
 
-    def _run(self, job: SlowJob, begin: Begin, stream: Any, *,
-             abandoned: Callable[[], bool]) -> Optional[SlowResult]:
-        if stream is None:
+    def _run(self, job: SlowJob, begin: Begin, *, abandoned: Callable[[], bool]
+             ) -> Optional[SlowResult]:
+        if self._streams is None:
             return run_job(job, begin, abandoned=abandoned, lane=self._lane)
         started = time.perf_counter()
-        with torch.cuda.stream(stream):
-            result = run_job(job, begin, abandoned=abandoned, lane=self._lane)
+        with torch.cuda.stream(self._streams.slow):
+            result = run_job(job, begin, abandoned=abandoned)
+        if result is None or result.high is None:
+            return result
+        error = None
         try:
-            stream.synchronize()    # errors of the device surface here
-        except RuntimeError as error:
-            return SlowResult(job, None, str(error), (time.perf_counter() - started) * 1e3)
-        if result is None:
-            return None
-        if result.high is not None:
-            # It was allocated in this stream, and will be read in the fast track's.
-            result.high.record_stream(torch.cuda.default_stream(self._device))
-        return dataclasses.replace(
-            result, duration_ms=(time.perf_counter() - started) * 1e3)
+            self._streams.hand_back(result.high)
+        except RuntimeError as failure:
+            error = str(failure)
+        return SlowResult(job, None if error else result.high, error,
+                          (time.perf_counter() - started) * 1e3)

@@ -1,0 +1,26 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""To a GPU and back, by way of memory that it reads and writes by itself (pinned)."""
+
+import numpy as np
+import torch
+
+
+def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Bring a tensor of the CPU to the device; on a GPU, in the current stream.
+
+    The caller does not wait, and may overwrite the tensor at once. On a CPU it is the same one.
+    """
+    if device.type == 'cuda':
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
+
+
+def to_host(tensor: torch.Tensor) -> np.ndarray:
+    """Bring a tensor back, and wait for what the current stream still has to do for it."""
+    if tensor.device.type != 'cuda':
+        return tensor.cpu().numpy()
+    result = torch.empty(tensor.shape, dtype=tensor.dtype, device='cpu', pin_memory=True)
+    result.copy_(tensor, non_blocking=True)
+    torch.cuda.current_stream(tensor.device).synchronize()
+    return result.numpy()
