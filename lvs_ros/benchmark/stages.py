@@ -24,6 +24,7 @@ from lvs_ros.pipeline.input import to_tensor
 from lvs_ros.pipeline.optical_flow import OpticalFlow
 from lvs_ros.pipeline.output import label_map
 from lvs_ros.pipeline.stopwatch import Stopwatch
+from lvs_ros.pipeline.transfer import to_device
 
 STAGES = {
     'decode': 'message to array',
@@ -151,9 +152,9 @@ class FastTrackParts:
         key_embedding, key_high = key.embedding, key.high
         if self._flow is not None:
             assert key.grey is not None
-            displacement = self._flow.displacement(
-                self._flow.grey(frame), key.grey, height=low.shape[2],
-                width=low.shape[3]).to(self._device)
+            displacement = to_device(self._flow.displacement(
+                self._flow.grey(frame), key.grey, height=low.shape[2], width=low.shape[3]),
+                self._device)
             watch.lap('flow')
             key_embedding, key_high = align(key_embedding, displacement), align(
                 key_high, displacement)
