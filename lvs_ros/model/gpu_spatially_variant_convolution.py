@@ -71,7 +71,8 @@ def convolve(features: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
     side = math.isqrt(kernels.shape[1])
     result = torch.empty_like(features)
     grid = (triton.cdiv(width, _POSITIONS), height, batch * triton.cdiv(channels, _CHANNELS))
-    _kernel[grid](features, kernels, result, height, width, **_sizes(channels, side))
+    with torch.cuda.device_of(features):    # Triton launches on the current one
+        _kernel[grid](features, kernels, result, height, width, **_sizes(channels, side))
     return result
 
 
