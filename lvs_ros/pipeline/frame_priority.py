@@ -122,8 +122,7 @@ def _can_be_given(priority: int) -> bool:
 def _warn(priority: int, reason: object) -> None:
     remedy = 'set realtime_priority to 0'
     if isinstance(reason, PermissionError):
-        remedy = (
-            f'allow it by "<user> - rtprio {priority}" in /etc/security/limits.conf, '
-            f'LimitRTPRIO={priority} in a systemd service or --cap-add SYS_NICE in a container, or '
-            + remedy)
+        remedy = (f'allow it by "<user> - rtprio {priority}" in /etc/security/limits.conf, '
+                  f'LimitRTPRIO={priority} in a systemd service or --cap-add SYS_NICE in a '
+                  f'container, or {remedy}')
     warnings.warn(f'frames get no real-time priority {priority} ({reason}): {remedy}')
