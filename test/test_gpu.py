@@ -55,22 +55,26 @@ def test_the_masks_are_the_cpus(
 def test_a_frame_does_not_wait_for_s_h() -> None:
     streams = GpuStreams(torch.device('cuda'))
     assert streams.frames.priority < streams.slow.priority
-    started = threading.Event()
 
     def high(low: torch.Tensor) -> Any:
-        for _ in range(20):
-            torch.cuda._sleep(20_000_000)    # clock cycles; some tenths of a second in all
-            started.set()
+        product = torch.ones(4096, 4096, device='cuda')
+        for _ in range(200):    # each fills the whole GPU, for some milliseconds
+            product = product @ product
             yield
         return low + 1
 
     track = BackgroundSlowTrack(high, policy='normal', threads=1, streams=streams)
-    low = torch.ones(1, device='cuda')
-    track.submit(SlowJob(number=1, stamp_ns=0, image=low, low=low, description=None))
-    assert started.wait(30)
     with torch.cuda.stream(streams.frames):
-        assert float(low + 2) == 3
-    assert track.poll(0) == [], 'the frame was done before S_h'
+        low = torch.ones(1, device='cuda')
+        float(low + 2)    # loads what computes it
+    job = SlowJob(number=1, stamp_ns=0, image=low, low=low, description=None)
+    track.warm_up(job)
+    track.submit(job)
+    for _ in range(10):
+        threading.Event().wait(0.005)
+        with torch.cuda.stream(streams.frames):
+            assert float(low + 2) == 3
+    assert track.poll(0) == [], 'the frames were done before S_h'
     while not (results := track.poll(0)):
         threading.Event().wait(0.01)
     with torch.cuda.stream(streams.frames):

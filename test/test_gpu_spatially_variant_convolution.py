@@ -12,7 +12,7 @@ from typing import Any, Callable, Iterator
 import pytest
 import torch
 
-from lvs_ros.model import spatially_variant_convolution
+from lvs_ros.model.spatially_variant_convolution import _forward as plain
 
 pytest.importorskip('triton', reason='triton is not installed')
 DEVICE = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
@@ -63,7 +63,9 @@ def test_it_is_the_equation(gpu: Any, batch: int, channels: int, height: int, wi
     assert result.shape == features.shape and result.dtype == dtype
     assert result.is_contiguous(memory_format=torch.channels_last)
     expected = in_float64(features, kernels)
-    tolerance = torch.finfo(dtype).eps * expected.abs().clamp(min=1)    # rounded once, at the end
+    # 16 bits are rounded once, at the end; float32 may be after each addition.
+    roundings = {torch.float16: 1, torch.float32: 8}[dtype]
+    tolerance = roundings * torch.finfo(dtype).eps * expected.abs().clamp(min=1)
     assert ((result.cpu().double() - expected).abs() <= tolerance).all()
 
 
@@ -79,8 +81,7 @@ def test_the_layout_does_not_matter(gpu: Any) -> None:
 def test_it_is_used_where_it_computes_what_it_should(gpu: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter('error')
-        assert gpu.checked_operator(DEVICE, torch.float16, 64, 9,
-                                    spatially_variant_convolution) is gpu.convolve
+        assert gpu.checked_operator(DEVICE, torch.float16, 64, 9, plain) is gpu.convolve
 
 
 def fails(features: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
@@ -88,7 +89,7 @@ def fails(features: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
 
 
 def is_wrong(features: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
-    return spatially_variant_convolution(features, kernels.flip(1))
+    return plain(features, kernels.flip(1))
 
 
 @pytest.mark.parametrize('operator, reason', [
@@ -97,11 +98,8 @@ def test_it_is_done_without_where_it_cannot_be_used(
         gpu: Any, monkeypatch: pytest.MonkeyPatch, reason: str,
         operator: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> None:
     monkeypatch.setattr(gpu, 'convolve', operator)
-    gpu.checked_operator.cache_clear()
     with pytest.warns(UserWarning, match=reason):
-        assert gpu.checked_operator(DEVICE, torch.float16, 16, 9,
-                                    spatially_variant_convolution) is None
-    gpu.checked_operator.cache_clear()
+        assert gpu.checked_operator(DEVICE, torch.float16, 16, 9, plain) is None
 
 
 COMPILE = """

@@ -335,3 +335,27 @@ def test_few_cores_are_used_in_turns(
         monkeypatch: pytest.MonkeyPatch, cores: int, sharing: str, expected: bool) -> None:
     monkeypatch.setattr(threads, 'cores', lambda: cores)
     assert threads.takes_turns(sharing) is expected
+
+
+def test_warming_up_computes_and_refines_and_leaves_no_trace(lane: Optional[Lane]) -> None:
+    computed = []
+
+    def high(low: torch.Tensor) -> Steps:
+        yield
+        computed.append(threading.current_thread().name)
+        return low
+
+    def refine(high: torch.Tensor, image: torch.Tensor) -> Steps:
+        computed.append('refined')
+        return high
+        yield
+
+    track = background(high, lane, refine=refine)
+    try:
+        track.warm_up(job(1))
+        assert computed == ['lvs_lane' if lane else 'lvs_slow_track', 'refined']
+        assert not track.busy and track.poll(0) == []
+        track.submit(job(2))
+        assert wait_for_results(track, 1)[0].job.number == 2
+    finally:
+        track.close()

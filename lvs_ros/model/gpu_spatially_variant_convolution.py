@@ -11,7 +11,6 @@ Most of A is zeros, but a GPU multiplies matrices of 16 bits more than ten times
 numbers. A is put together from the kernels where it is needed; sums are kept in float32.
 """
 
-import functools
 import math
 import warnings
 from typing import Callable, Optional
@@ -33,7 +32,7 @@ def _kernel(features, kernels, result, height, width,  # type: ignore[no-untyped
             SOURCES: tl.constexpr, BLOCK: tl.constexpr):
     reach: tl.constexpr = SIDE // 2
     blocks: tl.constexpr = (CHANNELS + BLOCK - 1) // BLOCK
-    first, row = tl.program_id(0) * POSITIONS, tl.program_id(1)
+    first, row = tl.program_id(0) * POSITIONS, tl.program_id(1).to(tl.int64)
     image = (tl.program_id(2) // blocks).to(tl.int64)
     channels = tl.program_id(2) % blocks * BLOCK + tl.arange(0, BLOCK)
     places = first + tl.arange(0, POSITIONS)
@@ -81,10 +80,9 @@ def _sizes(channels: int, side: int) -> dict[str, int]:
             'SOURCES': triton.next_power_of_2(_POSITIONS + side - 1)}
 
 
-@functools.lru_cache(maxsize=None)
 def checked_operator(device: torch.device, dtype: torch.dtype, channels: int, side: int,
                      expected: Operator) -> Optional[Operator]:
-    """Compile the operator and compare it with another one, once for each kind of features.
+    """Compile the operator for a kind of features, and compare it with another one.
 
     :param channels: C of the features
     :param side: H_K

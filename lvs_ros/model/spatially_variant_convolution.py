@@ -11,6 +11,7 @@ position in registers, where it is there (:mod:`lvs_ros.native`); on a GPU, one 
 (:mod:`~lvs_ros.model.gpu_spatially_variant_convolution`).
 """
 
+import functools
 import math
 from typing import Any, Callable, Iterator, Optional
 
@@ -49,11 +50,12 @@ def spatially_variant_convolution(features: torch.Tensor, kernels: torch.Tensor)
     return _forward(features, kernels)
 
 
+@functools.lru_cache(maxsize=None)
 def _gpu_operator(device: torch.device, dtype: torch.dtype, channels: int, side: int
                   ) -> Optional[Callable[[torch.Tensor, torch.Tensor], torch.Tensor]]:
-    try:    # not on a CPU, where it is not needed, and may not be there
+    try:    # Triton comes with torch's CUDA builds for Linux, and is not needed on a CPU
         from lvs_ros.model.gpu_spatially_variant_convolution import checked_operator
-    except ModuleNotFoundError:    # Triton comes with torch's CUDA builds for Linux
+    except ImportError:
         return None
     return checked_operator(device, dtype, channels, side, _forward)
 

@@ -16,7 +16,7 @@ from lvs_ros.model.padding import pad_first_stage
 from lvs_ros.native.library import has_tiles
 from lvs_ros.pipeline.calling_thread import CallingThread
 from lvs_ros.pipeline.frame_priority import FramePriority
-from lvs_ros.pipeline.gpu_streams import GpuStreams
+from lvs_ros.pipeline.gpu_streams import GpuStreams, streams_of
 from lvs_ros.pipeline.lane import Lane
 from lvs_ros.pipeline.memory import keep_freed_memory
 from lvs_ros.pipeline.pipeline import SegmentationPipeline
@@ -115,7 +115,9 @@ def assemble(network: SegmentationNetwork, options: PipelineOptions, *,
         side_by_side=background and not in_turns)
     priority = FramePriority(options.realtime_priority)
     lane = _lane(options, fast_threads, slow_threads, priority) if in_turns else None
-    streams = GpuStreams(device) if device.type == 'cuda' else None
+    streams = streams_of(device) if device.type == 'cuda' else None
+    if streams is not None:
+        streams.wait_for_weights()
     if device.type == 'cpu':
         if lane is None:
             torch.set_num_threads(fast_threads)

@@ -65,9 +65,7 @@ class CallingThread:
         """Nobody waits."""
 
     def _threads(self) -> tuple[int, ...]:
-        if not self._priority:
-            return ()
-        return team_threads(torch.get_num_threads() if self._stream is None else 1)
+        return team_threads(torch.get_num_threads()) if self._priority else ()
 
     def _in_stream(self) -> ContextManager[Any]:
         if self._stream is None:

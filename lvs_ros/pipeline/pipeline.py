@@ -7,6 +7,7 @@ forward path.
 """
 
 import dataclasses
+import time
 from typing import Any, Iterator, Optional
 
 import numpy as np
@@ -225,17 +226,18 @@ class SegmentationPipeline:
         :raises KeyFrameError: when S_h fails before there was any key frame.
         """
         frame.check()
-        watch = Stopwatch(self._device)
+        wanted_s = time.perf_counter()
         result, job = self._runner.frame(
-            lambda: self._compute_step(frame, watch, want_confidence))
+            lambda: self._compute_step(frame, wanted_s, want_confidence))
         if job is not None:    # not before the mask is there: S_h's thread wakes up at once
             self._slow_track.submit(job)
         return result
 
     @torch.inference_mode()
-    def _compute_step(self, frame: Frame, watch: Stopwatch, want_confidence: bool
+    def _compute_step(self, frame: Frame, wanted_s: float, want_confidence: bool
                       ) -> tuple[StepResult, Optional[SlowJob]]:
-        watch.lap('wait')
+        wait_ms = (time.perf_counter() - wanted_s) * 1e3
+        watch = Stopwatch(self._device)
         image = to_tensor(frame, size=self._inference_size, device=self._device)
         self._check_continuity(frame)
         watch.lap('input')
@@ -264,28 +266,34 @@ class SegmentationPipeline:
             self._remember(features, high, provisional=True)
             # The frame's memory is ours for this step only; its refinement needs the image later.
             job = features.job(copies_image=self._mirror and shares_memory(image, frame))
-        status = self._status(features, deviation, watch, busy=job is not None)
+        status = self._status(features, deviation, {'wait': wait_ms} | watch.stage_ms(),
+                              busy=job is not None)
         self._count += 1
         return StepResult(mask=mask, confidence=confidence, status=status), job
 
     def warm_up(self, width: int, height: int) -> None:
         """Run every part once at this image size, so that no frame meets a first-call cost."""
-        blank = np.zeros((height, width, 3), np.uint8)
+        blank, job = np.zeros((height, width, 3), np.uint8), None
         for number in range(2):
-            self.step(Frame(image=blank, stamp_ns=number))
+            frame = Frame(image=blank, stamp_ns=number)
+            self.step(frame)
             if self._state is not None:
-                self._runner.frame(self._warm_up_the_rest)
+                job = self._runner.frame(lambda: self._warm_up_the_rest(frame))
+        if job is not None:
+            self._slow_track.warm_up(job)
         self.reset()
         self._reset_reason = self._last_stamp_ns = self._last_size = None
         self._count = 0
 
     @torch.inference_mode()
-    def _warm_up_the_rest(self) -> None:
-        # whatever the schedule: the parts that the first frame does not reach
+    def _warm_up_the_rest(self, frame: Frame) -> SlowJob:
+        """Run what a first frame does not reach, whatever the schedule; return a job for S_h."""
         assert self._state is not None
         low, source = self._state.key.low, self._state.source
         self._network.deviation(low, low)
         self._propagation.move(source.description, source.description, source.high, low)
+        image = to_tensor(frame, size=self._inference_size, device=self._device)
+        return SlowJob(source.number, frame.stamp_ns, image, low, source.description)
 
     @torch.inference_mode()
     def _rehearsal(self) -> Iterator[None]:
@@ -371,8 +379,8 @@ class SegmentationPipeline:
             key=KeyFrame(features.number, features.stamp_ns, features.low),
             source=Source(features.number, features.description, high, provisional))
 
-    def _status(self, features: _Features, deviation: Optional[float], watch: Stopwatch, *,
-                busy: bool) -> StepStatus:
+    def _status(self, features: _Features, deviation: Optional[float],
+                stage_ms: dict[str, float], *, busy: bool) -> StepStatus:
         assert self._state is not None
         key, source = self._state.key, self._state.source
         reason, self._reset_reason = self._reset_reason, None
@@ -384,4 +392,4 @@ class SegmentationPipeline:
             slow_track_busy=busy or self._slow_track.busy,
             slow_track_failures=self._slow_failures,
             slow_track_error=self._slow_error, slow_track_ms=self._slow_ms,
-            stage_ms=watch.stage_ms(), reset_reason=reason)
+            stage_ms=stage_ms, reset_reason=reason)

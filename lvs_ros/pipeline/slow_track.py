@@ -23,6 +23,7 @@ from lvs_ros.pipeline.threads import enter_slow_thread
 HighSteps = Callable[[torch.Tensor], Steps]    # S_h: F_l → F_h
 RefineSteps = Callable[[torch.Tensor, torch.Tensor], Steps]    # F_h, image → better F_h
 _WHILE_REFINING = 'while the mirror image was looked at: '
+_WARM_UP_S = 30.0    # at most: where S_h takes longer, its first call costs little beside it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +79,9 @@ class SlowTrack(abc.ABC):
     @abc.abstractmethod
     def busy(self) -> bool:
         """A job is running or waiting."""
+
+    def warm_up(self, job: SlowJob) -> None:
+        """Compute a job that nobody needs, where the first one would meet a first-call cost."""
 
     @abc.abstractmethod
     def reset(self) -> None:
@@ -243,7 +247,7 @@ class BackgroundSlowTrack(SlowTrack):
             self._streams.hand_over(job.image, job.low)
         with self._condition:
             self._waiting = job
-            self._condition.notify()
+            self._condition.notify_all()
 
     def poll(self, now_ns: int) -> list[SlowResult]:
         """Take what has finished; the stamp does not matter, real time does."""
@@ -257,6 +261,14 @@ class BackgroundSlowTrack(SlowTrack):
         with self._condition:
             return self._running is not None or self._waiting is not None
 
+    def warm_up(self, job: SlowJob) -> None:
+        """Compute a job, and refine it, in the worker; forget it, and all others."""
+        self.submit(job)
+        with self._condition:
+            self._condition.wait_for(lambda: self._running is None and self._waiting is None,
+                                     _WARM_UP_S)
+        self.reset()
+
     def reset(self) -> None:
         """Forget waiting and finished jobs, and abandon the running one."""
         with self._condition:
@@ -268,7 +280,7 @@ class BackgroundSlowTrack(SlowTrack):
         self.reset()
         with self._condition:
             self._closing = True
-            self._condition.notify()
+            self._condition.notify_all()
         self._thread.join(timeout_s)
 
     def _work(self, policy: str, threads: int) -> None:
@@ -289,12 +301,9 @@ class BackgroundSlowTrack(SlowTrack):
             return
         assert self._refine is not None and result is not None and result.high is not None
 
-        def is_given_up() -> bool:
-            if self._streams is not None:    # or all steps would be on their way before a job came
-                self._streams.slow.synchronize()
-            return self._running is not job or self._waiting is not None
-
-        refined = self._run(job, second_pass(self._refine, result.high), abandoned=is_given_up)
+        refined = self._run(
+            job, second_pass(self._refine, result.high),
+            abandoned=lambda: self._running is not job or self._waiting is not None)
         self._hand_out(job, refined and as_refined(refined))
 
     def _hand_out(self, job: SlowJob, result: Optional[SlowResult]) -> bool:
@@ -309,21 +318,24 @@ class BackgroundSlowTrack(SlowTrack):
                 and result.high is not None and not result.refined)
             if not is_to_be_refined:
                 self._running = None
+                self._condition.notify_all()
             return is_to_be_refined
 
     def _run(self, job: SlowJob, begin: Begin, *, abandoned: Callable[[], bool]
              ) -> Optional[SlowResult]:
         if self._streams is None:
             return run_job(job, begin, abandoned=abandoned, lane=self._lane)
-        started = time.perf_counter()
-        with torch.cuda.stream(self._streams.slow):
-            result = run_job(job, begin, abandoned=abandoned)
-        if result is None or result.high is None:
-            return result
-        error = None
+        streams, started = self._streams, time.perf_counter()
+
+        def is_abandoned() -> bool:
+            streams.wait_for_steps()    # or all would be on their way before anybody could say so
+            return abandoned()
+
+        with torch.cuda.stream(streams.slow):
+            result = run_job(job, begin, abandoned=is_abandoned)
         try:
-            self._streams.hand_back(result.high)
-        except RuntimeError as failure:
-            error = str(failure)
-        return SlowResult(job, None if error else result.high, error,
-                          (time.perf_counter() - started) * 1e3)
+            streams.hand_back(None if result is None else result.high)
+        except RuntimeError as error:
+            return SlowResult(job, None, str(error), (time.perf_counter() - started) * 1e3)
+        return result and dataclasses.replace(
+            result, duration_ms=(time.perf_counter() - started) * 1e3)

@@ -22,8 +22,7 @@ class Stopwatch:
     def stage_ms(self) -> dict[str, float]:
         """Milliseconds of each stage; waits for the device to get there."""
         if self._cuda:
-            for _, mark in self._marks:    # not all of them are of the same stream
-                mark.synchronize()
+            self._marks[-1][1].synchronize()
         return {stage: self._between_ms(before, after) for (_, before), (stage, after)
                 in zip(self._marks, self._marks[1:])}
 

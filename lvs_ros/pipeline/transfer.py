@@ -12,7 +12,7 @@ def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     The caller does not wait, and may overwrite the tensor at once. On a CPU it is the same one.
     """
     if device.type == 'cuda':
-        tensor = tensor.pin_memory()
+        tensor = tensor.contiguous().pin_memory()    # with gaps it would be copied once more
     return tensor.to(device, non_blocking=True)
 
 
