@@ -45,21 +45,20 @@ void convolve(const float* x, const typename Arithmetic::Value* weights, const S
 #pragma omp for schedule(dynamic)
     for (int begin = first; begin < last; begin += part) {
       std::fill_n(ready, span, 0);
+      const auto read = [&](int n) {
+        if (ready[n]) return;
+        const int i = begin * shape.stride + n - shape.padding;
+        lvs::read_line(shape, i, size, [&](int64_t count, Value* to) {
+          Arithmetic::convert(x + int64_t(i) * shape.width * shape.channels_in, count, to);
+        }, lines + n * size);
+        ready[n] = 1;
+      };
       for (int row = begin; row < std::min(last, begin + part); ++row) {
-        const auto line_of = [&](int k) {
-          const int n = (row - begin) * shape.stride + k * shape.dilation;
-          Value* line = lines + n * size;
-          if (!ready[n]) {
-            const int i = begin * shape.stride + n - shape.padding;
-            lvs::read_line(shape, i, size, [&](int64_t count, Value* to) {
-              Arithmetic::convert(x + int64_t(i) * shape.width * shape.channels_in, count, to);
-            }, line);
-            ready[n] = 1;
-          }
-          return line;
-        };
-        Arithmetic::compute_row(line_of, shape, weights, finish,
-                                int64_t(row) * shape.columns() * shape.channels_out, y);
+        const int top = (row - begin) * shape.stride;    // the first line that the kernel sees
+        for (int k = 0; k < shape.kernel; ++k) read(top + k * shape.dilation);
+        Arithmetic::compute_row(
+            [&](int k) { return lines + (top + k * shape.dilation) * size; }, shape, weights,
+            finish, int64_t(row) * shape.columns() * shape.channels_out, y);
       }
     }
   }

@@ -170,13 +170,13 @@ struct Difference {
   Difference(Level& level, int i, int j, Vector flow, const See& see) {
     const Source source(level, i, j, flow);
     const float* now = &level.now[level.at(i, j)];
-    LVS_UNROLL
-    for (int r = 0; r < kPatch; ++r) {
-      const Lanes difference = source.row<Lanes>(r) - load<Lanes>(now + r * level.stride);
+    lvs::unrolled<kPatch>([&](auto r) LVS_INLINE_LAMBDA {
+      const Lanes difference =
+          source.template row<Lanes>(r) - load<Lanes>(now + r * level.stride);
       differences += difference;
       squares += difference * difference;
       see(r, difference);
-    }
+    });
   }
 
   float mean() const { return sum(differences) / (kPatch * kPatch); }

@@ -12,33 +12,28 @@
 
 namespace lvs {
 
-// Floats in a vector; with -DLVS_FLOATS=4 or 16 another processor's width can be tried on this one.
-#if defined(LVS_FLOATS)
-constexpr int kFloats = LVS_FLOATS;
-#elif defined(__AVX512F__)
-constexpr int kFloats = 16;
-#elif defined(__AVX__)
-constexpr int kFloats = 8;
-#else
-constexpr int kFloats = 4;
-#endif
 // The sums of kRows rows by kPanel output channels are kept in registers: 12 of 16 with AVX2,
 // 24 of 32 with AVX-512, 16 of 32 elsewhere.
 constexpr int kRows = kFloats == 16 ? 12 : kFloats == 8 ? 6 : 8;
 constexpr int kVectors = 2;
 constexpr int kPanel = kVectors * kFloats;
-typedef float Vector __attribute__((vector_size(kFloats * sizeof(float))));
 
 struct Sums {
   Vector of[kRows][kVectors];
 
-  // One by one: for `= {}`, GCC fills memory, and slowly.
-  Sums() {
-    LVS_UNROLL
-    for (int r = 0; r < kRows; ++r) {
-      LVS_UNROLL
-      for (int n = 0; n < kVectors; ++n) of[r][n] = Vector{};
-    }
+  LVS_INLINE Sums() {
+    unrolled<kRows>([&](auto r) LVS_INLINE_LAMBDA {
+      unrolled<kVectors>([&](auto n) LVS_INLINE_LAMBDA { of[r][n] = Vector{}; });
+    });
+  }
+
+  // Rows of kPanel values, `pitch` apart.
+  LVS_INLINE void store_to(float* to, int64_t pitch) const {
+    unrolled<kRows>([&](auto r) LVS_INLINE_LAMBDA {
+      unrolled<kVectors>([&](auto n) LVS_INLINE_LAMBDA {
+        store(to + r * pitch + n * kFloats, of[r][n]);
+      });
+    });
   }
 };
 
@@ -49,19 +44,17 @@ inline int divide(int a, int b) { return (a + b - 1) / b; }    // rounded up
 constexpr int kAhead = 128, kLine = 16;    // floats in a line of the cache
 
 // sums += a b; a: (kRows, depth), rows `pitch` apart, b: (depth, kPanel).
-inline __attribute__((always_inline)) void multiply(const float* a, int64_t pitch, int depth,
-                                                    const float* b, Sums& sums) {
+LVS_INLINE void multiply(const float* a, int64_t pitch, int depth, const float* b, Sums& sums) {
   for (int k = 0; k < depth; ++k) {
     for (int n = 0; n < kPanel; n += kLine) __builtin_prefetch(b + (k + kAhead) * kPanel + n);
     Vector weights[kVectors];
-    LVS_UNROLL
-    for (int n = 0; n < kVectors; ++n) weights[n] = load<Vector>(b + k * kPanel + n * kFloats);
-    LVS_UNROLL
-    for (int r = 0; r < kRows; ++r) {
+    unrolled<kVectors>([&](auto n) LVS_INLINE_LAMBDA {
+      weights[n] = load<Vector>(b + k * kPanel + n * kFloats);
+    });
+    unrolled<kRows>([&](auto r) LVS_INLINE_LAMBDA {
       const float value = a[r * pitch + k];
-      LVS_UNROLL
-      for (int n = 0; n < kVectors; ++n) sums.of[r][n] += value * weights[n];
-    }
+      unrolled<kVectors>([&](auto n) LVS_INLINE_LAMBDA { sums.of[r][n] += value * weights[n]; });
+    });
   }
 }
 

@@ -85,25 +85,35 @@ struct Float32 {
   template <class LineOf>
   static void compute_row(const LineOf& line_of, const Shape& shape, const float* weights,
                           const Finish& finish, int64_t at, float* y) {
-    const int run = shape.run(), columns = shape.columns();
-    const int64_t panel_size = int64_t(shape.kernel) * shape.runs() * run * kPanel;
+    const int columns = shape.columns();
+    const int64_t panel_size = int64_t(shape.kernel) * shape.runs() * shape.run() * kPanel;
     for (int channel = 0; channel < shape.channels_out; channel += kPanel) {
       const float* panel = weights + channel / kPanel * panel_size;
       for (int pixel = 0; pixel < columns; pixel += kRows) {
-        const float* part = panel;
-        Sums sums;
-        for (int k = 0; k < shape.kernel; ++k) {
-          const float* line = line_of(k) + pixel * shape.pitch();
-          for (int n = 0; n < shape.runs(); ++n, part += int64_t(run) * kPanel) {
-            multiply(line + n * shape.next_run(), shape.pitch(), run, part, sums);
-          }
-        }
-        float all[kRows * kPanel];
-        std::memcpy(all, &sums, sizeof all);
-        write_sums(all, kPanel, shape, finish, at + int64_t(pixel) * shape.channels_out,
+        float sums[kRows * kPanel];
+        multiply_run_by_run(line_of, shape, pixel, panel, sums);
+        write_sums(sums, kPanel, shape, finish, at + int64_t(pixel) * shape.channels_out,
                    std::min(kRows, columns - pixel), channel, y);
       }
     }
+  }
+
+ private:
+  // The sums of kRows pixels by a panel. Not inlined: with more around it, GCC runs out of
+  // registers for them.
+  template <class LineOf>
+  [[gnu::noinline]] static void multiply_run_by_run(const LineOf& line_of, const Shape& shape,
+                                                    int pixel, const float* weights, float* to) {
+    const int run = shape.run(), runs = shape.runs();
+    const int64_t pitch = shape.pitch(), next_run = shape.next_run();
+    Sums sums;
+    for (int k = 0; k < shape.kernel; ++k) {
+      const float* line = line_of(k) + pixel * pitch;
+      for (int n = 0; n < runs; ++n, weights += int64_t(run) * kPanel) {
+        multiply(line + n * next_run, pitch, run, weights, sums);
+      }
+    }
+    sums.store_to(to, kPanel);
   }
 };
 

@@ -14,40 +14,99 @@ using lvs::kLanes;
 using lvs::Lanes;
 using lvs::load;
 using lvs::store;
+using lvs::unrolled;
 
-// So many channels of one position are summed up in registers.
-constexpr int kVectors = 8;
-constexpr int kChannels = kVectors * kLanes;
+// So many positions of a row are computed at once, for they see most features in common, and so
+// many vectors of their channels: the sums stay in registers.
+constexpr int kPositions = 3, kVectors = 4;
+constexpr int kChannels = kVectors * lvs::kFloats;
 // A block of positions goes down row by row: what it reads then stays in a core's own cache.
-constexpr int kRows = 16, kColumns = 32;
+constexpr int kRows = 16, kColumns = 64;
 
 struct Shape {
   int height, width, channels, side;
 };
 
-// N vectors of channels at (i, j), starting at channel c.
-template <int N>
-void position(const float* features, const float* kernel, float* result, const Shape& shape, int i,
-              int j, int c) {
-  const int reach = shape.side / 2;
+// The sums of N vectors V of channels of P positions.
+template <class V, int P, int N>
+struct Sums {
+  V of[P][N];
+
+  LVS_INLINE Sums() {
+    unrolled<P>([&](auto p) LVS_INLINE_LAMBDA {
+      unrolled<N>([&](auto n) LVS_INLINE_LAMBDA { of[p][n] = V{}; });
+    });
+  }
+
+  // Adds the features of one position, as those from kFirst to kLast see it; taps(p): of p's kernel.
+  template <int kFirst, int kLast, class Taps>
+  LVS_INLINE void add(const float* features, const Taps& taps) {
+    float tap[P];
+    unrolled<P>([&](auto p) LVS_INLINE_LAMBDA {
+      if constexpr (p >= kFirst && p <= kLast) tap[p] = taps(p);
+    });
+    unrolled<N>([&](auto n) LVS_INLINE_LAMBDA {
+      const V feature = load<V>(features + n * int(sizeof(V) / sizeof(float)));
+      unrolled<P>([&](auto p) LVS_INLINE_LAMBDA {
+        if constexpr (p >= kFirst && p <= kLast) of[p][n] += tap[p] * feature;
+      });
+    });
+  }
+};
+
+// N vectors V of channels, from c on, at (i, j) and the P - 1 positions to the right of it. Where
+// P is not 1, no column that they see lies beyond the border.
+template <class V, int P, int N>
+void compute(const float* features, const float* kernels, float* result, const Shape& shape, int i,
+             int j, int c) {
+  const int reach = shape.side / 2, side = shape.side;
+  const int64_t channels = shape.channels, kernel_size = int64_t(side) * side;
   // Beyond the border there are zeros: those taps are left out.
   const int first_u = std::max(-reach, i - shape.height + 1), last_u = std::min(reach, i);
-  const int first_v = std::max(-reach, j - shape.width + 1), last_v = std::min(reach, j);
-  Lanes sum[N];
-  LVS_UNROLL
-  for (int n = 0; n < N; ++n) sum[n] = Lanes{};
+  const int first_column = std::max(0, j - reach);
+  const int last_column = std::min(shape.width - 1, j + P - 1 + reach);
+  const float* kernel = kernels + (int64_t(i) * shape.width + j) * kernel_size;
+  Sums<V, P, N> sums;
   for (int u = first_u; u <= last_u; ++u) {
-    for (int v = first_v; v <= last_v; ++v) {
-      const float tap = kernel[(u + reach) * shape.side + v + reach];
-      const float* source =
-          features + (int64_t(i - u) * shape.width + (j - v)) * shape.channels + c;
-      LVS_UNROLL
-      for (int n = 0; n < N; ++n) sum[n] += tap * load<Lanes>(source + n * kLanes);
+    // Position p sees a column by the tap p after the one by which position 0 does, if it has one.
+    const float* row = features + int64_t(i - u) * shape.width * channels + c;
+    const float* tap = kernel + (u + reach) * side + reach + j;
+    const auto taps_of = [&](int column) LVS_INLINE_LAMBDA {
+      return [tap, column, kernel_size](int p) LVS_INLINE_LAMBDA {
+        return tap[p * (kernel_size + 1) - column];
+      };
+    };
+    unrolled<P - 1>([&](auto n) LVS_INLINE_LAMBDA {    // the first few, too far left for the others
+      const int column = first_column + n;
+      sums.template add<0, n>(row + column * channels, taps_of(column));
+    });
+    for (int column = first_column + P - 1; column <= last_column - P + 1; ++column) {
+      sums.template add<0, P - 1>(row + column * channels, taps_of(column));
     }
+    unrolled<P - 1>([&](auto n) LVS_INLINE_LAMBDA {
+      const int column = last_column - (P - 2) + n;
+      sums.template add<n + 1, P - 1>(row + column * channels, taps_of(column));
+    });
   }
-  float* target = result + (int64_t(i) * shape.width + j) * shape.channels + c;
-  LVS_UNROLL
-  for (int n = 0; n < N; ++n) store(target + n * kLanes, sum[n]);
+  unrolled<P>([&](auto p) LVS_INLINE_LAMBDA {
+    float* target = result + (int64_t(i) * shape.width + j + p) * channels + c;
+    unrolled<N>([&](auto n) LVS_INLINE_LAMBDA {
+      store(target + n * int(sizeof(V) / sizeof(float)), sums.of[p][n]);
+    });
+  });
+}
+
+// As many channels as there are, kChannels at most, of P positions.
+template <int P>
+void compute_channels(const float* features, const float* kernels, float* result,
+                      const Shape& shape, int i, int j, int c) {
+  if (c + kChannels <= shape.channels) {
+    compute<lvs::Vector, P, kVectors>(features, kernels, result, shape, i, j, c);
+    return;
+  }
+  for (; c < shape.channels; c += kLanes) {
+    compute<Lanes, P, 1>(features, kernels, result, shape, i, j, c);
+  }
 }
 
 }  // namespace
@@ -68,15 +127,17 @@ extern "C" void lvs_spatially_variant_convolution(const float* features, const f
         const int first_channel = channel_block * kChannels;
         const int first_column = column_block * kColumns;
         const int last_row = std::min(height, (row_block + 1) * kRows);
+        const int last_column = std::min(width, first_column + kColumns);
+        const int reach = side / 2;
         for (int i = row_block * kRows; i < last_row; ++i) {
-          for (int j = first_column; j < std::min(width, first_column + kColumns); ++j) {
-            const float* kernel = kernels + (int64_t(i) * width + j) * side * side;
-            if (first_channel + kChannels <= channels) {
-              position<kVectors>(features, kernel, result, shape, i, j, first_channel);
+          for (int j = first_column; j < last_column;) {
+            const int last = j + kPositions - 1;
+            if (kPositions <= side && j >= reach && last + reach < width && last < last_column) {
+              compute_channels<kPositions>(features, kernels, result, shape, i, j, first_channel);
+              j += kPositions;
             } else {
-              for (int c = first_channel; c < channels; c += kLanes) {
-                position<1>(features, kernel, result, shape, i, j, c);
-              }
+              compute_channels<1>(features, kernels, result, shape, i, j, first_channel);
+              ++j;
             }
           }
         }

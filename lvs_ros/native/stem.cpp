@@ -41,7 +41,6 @@ struct Normalisation {
     typedef Pixel Pixels __attribute__((vector_size(kLanes * sizeof(Pixel))));
     int64_t n = 0;
     for (; n + kValues <= count; n += kValues) {
-      LVS_UNROLL
       for (int v = 0; v < kValues; v += kLanes) {
         Pixels pixels;
         std::memcpy(&pixels, from + n + v, sizeof pixels);

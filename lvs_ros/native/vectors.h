@@ -7,17 +7,43 @@
 
 #include <cstddef>
 #include <cstring>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
-// Before a loop of few rounds over an array of vectors: only once it is unrolled does GCC keep the
-// array in registers.
-#define LVS_UNROLL _Pragma("GCC unroll 36")
+#define LVS_INLINE inline __attribute__((always_inline))
+#define LVS_INLINE_LAMBDA __attribute__((always_inline))    // behind its parameters
 
 namespace lvs {
+
+template <int... I, class Function>
+LVS_INLINE void for_each(std::integer_sequence<int, I...>, const Function& function) {
+  (function(std::integral_constant<int, I>{}), ...);
+}
+
+// Calls function(0) to function(kCount - 1), the numbers constants. GCC keeps an array of vectors
+// in registers only if it never sees another index; in a loop that it unrolls later, it may not.
+template <int kCount, class Function>
+LVS_INLINE void unrolled(const Function& function) {
+  for_each(std::make_integer_sequence<int, kCount>{}, function);
+}
 
 // Channels are handled by so many; most operators want a multiple of it.
 constexpr int kLanes = 8;
 typedef float Lanes __attribute__((vector_size(kLanes * sizeof(float))));
+
+// Floats in the processor's own vectors; with -DLVS_FLOATS=4 or 16 another one's width can be tried
+// on this one.
+#if defined(LVS_FLOATS)
+constexpr int kFloats = LVS_FLOATS;
+#elif defined(__AVX512F__)
+constexpr int kFloats = 16;
+#elif defined(__AVX__)
+constexpr int kFloats = 8;
+#else
+constexpr int kFloats = 4;
+#endif
+typedef float Vector __attribute__((vector_size(kFloats * sizeof(float))));
 
 template <class V>
 inline V load(const float* from) {

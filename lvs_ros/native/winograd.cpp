@@ -26,6 +26,7 @@ using lvs::kRows;
 using lvs::Lanes;
 using lvs::load;
 using lvs::store;
+using lvs::unrolled;
 
 constexpr int kIn = 6, kOut = 4, kValues = kIn * kIn;
 
@@ -52,60 +53,35 @@ struct Tiles {
   bool inside(int i, int j) const { return i >= 0 && i < height && j >= 0 && j < width; }
 };
 
-// One dimension of the input's transform, B^T d; elements are `step` apart.
+// One dimension of the input's transform, B^T d.
 template <class V>
-inline void transform_input(const V* d, V* v, int step) {
-  const V d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step],
-              d5 = d[5 * step];
-  const V even = d4 - 4.0f * d2, odd = d3 - 4.0f * d1;
-  const V even2 = d4 - d2, odd2 = 2.0f * (d3 - d1);
-  v[0] = 4.0f * d0 - 5.0f * d2 + d4;
-  v[step] = even + odd;
-  v[2 * step] = even - odd;
-  v[3 * step] = even2 + odd2;
-  v[4 * step] = even2 - odd2;
-  v[5 * step] = 4.0f * d1 - 5.0f * d3 + d5;
+LVS_INLINE void transform_input(const V (&d)[kIn], V (&v)[kIn]) {
+  const V even = d[4] - 4.0f * d[2], odd = d[3] - 4.0f * d[1];
+  const V even2 = d[4] - d[2], odd2 = 2.0f * (d[3] - d[1]);
+  v[0] = 4.0f * d[0] - 5.0f * d[2] + d[4];
+  v[1] = even + odd;
+  v[2] = even - odd;
+  v[3] = even2 + odd2;
+  v[4] = even2 - odd2;
+  v[5] = 4.0f * d[1] - 5.0f * d[3] + d[5];
 }
 
 // One dimension of the output's transform, A^T m.
 template <class V>
-inline void transform_output(const V* m, V* y, int step) {
-  const V sum = m[step] + m[2 * step], difference = m[step] - m[2 * step];
-  const V sum2 = m[3 * step] + m[4 * step], difference2 = m[3 * step] - m[4 * step];
+LVS_INLINE void transform_output(const V (&m)[kIn], V (&y)[kOut]) {
+  const V sum = m[1] + m[2], difference = m[1] - m[2];
+  const V sum2 = m[3] + m[4], difference2 = m[3] - m[4];
   y[0] = m[0] + sum + sum2;
-  y[step] = difference + 2.0f * difference2;
-  y[2 * step] = sum + 4.0f * sum2;
-  y[3 * step] = difference + 8.0f * difference2 + m[5 * step];
+  y[1] = difference + 2.0f * difference2;
+  y[2] = sum + 4.0f * sum2;
+  y[3] = difference + 8.0f * difference2 + m[5];
 }
 
 // kRows tiles (their values of all channels) by one panel of the weights: c = a b.
 void multiply_panel(const float* a, const float* b, float* c, int depth, int pitch) {
   lvs::Sums sums;
   lvs::multiply(a, depth, depth, b, sums);
-  LVS_UNROLL
-  for (int r = 0; r < kRows; ++r) {
-    LVS_UNROLL
-    for (int n = 0; n < lvs::kVectors; ++n) store(c + r * pitch + n * lvs::kFloats, sums.of[r][n]);
-  }
-}
-
-// Loads the pixels of a tile that lies inside the image.
-template <class V>
-inline void load_whole(const float* first, int64_t down, int64_t right, V* d) {
-  LVS_UNROLL
-  for (int i = 0; i < kIn; ++i) {
-    LVS_UNROLL
-    for (int j = 0; j < kIn; ++j) d[kIn * i + j] = load<V>(first + i * down + j * right);
-  }
-}
-
-// Loads the pixels of any tile: zeros where the image ends.
-template <class V>
-void load_border(const float* x, const Tiles& tiles, int channels, int top, int left, V* d) {
-  for (int n = 0; n < kValues; ++n) {
-    const int i = top + tiles.dilation * (n / kIn), j = left + tiles.dilation * (n % kIn);
-    d[n] = tiles.inside(i, j) ? load<V>(x + (int64_t(i) * tiles.width + j) * channels) : V{};
-  }
+  sums.store_to(c, pitch);
 }
 
 // Calls function(V{}, c) for all channels: c = the first of each vector V, the widest that fits.
@@ -118,27 +94,84 @@ inline void for_channels(int channels, const Function& function) {
   for (; c < channels; c += kLanes) function(Lanes{}, c);
 }
 
+// The 36 values of some channels of a tile, v[n * stride].
+//
+// pixel(i, j): the channels of one of its pixels.
+template <class V, class Pixel>
+LVS_INLINE void transform_tile(const Pixel& pixel, float* v, int64_t stride) {
+  V half[kIn][kIn];    // transposed
+  unrolled<kIn>([&](auto j) LVS_INLINE_LAMBDA {
+    V column[kIn];
+    unrolled<kIn>([&](auto i) LVS_INLINE_LAMBDA { column[i] = pixel(i, j); });
+    transform_input(column, half[j]);
+  });
+  unrolled<kIn>([&](auto i) LVS_INLINE_LAMBDA {
+    V row[kIn], values[kIn];
+    unrolled<kIn>([&](auto j) LVS_INLINE_LAMBDA { row[j] = half[j][i]; });
+    transform_input(row, values);
+    unrolled<kIn>([&](auto j) LVS_INLINE_LAMBDA {
+      store(v, values[j]);
+      v += stride;
+    });
+  });
+}
+
+// A tile that lies inside the image; `from`: its first pixel.
+template <class V>
+void transform_whole(const float* from, int64_t down, int64_t right, float* v, int64_t stride) {
+  const float* rows[kIn];
+  unrolled<kIn>([&](auto i) LVS_INLINE_LAMBDA { rows[i] = from + i * down; });
+  transform_tile<V>(
+      [&](auto i, auto j) LVS_INLINE_LAMBDA { return load<V>(rows[i] + j * right); }, v, stride);
+}
+
+// Any tile: zeros where the image ends. `pixels`: where each pixel's channels begin, or null.
+template <class V>
+void transform_border(const float* const (&pixels)[kValues], int c, float* v, int64_t stride) {
+  transform_tile<V>(
+      [&](auto i, auto j) LVS_INLINE_LAMBDA {
+        const float* pixel = pixels[kIn * i + j];
+        return pixel == nullptr ? V{} : load<V>(pixel + c);
+      },
+      v, stride);
+}
+
 // A tile's 36 values of all channels: v[n * stride + c].
 void read_tile(const float* x, const Tiles& tiles, int channels, int tile, float* v,
                int64_t stride) {
   const int step = tiles.dilation, reach = step * (kIn - 1);
   const int top = tiles.top(tile) - step, left = tiles.left(tile) - step;
-  const bool whole = tiles.inside(top, left) && tiles.inside(top + reach, left + reach);
-  const int64_t right = int64_t(step) * channels, down = right * tiles.width;
+  const auto at = [&](int i, int j) { return x + (int64_t(i) * tiles.width + j) * channels; };
+  if (tiles.inside(top, left) && tiles.inside(top + reach, left + reach)) {
+    const int64_t right = int64_t(step) * channels, down = right * tiles.width;
+    for_channels(channels, [&](auto vector, int c) {
+      transform_whole<decltype(vector)>(at(top, left) + c, down, right, v + c, stride);
+    });
+    return;
+  }
+  const float* pixels[kValues];
+  for (int n = 0; n < kValues; ++n) {
+    const int i = top + step * (n / kIn), j = left + step * (n % kIn);
+    pixels[n] = tiles.inside(i, j) ? at(i, j) : nullptr;
+  }
   for_channels(channels, [&](auto vector, int c) {
-    decltype(vector) d[kValues], half[kValues];
-    if (whole) {
-      load_whole(x + (int64_t(top) * tiles.width + left) * channels + c, down, right, d);
-    } else {
-      load_border(x + c, tiles, channels, top, left, d);
-    }
-    LVS_UNROLL
-    for (int j = 0; j < kIn; ++j) transform_input(d + j, half + j, kIn);
-    LVS_UNROLL
-    for (int i = 0; i < kIn; ++i) transform_input(half + kIn * i, d + kIn * i, 1);
-    LVS_UNROLL
-    for (int n = 0; n < kValues; ++n) store(v + n * stride + c, d[n]);
+    transform_border<decltype(vector)>(pixels, c, v + c, stride);
   });
+}
+
+// Some channels of a tile's sums, m[n * stride], become 4x4 pixels, in rows.
+template <class V>
+LVS_INLINE void transform_sums(const float* m, int64_t stride, V (&pixels)[kOut][kOut]) {
+  V half[kOut][kIn];
+  unrolled<kIn>([&](auto j) LVS_INLINE_LAMBDA {
+    V column[kIn], out[kOut];
+    unrolled<kIn>([&](auto i) LVS_INLINE_LAMBDA {
+      column[i] = load<V>(m + (kIn * i + j) * stride);
+    });
+    transform_output(column, out);
+    unrolled<kOut>([&](auto i) LVS_INLINE_LAMBDA { half[i][j] = out[i]; });
+  });
+  unrolled<kOut>([&](auto i) LVS_INLINE_LAMBDA { transform_output(half[i], pixels[i]); });
 }
 
 // A tile's 36 sums of all channels, m[n * stride + c], become 4x4 pixels.
@@ -149,20 +182,15 @@ void write_tile(const float* m, int64_t stride, const Tiles& tiles, int channels
   const int rows = std::min(kOut, divide(tiles.height - top, step));
   const int columns = std::min(kOut, divide(tiles.width - left, step));
   const int64_t right = int64_t(step) * channels, down = right * tiles.width;
+  const int64_t begin = (int64_t(top) * tiles.width + left) * channels;
   for_channels(channels, [&](auto vector, int c) {
     typedef decltype(vector) V;
-    V in[kValues], half[kValues], out[kValues];
-    LVS_UNROLL
-    for (int n = 0; n < kValues; ++n) in[n] = load<V>(m + n * stride + c);
-    LVS_UNROLL
-    for (int j = 0; j < kIn; ++j) transform_output(in + j, half + j, kIn);
-    LVS_UNROLL
-    for (int i = 0; i < kOut; ++i) transform_output(half + kIn * i, out + kIn * i, 1);
-    const int64_t first = (int64_t(top) * tiles.width + left) * channels + c;
+    V pixels[kOut][kOut];
+    transform_sums(m + c, stride, pixels);
     for (int i = 0; i < rows; ++i) {
       for (int j = 0; j < columns; ++j) {
-        const int64_t at = first + i * down + j * right;
-        store(y + at, finish.apply(out[kIn * i + j], at, c));
+        const int64_t at = begin + c + i * down + j * right;
+        store(y + at, finish.apply(pixels[i][j], at, c));
       }
     }
   });
