@@ -46,7 +46,7 @@ def test_equals_the_equation(
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), batch=st.integers(1, 2),
        channels=st.sampled_from([8, 16, 64, 72, 136]), height=st.integers(1, 7),
-       width=st.integers(1, 40), side=st.sampled_from([1, 3, 9]), channels_last=st.booleans())
+       width=st.integers(1, 80), side=st.sampled_from([1, 3, 9]), channels_last=st.booleans())
 def test_compiled_operator_equals_the_equation(
         seed: int, batch: int, channels: int, height: int, width: int, side: int,
         channels_last: bool) -> None:

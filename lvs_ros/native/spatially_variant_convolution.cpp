@@ -38,7 +38,7 @@ struct Sums {
     });
   }
 
-  // Adds the features of one position, as those from kFirst to kLast see it; taps(p): of p's kernel.
+  // Adds the features of one position, which those from kFirst to kLast see; taps(p): of p's.
   template <int kFirst, int kLast, class Taps>
   LVS_INLINE void add(const float* features, const Taps& taps) {
     float tap[P];
