@@ -126,6 +126,7 @@ def test_status_tells_key_frames_and_propagated_ones(make_rig: Rigs) -> None:
     assert 0.0 <= second.deviation <= 1.0
     assert (second.schedule, second.threshold) == ('low_latency', 1.0)
     assert second.low_ms > 0 and second.propagation_ms > 0 and second.publish_ms > 0
+    assert second.rest_ms > 0
     assert (second.frames_received, second.frames_dropped) == (2, 0)
 
 

@@ -5,7 +5,8 @@
 import dataclasses
 import pathlib
 import threading
-from typing import Any
+import time
+from typing import Any, Callable
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from lvs_ros.native.library import library
 from lvs_ros.pipeline import (Frame, KeyFrameError, PipelineOptions, ScheduleSettings,
                               SegmentationPipeline, build_pipeline)
 from lvs_ros.pipeline.build import assemble, prepare
+from lvs_ros.pipeline.calling_thread import CallingThread
 from lvs_ros.pipeline.frame import CHANNELS
 from lvs_ros.pipeline.input import shares_memory, to_tensor
 from lvs_ros.pipeline.lane import Lane
@@ -454,6 +456,28 @@ def test_full_frames_use_all_cores_and_others_their_share(
     pipeline, _, _ = make(network, schedule='every_frame', full_threads=before + 1)
     pipeline.step(frame(0))
     assert used == [before + 1] and torch.get_num_threads() == before
+
+
+class LateRunner(CallingThread):
+    """Keeps a frame for a while before and after it is computed."""
+
+    LATE_S = 0.05
+
+    def frame(self, function: Callable[[], Any]) -> Any:
+        time.sleep(self.LATE_S)
+        result = super().frame(function)
+        time.sleep(self.LATE_S)
+        return result
+
+
+def test_the_stages_are_all_of_the_step(network: SegmentationNetwork) -> None:
+    pipeline, _, _ = make(network, runner=LateRunner())
+    start_s = time.perf_counter()
+    stage_ms = pipeline.step(frame(0)).status.stage_ms
+    end_s = time.perf_counter()
+    assert stage_ms['wait'] >= 1e3 * LateRunner.LATE_S, 'before its first stage'
+    assert stage_ms['rest'] >= 1e3 * LateRunner.LATE_S, 'behind its last one'
+    assert sum(stage_ms.values()) <= 1e3 * (end_s - start_s)
 
 
 def test_in_turns_every_thread_gets_the_same_masks(network: SegmentationNetwork) -> None:

@@ -218,7 +218,8 @@ def status(**changes: Any) -> StepStatus:
         'key_age_frames': 3, 'key_provisional': True, 'deviation': 0.25, 'threshold': 0.5,
         'slow_track_busy': True, 'slow_track_failures': 2, 'slow_track_error': 'no memory',
         'slow_track_ms': None, 'stage_ms': {'input': 1.0, 'low': 2.0, 'deviation': 3.0,
-                                            'propagation': 4.0, 'classify': 5.0, 'output': 6.0},
+                                            'propagation': 4.0, 'classify': 5.0, 'output': 6.0,
+                                            'slow_track': 7.0, 'rest': 8.0},
         'reset_reason': None}
     return StepStatus(**{**values, **changes})
 
@@ -254,6 +255,7 @@ def test_what_is_written_is_read_by_others(storage: str, tmp_path: pathlib.Path)
     assert (message.header.stamp.sec, message.header.frame_id) == (1_600_000_000, 'front')
     assert (message.schedule, message.key_frame, message.key_age_frames) == ('low_latency', 0, 3)
     assert (message.deviation, message.threshold, message.propagation_ms) == (0.25, 0.5, 4.0)
+    assert message.rest_ms == 7.0 + 8.0, 'all that has no field of its own'
     assert np.isnan([message.slow_track_ms, message.latency_ms]).all()
     assert (message.frames_received, message.frames_dropped) == (7, 1)
 

@@ -140,7 +140,7 @@ def test_the_other_outputs_can_be_read(tmp_path: pathlib.Path, model: pathlib.Pa
     assert (found['recording'], found['topic']) == ('bag', '/image_raw')
     assert found['schedule'] == 'low_latency'
     assert list(found['stage_ms']) == ['wait', 'input', 'low', 'slow_track', 'deviation',
-                                       'propagation', 'classify', 'output']
+                                       'propagation', 'classify', 'output', 'rest']
     copied = [message for _, message in read(out)['/image_raw']]
     assert [message.data.tobytes() for message in copied] == [
         entry.fields['data'].tobytes() for entry in raw_entries()]

@@ -24,9 +24,11 @@ from lvs_ros.benchmark.tracks import Track
 from lvs_ros.data.plots import save_figure
 
 _WAIT, _PROPAGATION = 'waiting for the cores', 'propagation, all of it'
+_REST = 'between and behind them'
 _STEP_STAGES = {'wait': _WAIT, 'input': STAGES['input'], 'low': STAGES['low'],
                 'deviation': STAGES['deviation'], 'propagation': _PROPAGATION,
-                'classify': STAGES['classifier'], 'output': STAGES['output']}
+                'classify': STAGES['classifier'], 'output': STAGES['output'],
+                'rest': _REST}
 """Titles of the stages that the pipeline tells of a propagated frame."""
 
 _COLOURS = {
@@ -34,7 +36,8 @@ _COLOURS = {
     '#d62728', STAGES['deviation']: '#9467bd', STAGES['flow']: '#17becf',
     STAGES['alignment']: '#8dd3dc', STAGES['kernels']: '#2ca02c',
     STAGES['convolution']: '#98df8a', STAGES['adapt_net']: '#5a7d2b', _PROPAGATION: '#6fbf73',
-    STAGES['classifier']: '#ff7f0e', STAGES['output']: '#f2c14e'}
+    STAGES['classifier']: '#ff7f0e', STAGES['output']: '#f2c14e',
+    _REST: '0.65'}
 _LEAST_LABELLED = 0.045    # of the width
 _TITLE_COLUMNS = 100
 

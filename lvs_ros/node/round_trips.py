@@ -153,7 +153,7 @@ class RoundTrips(ToolNode):
 
 
 def step_ms(status: FrameStatus) -> float:
-    """Return the pipeline's own time for a frame: all stages, and the wait for the cores."""
+    """Return the pipeline's own time for a frame, from the call of its step to the mask."""
     return sum(getattr(status, name) for name in _STAGES)
 
 

@@ -68,7 +68,7 @@ class StepStatus:
         the first
     :param stage_ms: duration of each stage: 'wait' (for the cores), 'input', 'low', 'slow_track'
         (taking its results, or computing them where it is inline), 'deviation', 'propagation',
-        'classify', 'output'
+        'classify', 'output', 'rest' (what lies between and behind them); all together the step
     :param reset_reason: why the key frame was forgotten before this frame; None if it was not
     """
 

@@ -231,7 +231,7 @@ class SegmentationPipeline:
             lambda: self._compute_step(frame, wanted_s, want_confidence))
         if job is not None:    # not before the mask is there: S_h's thread wakes up at once
             self._slow_track.submit(job)
-        return result
+        return _with_rest(result, step_ms=(time.perf_counter() - wanted_s) * 1e3)
 
     @torch.inference_mode()
     def _compute_step(self, frame: Frame, wanted_s: float, want_confidence: bool
@@ -393,3 +393,11 @@ class SegmentationPipeline:
             slow_track_failures=self._slow_failures,
             slow_track_error=self._slow_error, slow_track_ms=self._slow_ms,
             stage_ms=stage_ms, reset_reason=reason)
+
+
+def _with_rest(result: StepResult, *, step_ms: float) -> StepResult:
+    """Tell what the whole step took besides its stages, which is known only at its end."""
+    stage_ms = result.status.stage_ms
+    status = dataclasses.replace(
+        result.status, stage_ms={**stage_ms, 'rest': step_ms - sum(stage_ms.values())})
+    return dataclasses.replace(result, status=status)

@@ -29,6 +29,8 @@ def status_fields(status: StepStatus) -> dict[str, Any]:
         'slow_track_ms': nan_if_none(status.slow_track_ms),
         'slow_track_failures': status.slow_track_failures,
         **{f'{stage}_ms': float(status.stage_ms.get(stage, 0.0)) for stage in _STAGES},
+        'rest_ms': float(sum(duration_ms for stage, duration_ms in status.stage_ms.items()
+                             if stage not in _STAGES)),
     }
 
 
