@@ -121,7 +121,8 @@ def test_round_trips_with_the_segmentation_node(
         for stamp_ns in stamps_ns:
             status, latency_ms = trips.statuses[stamp_ns], node.latency_ms(stamp_ns)
             stages_ms = [status.wait_ms, status.input_ms, status.low_ms, status.deviation_ms,
-                         status.propagation_ms, status.classify_ms, status.output_ms]
+                         status.propagation_ms, status.classify_ms, status.output_ms,
+                         status.rest_ms]
             np.testing.assert_allclose(step_ms(status), sum(stages_ms), rtol=1e-6)
             assert latency_ms is not None and step_ms(status) < latency_ms
 
