@@ -21,7 +21,7 @@ using lvs::unrolled;
 constexpr int kPositions = 3, kVectors = 4;
 constexpr int kChannels = kVectors * lvs::kFloats;
 // A block of positions goes down row by row: what it reads then stays in a core's own cache.
-constexpr int kRows = 16, kColumns = 64;
+constexpr int kRows = 8, kColumns = 64;
 
 struct Shape {
   int height, width, channels, side;
