@@ -18,24 +18,7 @@ constexpr int kRows = kFloats == 16 ? 12 : kFloats == 8 ? 6 : 8;
 constexpr int kVectors = 2;
 constexpr int kPanel = kVectors * kFloats;
 
-struct Sums {
-  Vector of[kRows][kVectors];
-
-  LVS_INLINE Sums() {
-    unrolled<kRows>([&](auto r) LVS_INLINE_LAMBDA {
-      unrolled<kVectors>([&](auto n) LVS_INLINE_LAMBDA { of[r][n] = Vector{}; });
-    });
-  }
-
-  // Rows of kPanel values, `pitch` apart.
-  LVS_INLINE void store_to(float* to, int64_t pitch) const {
-    unrolled<kRows>([&](auto r) LVS_INLINE_LAMBDA {
-      unrolled<kVectors>([&](auto n) LVS_INLINE_LAMBDA {
-        store(to + r * pitch + n * kFloats, of[r][n]);
-      });
-    });
-  }
-};
+typedef Sums<Vector, kRows, kVectors> PanelSums;
 
 inline int divide(int a, int b) { return (a + b - 1) / b; }    // rounded up
 
@@ -44,7 +27,8 @@ inline int divide(int a, int b) { return (a + b - 1) / b; }    // rounded up
 constexpr int kAhead = 128, kLine = 16;    // floats in a line of the cache
 
 // sums += a b; a: (kRows, depth), rows `pitch` apart, b: (depth, kPanel).
-LVS_INLINE void multiply(const float* a, int64_t pitch, int depth, const float* b, Sums& sums) {
+LVS_INLINE void multiply(const float* a, int64_t pitch, int depth, const float* b,
+                         PanelSums& sums) {
   for (int k = 0; k < depth; ++k) {
     for (int n = 0; n < kPanel; n += kLine) __builtin_prefetch(b + (k + kAhead) * kPanel + n);
     Vector weights[kVectors];

@@ -106,7 +106,7 @@ struct Float32 {
                                                     int pixel, const float* weights, float* to) {
     const int run = shape.run(), runs = shape.runs();
     const int64_t pitch = shape.pitch(), next_run = shape.next_run();
-    Sums sums;
+    PanelSums sums;
     for (int k = 0; k < shape.kernel; ++k) {
       const float* line = line_of(k) + pixel * pitch;
       for (int n = 0; n < runs; ++n, weights += int64_t(run) * kPanel) {

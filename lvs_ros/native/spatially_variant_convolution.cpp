@@ -13,7 +13,6 @@ namespace {
 using lvs::kLanes;
 using lvs::Lanes;
 using lvs::load;
-using lvs::store;
 using lvs::unrolled;
 
 // So many positions of a row are computed at once, for they see most features in common, and so
@@ -27,32 +26,21 @@ struct Shape {
   int height, width, channels, side;
 };
 
-// The sums of N vectors V of channels of P positions.
-template <class V, int P, int N>
-struct Sums {
-  V of[P][N];
-
-  LVS_INLINE Sums() {
+// Adds the features of one position to the sums of those of P positions, kFirst to kLast, that see
+// it. taps(p): the weight that it has for p.
+template <int kFirst, int kLast, class V, int P, int N, class Taps>
+LVS_INLINE void add(const float* features, const Taps& taps, lvs::Sums<V, P, N>& sums) {
+  float tap[P];
+  unrolled<P>([&](auto p) LVS_INLINE_LAMBDA {
+    if constexpr (p >= kFirst && p <= kLast) tap[p] = taps(p);
+  });
+  unrolled<N>([&](auto n) LVS_INLINE_LAMBDA {
+    const V feature = load<V>(features + n * lvs::kWidth<V>);
     unrolled<P>([&](auto p) LVS_INLINE_LAMBDA {
-      unrolled<N>([&](auto n) LVS_INLINE_LAMBDA { of[p][n] = V{}; });
+      if constexpr (p >= kFirst && p <= kLast) sums.of[p][n] += tap[p] * feature;
     });
-  }
-
-  // Adds the features of one position, which those from kFirst to kLast see; taps(p): of p's.
-  template <int kFirst, int kLast, class Taps>
-  LVS_INLINE void add(const float* features, const Taps& taps) {
-    float tap[P];
-    unrolled<P>([&](auto p) LVS_INLINE_LAMBDA {
-      if constexpr (p >= kFirst && p <= kLast) tap[p] = taps(p);
-    });
-    unrolled<N>([&](auto n) LVS_INLINE_LAMBDA {
-      const V feature = load<V>(features + n * int(sizeof(V) / sizeof(float)));
-      unrolled<P>([&](auto p) LVS_INLINE_LAMBDA {
-        if constexpr (p >= kFirst && p <= kLast) of[p][n] += tap[p] * feature;
-      });
-    });
-  }
-};
+  });
+}
 
 // N vectors V of channels, from c on, at (i, j) and the P - 1 positions to the right of it. Where
 // P is not 1, no column that they see lies beyond the border.
@@ -66,7 +54,7 @@ void compute(const float* features, const float* kernels, float* result, const S
   const int first_column = std::max(0, j - reach);
   const int last_column = std::min(shape.width - 1, j + P - 1 + reach);
   const float* kernel = kernels + (int64_t(i) * shape.width + j) * kernel_size;
-  Sums<V, P, N> sums;
+  lvs::Sums<V, P, N> sums;
   for (int u = first_u; u <= last_u; ++u) {
     // Position p sees a column by the tap p after the one by which position 0 does, if it has one.
     const float* row = features + int64_t(i - u) * shape.width * channels + c;
@@ -78,22 +66,17 @@ void compute(const float* features, const float* kernels, float* result, const S
     };
     unrolled<P - 1>([&](auto n) LVS_INLINE_LAMBDA {    // the first few, too far left for the others
       const int column = first_column + n;
-      sums.template add<0, n>(row + column * channels, taps_of(column));
+      add<0, n>(row + column * channels, taps_of(column), sums);
     });
     for (int column = first_column + P - 1; column <= last_column - P + 1; ++column) {
-      sums.template add<0, P - 1>(row + column * channels, taps_of(column));
+      add<0, P - 1>(row + column * channels, taps_of(column), sums);
     }
     unrolled<P - 1>([&](auto n) LVS_INLINE_LAMBDA {
       const int column = last_column - (P - 2) + n;
-      sums.template add<n + 1, P - 1>(row + column * channels, taps_of(column));
+      add<n + 1, P - 1>(row + column * channels, taps_of(column), sums);
     });
   }
-  unrolled<P>([&](auto p) LVS_INLINE_LAMBDA {
-    float* target = result + (int64_t(i) * shape.width + j + p) * channels + c;
-    unrolled<N>([&](auto n) LVS_INLINE_LAMBDA {
-      store(target + n * int(sizeof(V) / sizeof(float)), sums.of[p][n]);
-    });
-  });
+  sums.store_to(result + (int64_t(i) * shape.width + j) * channels + c, channels);
 }
 
 // As many channels as there are, kChannels at most, of P positions.

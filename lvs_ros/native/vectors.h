@@ -45,6 +45,10 @@ constexpr int kFloats = 4;
 #endif
 typedef float Vector __attribute__((vector_size(kFloats * sizeof(float))));
 
+// Floats in a vector V.
+template <class V>
+constexpr int kWidth = sizeof(V) / sizeof(float);
+
 template <class V>
 inline V load(const float* from) {
   V vector;
@@ -56,6 +60,27 @@ template <class V>
 inline void store(float* to, V vector) {
   std::memcpy(to, &vector, sizeof vector);
 }
+
+// kRows times kVectors sums of vectors V, which stay in registers where there are enough.
+template <class V, int kRows, int kVectors>
+struct Sums {
+  V of[kRows][kVectors];
+
+  LVS_INLINE Sums() {
+    unrolled<kRows>([&](auto r) LVS_INLINE_LAMBDA {
+      unrolled<kVectors>([&](auto n) LVS_INLINE_LAMBDA { of[r][n] = V{}; });
+    });
+  }
+
+  // Rows that begin `pitch` apart.
+  LVS_INLINE void store_to(float* to, std::ptrdiff_t pitch) const {
+    unrolled<kRows>([&](auto r) LVS_INLINE_LAMBDA {
+      unrolled<kVectors>([&](auto n) LVS_INLINE_LAMBDA {
+        store(to + r * pitch + n * kWidth<V>, of[r][n]);
+      });
+    });
+  }
+};
 
 // Scratch memory for so many values; it grows to what the largest operator needs.
 template <class Value>

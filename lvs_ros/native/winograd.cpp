@@ -79,7 +79,7 @@ LVS_INLINE void transform_output(const V (&m)[kIn], V (&y)[kOut]) {
 
 // kRows tiles (their values of all channels) by one panel of the weights: c = a b.
 void multiply_panel(const float* a, const float* b, float* c, int depth, int pitch) {
-  lvs::Sums sums;
+  lvs::PanelSums sums;
   lvs::multiply(a, depth, depth, b, sums);
   sums.store_to(c, pitch);
 }
