@@ -20,6 +20,7 @@ from rclpy.parameter import Parameter
 
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.pipeline import SCHEDULES, PipelineOptions
+from lvs_ros.pipeline.inference_size import InferenceSize
 from lvs_ros.pipeline.threads import CPU_SHARING, SLOW_POLICIES
 
 
@@ -31,6 +32,7 @@ class About:
     :param minimum: smallest value (of each element, for a list of numbers).
     :param maximum: largest value.
     :param choices: the only values, for a string.
+    :param check: raises ConfigurationError for a value that cannot be.
     :param dynamic: may be changed while the node runs; takes effect on the next frame.
     """
 
@@ -38,6 +40,7 @@ class About:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
+    check: Callable[[Any], Any] | None = None
     dynamic: bool = False
 
 
@@ -91,8 +94,9 @@ _ABOUT_PIPELINE = {
         'bfloat16 on a CPU with AMX, else float32.',
         choices=('auto', 'float32', 'float16', 'bfloat16')),
     'inference_size': About(
-        'Width and height in pixels at which the network runs; [0, 0] = those of the image.',
-        minimum=0, maximum=16384),
+        "Size at which the network sees the images: auto (at most that of the model's training "
+        "images), image (the image's own), or WIDTHxHEIGHT in pixels, such as 640x480.",
+        check=InferenceSize),
     'output_size': About(
         'Width and height of the published mask in pixels; [0, 0] = those of the image.',
         minimum=0, maximum=16384),
@@ -166,6 +170,8 @@ class Entry:
         :raises ConfigurationError: it has another type, is out of range or no number.
         """
         about = self.about
+        if about.check is not None:
+            about.check(value)
         if isinstance(self.default, tuple):
             return self._size(value)
         if isinstance(self.default, float) and type(value) is int:

@@ -62,6 +62,7 @@ class SegmentationNode(LifecycleNode):
         self._drops = DropCounter()
         self._window = FrameWindow()
         self._last_status: StepStatus | None = None
+        self._image_size: tuple[int, int] | None = None    # of the last frame with a mask
         self._last_error: str | None = None
         self._transition_error: str | None = None
         self._clock_problem: str | None = None
@@ -149,12 +150,15 @@ class SegmentationNode(LifecycleNode):
         self._outputs = Outputs(self, label_set)
         self._reset_service = self.create_service(Trigger, '~/reset', self._on_reset)
         width, height = self.parameters.node.warm_up_size
+        seen = f'inference_size {options.inference_size}'
         if width and height:
             self._pipeline.warm_up(width, height)
+            seen = (f'images of {width}x{height} seen at '
+                    + self._pipeline.inference_size.describe(width, height))
         self.get_logger().info(
             f'model {options.model} on {self._pipeline.device}, labels {label_set.name} '
             f'({len(label_set)} classes), schedule {options.schedule}, '
-            f'threshold {options.threshold:g}')
+            f'threshold {options.threshold:g}, {seen}')
 
     def _load_labels(self, pipeline: SegmentationPipeline) -> LabelSet:
         name = self.parameters.node.labels or pipeline.label_set_name
@@ -168,7 +172,7 @@ class SegmentationNode(LifecycleNode):
     def _activate(self) -> None:
         assert self._outputs is not None
         self._window, self._drops = FrameWindow(), DropCounter()
-        self._last_status = self._last_error = self._clock_problem = None
+        self._last_status = self._last_error = self._clock_problem = self._image_size = None
         compressed = self.parameters.node.input_transport == 'compressed'
         self._read = read_compressed_image if compressed else read_image
         self._subscription = self.create_subscription(
@@ -236,6 +240,7 @@ class SegmentationNode(LifecycleNode):
                     latency_ms=age.latency_ms, published=True,
                     key_frame=result.status.key_frame, stale=stale)
         self._note(result.status, age.explanation)
+        self._note_size(received.frame.size)
         try:
             status = status_message(
                 received.header, result.status, latency_ms=age.latency_ms, stale=stale,
@@ -271,6 +276,18 @@ class SegmentationNode(LifecycleNode):
             self.get_logger().warning(f'latencies are not known: {clock_problem}',
                                       throttle_duration_sec=10.0)
         self._clock_problem = clock_problem
+
+    def _note_size(self, size: tuple[int, int]) -> None:
+        if size != self._image_size:
+            self._image_size = size
+            self.get_logger().info(f'images of {size[0]}x{size[1]} pixels; the network sees them '
+                                   f'at {self._inference_size()}')
+
+    def _inference_size(self) -> str:
+        """Say at what size the network sees the images, and how to change that."""
+        if self._pipeline is None or self._image_size is None:
+            return self.parameters.pipeline.inference_size
+        return self._pipeline.inference_size.describe(*self._image_size)
 
     def _log_unexpected(self, what: str, error: Exception) -> None:
         if not self.context.ok():  # shutting down: nothing can be published any more
@@ -320,6 +337,7 @@ class SegmentationNode(LifecycleNode):
             **status_values(self._last_status),
             'model': self.parameters.pipeline.model,
             'device': device,
+            'inference size': self._inference_size(),
             **memory_values(device),
         }
         return diagnostic_array(self.get_clock().now().to_msg(), level=level, message=message,

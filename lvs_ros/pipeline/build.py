@@ -17,6 +17,7 @@ from lvs_ros.native.library import has_tiles
 from lvs_ros.pipeline.calling_thread import CallingThread
 from lvs_ros.pipeline.frame_priority import FramePriority
 from lvs_ros.pipeline.gpu_streams import GpuStreams, streams_of
+from lvs_ros.pipeline.inference_size import AUTO, InferenceSize
 from lvs_ros.pipeline.lane import Lane
 from lvs_ros.pipeline.memory import keep_freed_memory
 from lvs_ros.pipeline.pipeline import SegmentationPipeline
@@ -43,7 +44,8 @@ class PipelineOptions:
     :param device: 'auto' (a GPU if there is one), 'cpu', 'cuda:0', …
     :param precision: 'auto' (float16 on a GPU, bfloat16 on a CPU that multiplies matrices of it,
         else float32), 'float32', 'float16', 'bfloat16'
-    :param inference_size: (width, height) the network runs at; (0, 0) = the image's own
+    :param inference_size: at what size the network sees the images: 'auto', 'image' or '640x480',
+        see :class:`~lvs_ros.pipeline.inference_size.InferenceSize`
     :param output_size: (width, height) of the masks; (0, 0) = the image's own
     :param cpu_sharing: how frames and slow track share a CPU: 'turns' (each on all cores in
         turn, the frames first), 'side_by_side' (each on cores of its own) or 'auto' (turns up to
@@ -73,7 +75,7 @@ class PipelineOptions:
     max_key_age_frames: int = 0
     device: str = 'auto'
     precision: str = 'auto'
-    inference_size: tuple[int, int] = (0, 0)
+    inference_size: str = AUTO
     output_size: tuple[int, int] = (0, 0)
     cpu_sharing: str = 'auto'
     fast_threads: int = 0
@@ -229,8 +231,8 @@ def check_options(options: PipelineOptions) -> None:
         if getattr(options, name) < 0:
             raise ConfigurationError(f'{name} is {getattr(options, name)}: expected 0 (automatic) '
                                      'or more')
-    for name in ('inference_size', 'output_size'):
-        size = getattr(options, name)
-        if len(size) != 2 or (tuple(size) != (0, 0) and min(size) < 16):
-            raise ConfigurationError(f'{name} is {list(size)}: expected [width, height] of at '
-                                     "least 16 pixels each, or [0, 0] for the image's own size")
+    InferenceSize(options.inference_size)
+    size = options.output_size
+    if len(size) != 2 or (tuple(size) != (0, 0) and min(size) < 16):
+        raise ConfigurationError(f'output_size is {list(size)}: expected [width, height] of at '
+                                 "least 16 pixels each, or [0, 0] for the image's own size")

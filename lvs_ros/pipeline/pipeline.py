@@ -17,7 +17,8 @@ from lvs_ros.errors import LvsError
 from lvs_ros.model import SegmentationNetwork
 from lvs_ros.pipeline.calling_thread import CallingThread, FrameRunner
 from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
-from lvs_ros.pipeline.input import shares_memory, to_tensor
+from lvs_ros.pipeline.inference_size import AUTO, InferenceSize
+from lvs_ros.pipeline.input import FittedFrame, fit, shares_memory, to_tensor
 from lvs_ros.pipeline.output import label_map
 from lvs_ros.pipeline.propagation import Propagation
 from lvs_ros.pipeline.schedule import ScheduleSettings
@@ -95,7 +96,8 @@ class SegmentationPipeline:
     :param propagation: how features are moved between frames
     :param slow_track: runs S_h; closed with the pipeline
     :param settings: schedule and threshold
-    :param inference_size: (width, height) the network runs at; (0, 0) = the image's own
+    :param inference_size: at what size the network sees the images, see
+        :class:`~lvs_ros.pipeline.inference_size.InferenceSize`
     :param output_size: (width, height) of the masks; (0, 0) = the image's own
     :param full_threads: CPU threads for frames that are computed in full, which have nothing
         beside them to share the cores with; 0 = as many as for all others
@@ -109,7 +111,7 @@ class SegmentationPipeline:
 
     def __init__(self, network: SegmentationNetwork, *, propagation: Propagation,
                  slow_track: SlowTrack, settings: ScheduleSettings,
-                 inference_size: tuple[int, int] = (0, 0),
+                 inference_size: str = AUTO,
                  output_size: tuple[int, int] = (0, 0), full_threads: int = 0,
                  runner: Optional[FrameRunner] = None, rehearse: bool = False,
                  mirror: bool = False, smoothing: Optional[Smoothing] = None) -> None:
@@ -119,7 +121,8 @@ class SegmentationPipeline:
         self._slow_track = slow_track
         self._settings = settings
         self._policy = settings.build()
-        self._inference_size, self._output_size = inference_size, output_size
+        self._inference_size = InferenceSize(inference_size, network.config.image_size)
+        self._output_size = output_size
         self._full_threads = full_threads
         self._runner: FrameRunner = runner or CallingThread()
         self._mirror = mirror
@@ -145,6 +148,11 @@ class SegmentationPipeline:
     def num_classes(self) -> int:
         """Number of classes of the model."""
         return self._network.config.classes
+
+    @property
+    def inference_size(self) -> InferenceSize:
+        """At what size the network sees the images."""
+        return self._inference_size
 
     @property
     def device(self) -> str:
@@ -238,13 +246,14 @@ class SegmentationPipeline:
                       ) -> tuple[StepResult, Optional[SlowJob]]:
         wait_ms = (time.perf_counter() - wanted_s) * 1e3
         watch = Stopwatch(self._device)
-        image = to_tensor(frame, size=self._inference_size, device=self._device)
+        fitted = self._fit(frame)
+        image = to_tensor(fitted.frame, device=self._device)
         self._check_continuity(frame)
         watch.lap('input')
         self._image_shape = image.shape
         low = self._network.low(image)
         features = _Features(self._count, frame.stamp_ns, image, low,
-                             self._propagation.describe(frame, low))
+                             self._propagation.describe(fitted.frame, low))
         watch.lap('low')
         self._take_results(frame.stamp_ns)
         watch.lap('slow_track')
@@ -254,11 +263,11 @@ class SegmentationPipeline:
         watch.lap('propagation')
         logits = self._network.classify(high)
         if self._smoothing is not None:
-            logits = self._smoothing.smooth(frame, image, logits)
+            logits = self._smoothing.smooth(fitted.frame, image, logits)
         watch.lap('classify')
         width, height = frame.size if self._output_size == (0, 0) else self._output_size
         mask, confidence = label_map(
-            logits, height=height, width=width, enlarge=self._network.enlarge,
+            logits, size=(height, width), content=fitted.content,
             align_corners=self._network.config.align_corners, want_confidence=want_confidence)
         watch.lap('output')
         job = None
@@ -292,7 +301,7 @@ class SegmentationPipeline:
         low, source = self._state.key.low, self._state.source
         self._network.deviation(low, low)
         self._propagation.move(source.description, source.description, source.high, low)
-        image = to_tensor(frame, size=self._inference_size, device=self._device)
+        image = to_tensor(self._fit(frame).frame, device=self._device)
         return SlowJob(source.number, frame.stamp_ns, image, low, source.description)
 
     @torch.inference_mode()
@@ -303,6 +312,10 @@ class SegmentationPipeline:
                 blank.contiguous(memory_format=torch.channels_last))
             yield
             self._network.deviation(low, low)
+
+    def _fit(self, frame: Frame) -> FittedFrame:
+        return fit(frame, size=self._inference_size.of(*frame.size),
+                   align_corners=self._network.config.align_corners)
 
     def _check_continuity(self, frame: Frame) -> None:
         if self._last_stamp_ns is not None and frame.stamp_ns < self._last_stamp_ns:
