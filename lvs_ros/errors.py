@@ -23,6 +23,14 @@ class ImageError(LvsError):
     """A malformed image; the frame is dropped and counted, the stream goes on."""
 
 
+class DeviceLostError(LvsError):
+    """A GPU that computes nothing any more in this process; another process may."""
+
+
+class NotFiniteError(LvsError):
+    """A frame whose features, logits or deviation are not finite; there is no mask."""
+
+
 class RecordingError(LvsError):
     """A recording (rosbag) that cannot be read or written."""
 

@@ -39,6 +39,7 @@ class SegmentationNetwork(nn.Module):
 
     mean: torch.Tensor
     std: torch.Tensor
+    origin = 'the model'    # the file that it was read from, for messages
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()

@@ -13,8 +13,9 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.utilities import remove_ros_args
 
-from lvs_ros.errors import LvsError
+from lvs_ros.errors import DeviceLostError, LvsError
 from lvs_ros.node.segmentation_node import SegmentationNode
+from lvs_ros.node.watchdog import Watchdog
 
 USAGE = """usage: lvs_node [--ros-args ...]
 
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run() -> int:
-    node = SegmentationNode()
+    node = SegmentationNode(watchdog=_watchdog())
     # rclpy.experimental's EventsExecutor is a little quicker, but fails on a callback that wants
     # the message's info, and its spin() holds the interpreter; the multi-threaded one burns CPU
     # time that the networks need.
@@ -67,6 +68,9 @@ def _run() -> int:
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except DeviceLostError as error:
+        print(f'lvs_node: error: {error}', file=sys.stderr, flush=True)
+        os._exit(1)    # to tidy up, the device would be needed
     except Exception:
         if rclpy.ok():
             raise
@@ -75,6 +79,15 @@ def _run() -> int:
         executor.shutdown()
         node.destroy_node()
     return 0
+
+
+def _watchdog() -> Watchdog | None:
+    try:
+        return Watchdog()
+    except OSError as error:
+        print(f'lvs_node: warning: nobody ends this process if a network hangs: {error}',
+              file=sys.stderr)
+        return None
 
 
 def _leave_if_busy(code: int) -> None:

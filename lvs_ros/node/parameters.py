@@ -69,6 +69,10 @@ class NodeOptions:
         minimum=0.0, maximum=3600.0, dynamic=True))
     diagnostics_period_s: float = _option(1.0, About(
         'Seconds between two messages on /diagnostics.', minimum=0.1, maximum=60.0))
+    watchdog_s: float = _option(10.0, About(
+        'Where images arrive and none has been finished for so many seconds, the process ends '
+        'with exit code 1, so that it can be started again; 0 = never.',
+        minimum=0.0, maximum=3600.0))
 
 
 _ABOUT_PIPELINE = {

@@ -11,6 +11,7 @@ import torch
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import SegmentationNetwork, load_network
 from lvs_ros.model.compiling import BFLOAT16, FLOAT32, compile_network
+from lvs_ros.model.finite import check_network
 from lvs_ros.model.folding import fold_batch_norm
 from lvs_ros.model.padding import pad_first_stage
 from lvs_ros.native.library import has_tiles
@@ -195,6 +196,7 @@ def prepare(network: SegmentationNetwork, *, device: torch.device, precision: st
     In bfloat16, a CPU with tiles rounds what convolutions multiply; features stay float32.
 
     :raises ConfigurationError: for an unknown precision.
+    :raises ModelFileError: when its output on an ordinary image is not finite.
     """
     precision = choose_precision(precision, device)
     with_tiles = precision == 'bfloat16' and device.type == 'cpu' and has_tiles()
@@ -205,6 +207,7 @@ def prepare(network: SegmentationNetwork, *, device: torch.device, precision: st
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.to(device, torch.float32 if with_tiles else PRECISIONS[precision])
     compile_network(network, BFLOAT16 if with_tiles else FLOAT32)
+    check_network(network)
     return network
 
 

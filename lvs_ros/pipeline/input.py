@@ -23,10 +23,12 @@ class FittedFrame:
     :param frame: scaled, and padded to a size that features fit exactly
     :param content: (height, width) of it that are image; what is right of that and below is
         padding
+    :param original_size: (width, height) of the camera's image
     """
 
     frame: Frame
     content: tuple[int, int]
+    original_size: tuple[int, int]
 
 
 def fit(frame: Frame, *, size: tuple[int, int], align_corners: bool) -> FittedFrame:
@@ -41,7 +43,7 @@ def fit(frame: Frame, *, size: tuple[int, int], align_corners: bool) -> FittedFr
     if min(size) < SMALLEST:
         raise ImageError(f'image of {size[0]}x{size[1]} pixels: expected at least '
                          f'{SMALLEST}x{SMALLEST}')
-    image = frame.image
+    image, original_size = frame.image, frame.size
     if size != frame.size:
         shrinks = size[0] < frame.size[0] and size[1] < frame.size[1]
         image = cv2.resize(np.ascontiguousarray(image), size,
@@ -52,7 +54,7 @@ def fit(frame: Frame, *, size: tuple[int, int], align_corners: bool) -> FittedFr
                                    padded[0] - width, cv2.BORDER_REPLICATE)
     if image is not frame.image:
         frame = dataclasses.replace(frame, image=image)
-    return FittedFrame(frame, (height, width))
+    return FittedFrame(frame, (height, width), original_size)
 
 
 def to_tensor(frame: Frame, *, device: torch.device) -> torch.Tensor:

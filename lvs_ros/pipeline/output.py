@@ -11,9 +11,11 @@ from typing import Callable, Optional
 import numpy as np
 import torch
 
+from lvs_ros.errors import NotFiniteError
+from lvs_ros.model.finite import extremes
 from lvs_ros.model.geometry import pixel_scales, upsample
 from lvs_ros.native.library import channels_last, operators, pointer, takes
-from lvs_ros.pipeline.transfer import to_host
+from lvs_ros.pipeline.transfer import all_to_host
 
 
 def label_map(logits: torch.Tensor, *, size: tuple[int, int], content: tuple[int, int],
@@ -27,9 +29,12 @@ def label_map(logits: torch.Tensor, *, size: tuple[int, int], content: tuple[int
     :param align_corners: how the network's logits are upsampled
     :return: mask (height, width) uint8; confidence (height, width) uint8, 0..255 = softmax
         maximum, or None
+    :raises NotFiniteError: when a logit is NaN or infinite.
     """
     logits = logits.float()
+    ends = extremes(logits)
     if takes(logits) and not want_confidence:
+        _check(ends.numpy())
         return _best_class(channels_last(logits), size, content, align_corners), None
 
     def plane(class_id: int) -> torch.Tensor:
@@ -39,7 +44,15 @@ def label_map(logits: torch.Tensor, *, size: tuple[int, int], content: tuple[int
     logits = logits.contiguous()
     mask, confidence = _best_class_and_confidence(
         plane, logits.shape[1], want_confidence=want_confidence)
-    return to_host(mask), None if confidence is None else to_host(confidence)
+    # On a GPU the check comes with the mask: it would be one more time to wait before that.
+    results = all_to_host([ends, mask] if confidence is None else [ends, mask, confidence])
+    _check(results[0])
+    return results[1], None if confidence is None else results[2]
+
+
+def _check(ends: np.ndarray) -> None:
+    if not np.isfinite(ends).all():
+        raise NotFiniteError('logits are not finite')
 
 
 def _best_class(logits: torch.Tensor, size: tuple[int, int], content: tuple[int, int],
