@@ -178,6 +178,7 @@ class Condition:
     """What the judgement needs besides the window.
 
     :param active: the node is in the lifecycle state active.
+    :param finalized: it has been shut down, and only the process is left.
     :param transition_error: why it could not get there when it was last told to.
     :param topic: the image topic.
     :param publishers: how many publishers it has.
@@ -185,11 +186,13 @@ class Condition:
     :param slow_track_failures: failures of the accurate network so far.
     :param slow_track_error: text of the last failure; None since it works (again).
     :param clock_problem: why latencies cannot be told; None where they can.
-    :param last_error: text of the last dropped frame's error.
+    :param last_malformed: why the last malformed image could not be read.
+    :param last_failure: text of the last unexpected error that cost a frame.
     :param silence_limit_s: silence after which the stream counts as gone.
     """
 
     active: bool
+    finalized: bool = False
     transition_error: str | None = None
     topic: str = ''
     publishers: int = 0
@@ -197,7 +200,8 @@ class Condition:
     slow_track_failures: int = 0
     slow_track_error: str | None = None
     clock_problem: str | None = None
-    last_error: str | None = None
+    last_malformed: str | None = None
+    last_failure: str | None = None
     silence_limit_s: float = 2.0
 
 
@@ -206,6 +210,8 @@ def judge(summary: Summary, condition: Condition) -> tuple[Level, str]:
     if not condition.active:
         if condition.transition_error is not None:
             return Level.ERROR, condition.transition_error
+        if condition.finalized:
+            return Level.STALE, 'shut down: no masks until the node is started again'
         return Level.OK, 'inactive'
     findings = [*_errors(summary, condition), *_silence(condition),
                 *_warnings(summary, condition)]
@@ -224,11 +230,11 @@ def _errors(summary: Summary, condition: Condition) -> list[tuple[Level, str]]:
                          f'{condition.slow_track_failures} times: {condition.slow_track_error}'))
     if summary.failed:
         findings.append((Level.ERROR, f'{summary.failed} frames dropped on an unexpected error: '
-                         f'{condition.last_error}'))
+                         f'{condition.last_failure}'))
     if summary.malformed:
         level = Level.WARN if summary.published else Level.ERROR
         findings.append((level, f'{summary.malformed} malformed images dropped: '
-                         f'{condition.last_error}'))
+                         f'{condition.last_malformed}'))
     return findings
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import time
 import traceback
 from typing import Any, Callable, Mapping
@@ -16,7 +17,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
-from lvs_ros.errors import ConfigurationError, ImageError, LvsError
+from lvs_ros.errors import ConfigurationError, ImageError, LvsError, cut
 from lvs_ros.labels import LabelSet, load_label_set
 from lvs_ros.node import qos
 from lvs_ros.node.diagnostic_messages import (diagnostic_array, memory_values, status_values,
@@ -62,7 +63,9 @@ class SegmentationNode(LifecycleNode):
         self._drops = DropCounter()
         self._window = FrameWindow()
         self._last_status: StepStatus | None = None
-        self._last_error: str | None = None
+        self._last_malformed: str | None = None
+        self._last_failure: str | None = None
+        self._finalized = False
         self._transition_error: str | None = None
         self._clock_problem: str | None = None
         self.parameters = NodeParameters(self, self._on_parameters_changed)
@@ -129,6 +132,7 @@ class SegmentationNode(LifecycleNode):
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop for good, from whatever state."""
+        self._finalized = True
         self._release()
         return super().on_shutdown(state)
 
@@ -168,9 +172,11 @@ class SegmentationNode(LifecycleNode):
     def _activate(self) -> None:
         assert self._outputs is not None
         self._window, self._drops = FrameWindow(), DropCounter()
-        self._last_status = self._last_error = self._clock_problem = None
+        self._last_status = self._clock_problem = None
+        self._last_malformed = self._last_failure = None
         compressed = self.parameters.node.input_transport == 'compressed'
-        self._read = read_compressed_image if compressed else read_image
+        self._read = functools.partial(read_compressed_image if compressed else read_image,
+                                       max_pixels=self.parameters.node.max_pixels)
         self._subscription = self.create_subscription(
             CompressedImage if compressed else Image,
             'image_raw/compressed' if compressed else 'image_raw',
@@ -214,11 +220,12 @@ class SegmentationNode(LifecycleNode):
         try:
             self._process(cdr, info, started_s=started_s)
         except ImageError as error:
-            self._last_error = str(error)
+            self._last_malformed = str(error)
             self.get_logger().warning(f'malformed image dropped: {error}',
                                       throttle_duration_sec=1.0)
             self._count(info, malformed=True)
         except Exception as error:
+            self._last_failure = _one_line(error)
             self._log_unexpected('frame dropped', error)
             self._count(info, failed=True)
 
@@ -275,11 +282,10 @@ class SegmentationNode(LifecycleNode):
     def _log_unexpected(self, what: str, error: Exception) -> None:
         if not self.context.ok():  # shutting down: nothing can be published any more
             return
-        self._last_error = f'{type(error).__name__}: {error}'
         if isinstance(error, LvsError):
             self.get_logger().error(f'{what}: {error}', throttle_duration_sec=1.0)
         else:
-            text = ''.join(traceback.format_exception(error))
+            text = cut(''.join(traceback.format_exception(error)), 5000)
             self.get_logger().error(f'{what}: {text}', throttle_duration_sec=1.0)
 
     # Everything else that comes from outside.
@@ -327,7 +333,8 @@ class SegmentationNode(LifecycleNode):
 
     def _condition(self, now_s: float) -> Condition:
         if self._subscription is None:
-            return Condition(active=False, transition_error=self._transition_error)
+            return Condition(active=False, finalized=self._finalized,
+                             transition_error=self._transition_error)
         topic = self._subscription.topic_name
         status, last_s = self._last_status, self._window.last_time_s
         return Condition(
@@ -335,4 +342,10 @@ class SegmentationNode(LifecycleNode):
             silent_s=None if last_s is None else now_s - last_s,
             slow_track_failures=0 if status is None else status.slow_track_failures,
             slow_track_error=None if status is None else status.slow_track_error,
-            clock_problem=self._clock_problem, last_error=self._last_error)
+            clock_problem=self._clock_problem, last_malformed=self._last_malformed,
+            last_failure=self._last_failure)
+
+
+def _one_line(error: Exception) -> str:
+    """Say what an unexpected error is, without what a stranger may have put into its text."""
+    return f'{type(error).__name__}: {cut(str(error))}'
