@@ -28,9 +28,9 @@ _COEFFICIENTS = frozenset(range(64))
 
 # Encoders write 10 scans or so; each one costs time by the size of the picture, not of the data.
 _MOST_SCANS = 64
-# Cameras leave up to a few bytes between the last pixel and the end marker. A picture of which
-# something is missing leaves many, for libjpeg itself takes up to eight of them without a word.
-_MOST_PADDING = 16
+# Cameras leave a few bytes, or fill up a block, between the last pixel and the end marker. A picture
+# of which something is missing or wrong leaves many there.
+_MOST_LEFT, _MOST_FILLED = 16, 64
 
 _STANDARD_JFIF = b'\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0'
 _ODD_HEADER = re.compile('unknown JFIF revision|Unknown Adobe color|Invalid SOS parameters|'
@@ -100,8 +100,8 @@ def _in_spite_of(warning: str, data: bytes, grey: bool) -> np.ndarray:
 
 def _is_padding(data: bytes, length: int) -> bool:
     """Tell whether the bytes before the end marker are padding, not pixels that were left over."""
-    if length <= _MOST_PADDING:
-        return True
+    if length <= _MOST_LEFT or length > _MOST_FILLED:
+        return length <= _MOST_LEFT
     end = next(start for marker, start, _ in _segments(data, 2) if marker == _END) - 2
     return data[end - length:end].count(data[end - 1]) == length
 
