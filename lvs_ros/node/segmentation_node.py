@@ -225,9 +225,22 @@ class SegmentationNode(LifecycleNode):
                                       throttle_duration_sec=1.0)
             self._count(info, malformed=True)
         except Exception as error:
-            self._last_failure = _one_line(error)
-            self._log_unexpected('frame dropped', error)
+            self._tell_failed(error)
             self._count(info, failed=True)
+
+    def lose_frame(self, error: Exception) -> None:
+        """Count a frame whose message could not be taken from the middleware.
+
+        :param error: why, for example a MemoryError.
+        """
+        if self.is_active:
+            self._tell_failed(error)
+            self._drops.failed_to_arrive()
+            self._window.add(FrameRecord(time_s=time.monotonic(), failed=True))
+
+    def _tell_failed(self, error: Exception) -> None:
+        self._last_failure = _one_line(error)
+        self._log_unexpected('frame dropped', error)
 
     def _process(self, cdr: bytes, info: Mapping[str, Any], *, started_s: float) -> None:
         """Publish the mask before anything else: nobody should wait for what only describes it."""
@@ -282,8 +295,8 @@ class SegmentationNode(LifecycleNode):
     def _log_unexpected(self, what: str, error: Exception) -> None:
         if not self.context.ok():  # shutting down: nothing can be published any more
             return
-        if isinstance(error, LvsError):
-            self.get_logger().error(f'{what}: {error}', throttle_duration_sec=1.0)
+        if isinstance(error, (LvsError, MemoryError)):    # where it came about does not matter
+            self.get_logger().error(f'{what}: {_one_line(error)}', throttle_duration_sec=1.0)
         else:
             text = cut(''.join(traceback.format_exception(error)), 5000)
             self.get_logger().error(f'{what}: {text}', throttle_duration_sec=1.0)
@@ -348,4 +361,5 @@ class SegmentationNode(LifecycleNode):
 
 def _one_line(error: Exception) -> str:
     """Say what an unexpected error is, without what a stranger may have put into its text."""
-    return f'{type(error).__name__}: {cut(str(error))}'
+    kind = 'out of memory' if isinstance(error, MemoryError) else type(error).__name__
+    return f'{kind}: {cut(str(error))}'

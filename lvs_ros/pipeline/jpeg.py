@@ -28,8 +28,8 @@ _COEFFICIENTS = frozenset(range(64))
 
 # Encoders write 10 scans or so; each one costs time by the size of the picture, not of the data.
 _MOST_SCANS = 64
-# Cameras leave a few bytes, or fill up a block, between the last pixel and the end marker. A picture
-# of which something is missing or wrong leaves many there.
+# Cameras leave a few bytes, or fill up a block, between the last pixel and the end marker. A
+# picture of which something is missing or wrong leaves many there.
 _MOST_LEFT, _MOST_FILLED = 16, 64
 
 _STANDARD_JFIF = b'\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0'
