@@ -200,7 +200,8 @@ class Condition:
     :param frame_s: seconds that a frame has been in work; 0 where none is.
     :param watchdog_s: after which the process ends; 0 = never.
     :param clock_problem: why latencies cannot be told; None where they can.
-    :param last_error: text of the last dropped frame's error.
+    :param last_malformed: why the last malformed image could not be read.
+    :param last_failure: text of the last unexpected error that cost a frame.
     :param silence_limit_s: silence after which the stream counts as gone.
     """
 
@@ -217,7 +218,8 @@ class Condition:
     frame_s: float = 0.0
     watchdog_s: float = 0.0
     clock_problem: str | None = None
-    last_error: str | None = None
+    last_malformed: str | None = None
+    last_failure: str | None = None
     silence_limit_s: float = 2.0
 
 
@@ -272,11 +274,11 @@ def _errors(summary: Summary, condition: Condition) -> list[tuple[Level, str]]:
                          'it is tried again, once a second at least'))
     if summary.failed:
         findings.append((Level.ERROR, f'{summary.failed} frames dropped on an unexpected error: '
-                         f'{condition.last_error}'))
+                         f'{condition.last_failure}'))
     if summary.malformed:
         level = Level.WARN if summary.published else Level.ERROR
         findings.append((level, f'{summary.malformed} malformed images dropped: '
-                         f'{condition.last_error}'))
+                         f'{condition.last_malformed}'))
     return findings
 
 

@@ -21,6 +21,7 @@ from rclpy.parameter import Parameter
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.pipeline import SCHEDULES, PipelineOptions
 from lvs_ros.pipeline.inference_size import InferenceSize
+from lvs_ros.pipeline.pixel_limit import FILE_PIXELS, MAX_PIXELS
 from lvs_ros.pipeline.threads import CPU_SHARING, SLOW_POLICIES
 
 
@@ -58,6 +59,9 @@ class NodeOptions:
     input_transport: str = _option('raw', About(
         'Which topic to subscribe to: image_raw, or image_raw/compressed.',
         choices=('raw', 'compressed')))
+    max_pixels: int = _option(MAX_PIXELS, About(
+        'Width times height of the largest image that is taken; a larger one is dropped before '
+        'it is decoded.', minimum=256, maximum=FILE_PIXELS))
     autostart: bool = _option(True, About(
         'Configure and activate on start-up; false leaves that to a lifecycle manager.'))
     warm_up_size: tuple[int, int] = _option((480, 360), About(
@@ -299,13 +303,16 @@ def _unknown_names(overrides: Mapping[str, Any]) -> list[str]:
 
 
 def _start_values(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    values = {}
+    values: dict[str, Any] = {}
     problems = []
     for name, entry in PARAMETERS.items():
         try:
             values[name] = entry.convert(overrides.get(name, entry.default))
         except ConfigurationError as error:
             problems.append(str(error))
+    if not problems and math.prod(values['warm_up_size']) > values['max_pixels']:
+        problems.append(f'warm_up_size: {list(values["warm_up_size"])} has more than max_pixels, '
+                        f'{values["max_pixels"]}')
     if problems:
         raise ConfigurationError('wrong parameter ' + '; '.join(problems))
     return values

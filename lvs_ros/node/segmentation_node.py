@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import math
 import time
 import traceback
@@ -17,7 +18,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
-from lvs_ros.errors import ConfigurationError, DeviceLostError, ImageError, LvsError
+from lvs_ros.errors import ConfigurationError, DeviceLostError, ImageError, LvsError, cut
 from lvs_ros.labels import LabelSet, load_label_set
 from lvs_ros.node import qos
 from lvs_ros.node.diagnostic_messages import (diagnostic_array, memory_values, status_values,
@@ -70,7 +71,8 @@ class SegmentationNode(LifecycleNode):
         self._window = FrameWindow()
         self._last_status: StepStatus | None = None
         self._image_size: tuple[int, int] | None = None    # of the last frame with a mask
-        self._last_error: str | None = None
+        self._last_malformed: str | None = None
+        self._last_failure: str | None = None
         self._transition_error: str | None = None
         self._is_shut_down = False
         self._frame_start_s: float | None = None    # of the one in work, by the steady clock
@@ -189,9 +191,11 @@ class SegmentationNode(LifecycleNode):
     def _activate(self) -> None:
         assert self._outputs is not None
         self._window, self._drops = FrameWindow(), DropCounter()
-        self._last_status = self._last_error = self._clock_problem = self._image_size = None
+        self._last_status = self._clock_problem = self._image_size = None
+        self._last_malformed = self._last_failure = None
         compressed = self.parameters.node.input_transport == 'compressed'
-        self._read = read_compressed_image if compressed else read_image
+        self._read = functools.partial(read_compressed_image if compressed else read_image,
+                                       max_pixels=self.parameters.node.max_pixels)
         self._subscription = self.create_subscription(
             CompressedImage if compressed else Image,
             'image_raw/compressed' if compressed else 'image_raw',
@@ -244,17 +248,31 @@ class SegmentationNode(LifecycleNode):
         except DeviceLostError:
             raise
         except ImageError as error:
-            self._last_error = str(error)
+            self._last_malformed = str(error)
             self.get_logger().warning(f'malformed image dropped: {error}',
                                       throttle_duration_sec=1.0)
             self._count(info, malformed=True)
         except Exception as error:
-            self._log_unexpected('frame dropped', error)
+            self._tell_failed(error)
             self._count(info, failed=True)
         finally:
             self._frame_start_s = None
             if self._watchdog is not None:
                 self._watchdog.came_round()
+
+    def lose_frame(self, error: Exception) -> None:
+        """Count a frame whose message could not be taken from the middleware.
+
+        :param error: why, for example a MemoryError.
+        """
+        if self.is_active:
+            self._tell_failed(error)
+            self._drops.failed_to_arrive()
+            self._window.add(FrameRecord(time_s=time.monotonic(), failed=True))
+
+    def _tell_failed(self, error: Exception) -> None:
+        self._last_failure = _one_line(error)
+        self._log_unexpected('frame dropped', error)
 
     def _process(self, cdr: bytes, info: Mapping[str, Any], *, started_s: float) -> None:
         """Publish the mask before anything else: nobody should wait for what only describes it."""
@@ -327,11 +345,10 @@ class SegmentationNode(LifecycleNode):
     def _log_unexpected(self, what: str, error: Exception) -> None:
         if not self.context.ok():  # shutting down: nothing can be published any more
             return
-        self._last_error = f'{type(error).__name__}: {error}'
-        if isinstance(error, LvsError):
-            self.get_logger().error(f'{what}: {error}', throttle_duration_sec=1.0)
+        if isinstance(error, (LvsError, MemoryError)):    # where it came about does not matter
+            self.get_logger().error(f'{what}: {_one_line(error)}', throttle_duration_sec=1.0)
         else:
-            text = ''.join(traceback.format_exception(error))
+            text = cut(''.join(traceback.format_exception(error)), 5000)
             self.get_logger().error(f'{what}: {text}', throttle_duration_sec=1.0)
 
     # Everything else that comes from outside.
@@ -409,4 +426,11 @@ class SegmentationNode(LifecycleNode):
             slow_track_ms=pipeline.slow_track_ms, slow_track_still_s=pipeline.slow_track_still_s,
             frame_s=0.0 if start_s is None else now_s - start_s,
             watchdog_s=self.parameters.node.watchdog_s if self._watchdog is not None else 0.0,
-            clock_problem=self._clock_problem, last_error=self._last_error)
+            clock_problem=self._clock_problem, last_malformed=self._last_malformed,
+            last_failure=self._last_failure)
+
+
+def _one_line(error: Exception) -> str:
+    """Say what an unexpected error is, without what a stranger may have put into its text."""
+    kind = 'out of memory' if isinstance(error, MemoryError) else type(error).__name__
+    return f'{kind}: {cut(str(error))}'
