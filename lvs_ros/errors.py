@@ -37,3 +37,7 @@ class TrainingError(LvsError):
 
 class LabelSetError(LvsError):
     """A label set that is unknown or malformed."""
+
+
+class SharedMemoryError(LvsError):
+    """There is no shared memory left, and ROS cannot be loaded without."""
