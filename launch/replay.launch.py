@@ -50,7 +50,7 @@ def generate_launch_description() -> LaunchDescription:
             'input_transport', default_value='', choices=['', 'raw', 'compressed'],
             description='What is sent to the node, Image or CompressedImage; ros2 bag play can '
                         'send only what was recorded, lvs play converts; empty: compressed where '
-                        'the name of image_topic, else of recorded_topic, ends in /compressed'),
+                        'image_topic or recorded_topic ends in /compressed'),
         DeclareLaunchArgument(
             'use_sim_time', default_value='true', choices=BOOLEANS,
             description="Run the node on the recording's time, which the player publishes"),
@@ -101,7 +101,9 @@ def start_player(context: LaunchContext) -> list[ExecuteProcess | RegisterEventH
 
 def end_with_the_player(event: ProcessExited, context: LaunchContext) -> TimerAction | None:
     """End the launch, as one that failed where the player has."""
-    if event.returncode != exit_codes.OK and not context.is_shutdown:
+    if context.is_shutdown:
+        return None
+    if event.returncode != exit_codes.OK:
         raise RuntimeError(f'the player ended with exit code {event.returncode}')
     # The node gets a moment to finish the last images.
     return TimerAction(period=2.0, actions=[Shutdown(reason='the recording has been played')])

@@ -76,16 +76,16 @@ def parameter_values(arguments: Mapping[str, str]) -> dict[str, Any]:
 
 
 def transport_of(transport: str, *topics: str) -> str:
-    """Return the transport: the one that is named, else what the name of a topic says.
+    """Return the transport: the one that is named, else what the names of topics say.
 
     image_transport's names of compressed images end in ``/compressed``.
 
     :param transport: ``raw``, ``compressed`` or empty.
-    :param topics: the first that is not empty tells.
     :return: empty where nothing tells it.
     """
-    name = next(filter(None, topics), '')
-    return 'compressed' if not transport and name.endswith(COMPRESSED) else transport
+    if not transport and any(topic.endswith(COMPRESSED) for topic in topics):
+        return 'compressed'
+    return transport
 
 
 def topic_names(image_topic: str, transport: str) -> tuple[str, str]:

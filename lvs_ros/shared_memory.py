@@ -98,6 +98,8 @@ def prepare_shared_memory(program: str, *, environ: MutableMapping[str, str] = o
     :raises SharedMemoryError: nothing is free, and ROS cannot even be loaded.
     """
     free = free_bytes()
+    if free < _FEW_BYTES and 'rclpy' not in sys.modules:
+        _try_to_load_ros(free)
     transport = choose_transport(environ, free)
     for name, value in transport.environment.items():
         if value is None:
@@ -106,8 +108,6 @@ def prepare_shared_memory(program: str, *, environ: MutableMapping[str, str] = o
             environ[name] = value
     if transport.warning is not None:
         print(f'{program}: warning: {transport.warning}', file=sys.stderr, flush=True)
-    if free < _FEW_BYTES and 'rclpy' not in sys.modules:
-        _try_to_load_ros(free)
 
 
 def image_warning(environ: Mapping[str, str], width: int, height: int) -> str | None:
@@ -143,7 +143,8 @@ def _there_is(free: int) -> str:
         system = os.statvfs(FOLDER)
     except OSError:
         return f'{FOLDER} (shared memory) is not there'
-    return f'{FOLDER} (shared memory) has {_mb(free)} free of {_mb(system.f_blocks * system.f_frsize)}'
+    total = system.f_blocks * system.f_frsize
+    return f'{FOLDER} (shared memory) has {_mb(free)} free of {_mb(total)}'
 
 
 def _mb(count: int) -> str:

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Iterator
 
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.exceptions import ParameterException
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
@@ -57,7 +58,7 @@ def overrides_checked() -> Iterator[None]:
     """
     try:
         yield
-    except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+    except (AssertionError, ParameterException, RuntimeError) as error:
         reason = str(error) or 'a value has the wrong type'
         raise ConfigurationError(
             f'qos_overrides cannot be applied: {reason}; expected depth: a whole number from 1, '
