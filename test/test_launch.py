@@ -170,8 +170,9 @@ def test_what_cannot_help_is_not_started_again(
                        f'[ $(wc -l < {starts}) = 1 ] || exit 0\n{end}\n')
     program.chmod(0o755)
     module = load('lvs.launch.py')
-    from launch import LaunchDescription, LaunchService
     from launch.actions import OpaqueFunction, SetLaunchConfiguration
+    from launch.launch_description import LaunchDescription
+    from launch.launch_service import LaunchService
     usual = module.Node
 
     class Node(usual):  # type: ignore

@@ -304,7 +304,7 @@ def test_reset_answers_in_every_state(make_rig: Rigs) -> None:
 
 
 def test_reset_tells_why_the_node_is_not_configured(make_rig: Rigs) -> None:
-    rig = make_rig(autostart=False, model='missing')
+    rig = make_rig(pathlib.Path('missing'), autostart=False)
     assert not change_state(rig, Transition.TRANSITION_CONFIGURE)
     response = rig.peer.call(Trigger, '/lvs/reset', Trigger.Request())
     assert "the node is unconfigured (cannot configure: no model 'missing'" in response.message

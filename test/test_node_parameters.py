@@ -275,7 +275,7 @@ def test_wrong_quality_of_service_keeps_it_from_starting(
 
 @pytest.mark.parametrize('override', [
     '/image_raw.subscription.depth:=abc', '/image_raw.subscription.depth:=-3',
-    '/image_raw.subscription.reliability:=abc', '/lvs/mask.publisher.history:=abc'])
+    '/lvs/mask.publisher.reliability:=abc'])
 def test_an_override_of_the_quality_of_service_that_cannot_be(
         context: Context, tiny_model: pathlib.Path, override: str) -> None:
     node = start(context, '-p', f'model:={tiny_model}', '-p', 'warm_up_size:=[0, 0]',

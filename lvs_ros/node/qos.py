@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.exceptions import ParameterException
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.qos_overriding_options import InvalidQosOverridesError, QoSOverridingOptions
 
 from lvs_ros.errors import ConfigurationError
 
@@ -58,7 +58,7 @@ def overrides_checked() -> Iterator[None]:
     """
     try:
         yield
-    except (AssertionError, ParameterException, RuntimeError) as error:
+    except (AssertionError, InvalidQosOverridesError, ParameterException, RuntimeError) as error:
         reason = str(error) or 'a value has the wrong type'
         raise ConfigurationError(
             f'qos_overrides cannot be applied: {reason}; expected depth: a whole number from 1, '
