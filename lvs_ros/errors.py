@@ -47,6 +47,10 @@ class LabelSetError(LvsError):
     """A label set that is unknown or malformed."""
 
 
+class SharedMemoryError(LvsError):
+    """There is no shared memory left, and ROS cannot be loaded without."""
+
+
 def cut(text: str, length: int = 500) -> str:
     """Return a text as it is, or its beginning and how much of it is left out."""
     if len(text) <= length:

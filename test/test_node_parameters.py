@@ -274,3 +274,18 @@ def test_wrong_quality_of_service_keeps_it_from_starting(
     settings: dict[str, Any] = {name: value}
     rig = make_rig(autostart=False, **settings)
     assert not rig.in_node(rig.node.autostart)
+
+
+@pytest.mark.parametrize('override', [
+    '/image_raw.subscription.depth:=abc', '/image_raw.subscription.depth:=-3',
+    '/lvs/mask.publisher.reliability:=abc'])
+def test_an_override_of_the_quality_of_service_that_cannot_be(
+        context: Context, tiny_model: pathlib.Path, override: str) -> None:
+    node = start(context, '-p', f'model:={tiny_model}', '-p', 'warm_up_size:=[0, 0]',
+                 '-p', 'qos_overrides.' + override)
+    try:
+        assert not node.autostart()
+        assert isinstance(node.transition_failure, ConfigurationError)
+        assert 'qos_overrides cannot be applied' in str(node.transition_failure)
+    finally:
+        node.destroy_node()
