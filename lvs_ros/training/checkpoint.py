@@ -7,7 +7,6 @@ Nothing in such a file is ever executed: it holds tensors, and JSON in the metad
 
 import dataclasses
 import json
-import os
 import pathlib
 from typing import Any, Mapping, Sequence
 
@@ -17,6 +16,7 @@ import torch
 from torch import nn
 
 from lvs_ros.errors import ModelFileError, TrainingError
+from lvs_ros.staging import write_whole
 from lvs_ros.training.random_state import RandomState
 
 FORMAT = 'lvs_ros checkpoint 1'
@@ -58,19 +58,15 @@ def save_checkpoint(path: pathlib.Path, stage: str, state: TrainingState,
         'optimiser': type(state.optimiser).__name__, 'step': state.step,
         'skipped_steps': state.skipped_steps, 'elapsed_s': state.elapsed_s,
         'numpy': [random.numpy for random in random_states]}
-    partial = path.with_name(path.name + '.partial')
     try:
-        partial.write_bytes(safetensors.torch.save(
+        write_whole(path, safetensors.torch.save(
             {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
             metadata={'format': FORMAT, 'training': json.dumps(described)}))
-        os.replace(partial, path)
     except OSError as error:
         raise TrainingError(
-            f'{path}: the checkpoint cannot be written ({error}); make room or choose another '
+            f'{path}: the checkpoint cannot be written ({error.strerror}); make room or choose another '
             'output folder, and start the same command again: it goes on from the checkpoint '
             'before, if there is one') from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: pathlib.Path, stage: str, state: TrainingState) -> list[RandomState]:
