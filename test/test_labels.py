@@ -66,8 +66,7 @@ def test_own_label_set(tmp_path: pathlib.Path) -> None:
     'name: x\nclasses: {a: [1, 2, 3]}', 'name: x\nclasses: a', '7', '- ' * 40_000,
     '&a\nname: x\nclasses: *a', 'name: x\nclasses: [&a {name: a, colour: *a}]',
     '!!python/object/apply:os.abort []',
-    'name: x\nclasses: [' + ', '.join(f'{{name: c{i}, colour: [0, 0, {i % 256}]}}'
-                                     for i in range(256)) + ']'])
+    'name: x\nclasses:' + ''.join(f'\n- {{name: c{i}, colour: [0, 0, 0]}}' for i in range(256))])
 def test_malformed_label_set_is_refused_with_its_file(tmp_path: pathlib.Path, text: str) -> None:
     path = tmp_path / 'own.yaml'
     path.write_text(text)

@@ -191,7 +191,9 @@ def test_every_field_has_a_type() -> None:
             dataclasses.replace(TINY, **{field.name: {'no': 'such thing'}})
 
 
-@pytest.mark.parametrize('text', ['', '[]', '[' * 100_000, '7', '{"label_set": "a"', '{"label_set": "x"}', '{"label_set": 1, "wings": 2}'])
+@pytest.mark.parametrize('text', [
+    '', '[]', '[' * 100_000, '7', '{"label_set": "a"', '{"label_set": "x"}',
+    '{"label_set": 1, "wings": 2}'])
 def test_foreign_configuration_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match='model configuration'):
         ModelConfig.from_json(text)
@@ -256,7 +258,8 @@ def test_wrong_model_files_are_refused_with_what_is_wrong(tmp_path: pathlib.Path
     load_network(path)
 
 
-def test_a_configuration_asks_for_no_more_memory_than_the_file_has(tmp_path: pathlib.Path) -> None:
+def test_a_configuration_asks_for_no_more_memory_than_the_file_has(
+        tmp_path: pathlib.Path) -> None:
     path = tmp_path / 'model.safetensors'
     # within every range, and more than 3 GB
     huge = ModelConfig('a', 255, base_width=256, head_channels=4096, embed_channels=2048,

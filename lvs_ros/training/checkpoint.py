@@ -66,9 +66,9 @@ def save_checkpoint(path: pathlib.Path, stage: str, state: TrainingState,
         write_whole(path, safetensors.torch.save(stored, metadata=metadata))
     except OSError as error:
         raise TrainingError(
-            f'{path}: the checkpoint cannot be written ({error.strerror}); make room or choose another '
-            'output folder, and start the same command again: it goes on from the checkpoint '
-            'before, if there is one') from error
+            f'{path}: the checkpoint cannot be written ({error.strerror}); make room or choose '
+            'another output folder, and start the same command again: it goes on from the '
+            'checkpoint before, if there is one') from error
 
 
 def load_checkpoint(path: pathlib.Path, stage: str, state: TrainingState) -> list[RandomState]:
