@@ -9,6 +9,7 @@ from typing import Optional, Sequence
 
 from lvs_ros import __version__
 from lvs_ros.tools.ending import ended, interrupted_at_once
+from lvs_ros.tools.numbers import check_magnitudes
 
 COMMANDS = {
     'demo': 'watch the node segment a synthetic street for 20 seconds',
@@ -50,6 +51,7 @@ def _run(words: Sequence[str], chosen: Optional[str]) -> int:
             tool.add_arguments(subparser)
             subparser.set_defaults(run=tool.run)
     args = parser.parse_args(words)
+    check_magnitudes(args)
     return int(args.run(args))
 
 

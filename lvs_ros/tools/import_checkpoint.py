@@ -6,7 +6,7 @@ import argparse
 import os
 import pathlib
 
-from lvs_ros.errors import ConfigurationError
+from lvs_ros.errors import ConfigurationError, OutputError
 from lvs_ros.labels import LabelSet, load_label_set
 from lvs_ros.model import save_network
 from lvs_ros.model.config import DILATIONS
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         # not halved: the network is to compute what it computed where it comes from
         save_network(imported.network, args.out, half=False, notes=_notes(args.file, imported))
     except OSError as error:
-        raise ConfigurationError(f'--out {args.out}: cannot be written ({error.strerror})') from error
+        raise OutputError(f'--out {args.out}: cannot be written ({error.strerror})') from error
     print('\n'.join([*_report(args.file, imported, labels), *_next_steps(args, imported)]))
     return 0
 
