@@ -187,8 +187,9 @@ def test_configuration_survives_json() -> None:
 
 def test_every_field_has_a_type() -> None:
     for field in dataclasses.fields(ModelConfig):
+        change: dict[str, Any] = {field.name: {'no': 'such thing'}}
         with pytest.raises(ConfigurationError, match=f'model {field.name} is '):
-            dataclasses.replace(TINY, **{field.name: {'no': 'such thing'}})
+            dataclasses.replace(TINY, **change)
 
 
 @pytest.mark.parametrize('text', [

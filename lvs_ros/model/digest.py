@@ -28,7 +28,7 @@ def checksum(metadata: Mapping[str, str], tensors: Mapping[str, torch.Tensor]) -
     for name, value in sorted(tensors.items()):
         digest.update(json.dumps([name, str(value.dtype), list(value.shape)]).encode())
         # NumPy does not know bfloat16
-        digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy())
+        digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

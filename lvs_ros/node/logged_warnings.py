@@ -20,5 +20,5 @@ def warnings_logged(logger: Any) -> Iterator[None]:
         logger.warning(str(message))
 
     with warnings.catch_warnings():
-        warnings.showwarning = log    # type: ignore[assignment]
+        warnings.showwarning = log
         yield

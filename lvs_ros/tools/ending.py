@@ -115,7 +115,7 @@ def _warnings_in_a_line(name: str) -> Iterator[None]:
         _say(f'{name}: warning: {message}')
 
     with warnings.catch_warnings():
-        warnings.showwarning = show    # type: ignore[assignment]
+        warnings.showwarning = show
         yield
 
 

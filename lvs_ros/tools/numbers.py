@@ -3,7 +3,8 @@
 """Numbers on the command line that nothing can be computed with."""
 
 import argparse
-import numbers
+import fractions
+from typing import Any
 
 from lvs_ros.errors import ConfigurationError
 
@@ -20,8 +21,9 @@ def check_magnitudes(args: argparse.Namespace) -> None:
     """
     for name, given in vars(args).items():
         most = _MOST_OF.get(name, _MOST)
-        for value in given if isinstance(given, (list, tuple)) else [given]:
-            if not isinstance(value, numbers.Real) or value != value:
+        values: list[Any] = list(given) if isinstance(given, (list, tuple)) else [given]
+        for value in values:
+            if not isinstance(value, (int, float, fractions.Fraction)) or value != value:
                 continue
             if abs(value) > most or 0 < abs(value) < _LEAST:
                 raise ConfigurationError(
