@@ -35,6 +35,10 @@ class RecordingError(LvsError):
     """A recording (rosbag) that cannot be read or written."""
 
 
+class OutputError(LvsError):
+    """A file or folder that cannot be written."""
+
+
 class DatasetError(LvsError):
     """A data set folder, image or label file that is missing or does not fit."""
 

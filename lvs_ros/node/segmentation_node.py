@@ -26,6 +26,7 @@ from lvs_ros.node.diagnostic_messages import (diagnostic_array, memory_values, s
                                               stream_values)
 from lvs_ros.node.diagnostics import Condition, FrameRecord, FrameWindow, hang, judge
 from lvs_ros.node.drop_counter import DropCounter
+from lvs_ros.node.logged_warnings import warnings_logged
 from lvs_ros.node.outputs import Outputs, status_message
 from lvs_ros.node.parameters import NodeParameters
 from lvs_ros.node.periodic_thread import PeriodicThread
@@ -114,7 +115,8 @@ class SegmentationNode(LifecycleNode):
         """Load the model, create the publishers, run the network once."""
         self._transition_error = None
         try:
-            self._configure()
+            with warnings_logged(self.get_logger()):
+                self._configure()
         except Exception as error:
             self._log_failure('configure', error)
             self._release()
