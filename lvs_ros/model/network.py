@@ -17,7 +17,6 @@ from typing import Optional
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from lvs_ros.model.adapt_net import AdaptNet
 from lvs_ros.model.alignment import align
@@ -27,6 +26,7 @@ from lvs_ros.model.convolution import work
 from lvs_ros.model.deviation_net import DeviationNet
 from lvs_ros.model.heads import build_head
 from lvs_ros.model.kernel_predictor import KernelPredictor
+from lvs_ros.model.resampling import enlarge
 from lvs_ros.model.resnet import SplitResNet
 from lvs_ros.model.spatially_variant_convolution import spatially_variant_convolution
 from lvs_ros.model.steps import Steps, finish
@@ -165,8 +165,7 @@ class SegmentationNetwork(nn.Module):
 
     def enlarge(self, logits: torch.Tensor, height: int, width: int) -> torch.Tensor:
         """Bilinear upsampling of logits to (B, classes, height, width)."""
-        return functional.interpolate(logits, (height, width), mode='bilinear',
-                                      align_corners=self.config.align_corners)
+        return enlarge(logits, height, width, align_corners=self.config.align_corners)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """The per-frame network: (B, 3, H, W) RGB 0..255 → logits (B, classes, H, W)."""
