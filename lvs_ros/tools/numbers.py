@@ -20,7 +20,7 @@ def check_magnitudes(args: argparse.Namespace) -> None:
     :raises ConfigurationError: naming the option
     """
     for name, given in vars(args).items():
-        most = _MOST_OF.get(name, _MOST)
+        most: float = _MOST_OF.get(name, _MOST)
         values: list[Any] = list(given) if isinstance(given, (list, tuple)) else [given]
         for value in values:
             if not isinstance(value, (int, float, fractions.Fraction)) or value != value:
