@@ -101,7 +101,7 @@ class CompressedFaults:
                 b'16UC1; png compressed', b'32FC1; png compressed', b'16UC1; png compressed ',
                 b'16UC1; compressedDepth png', b'32FC1; compressedDepth rvl')), \
                 random_.choice(self._depth).data, Expected.NO_MASK
-        return random_.choice((b'x', b'\xff', b'; ', b'\n')) * (_MEGABYTES // 4), jpeg.data, \
+        return random_.choice((b'xx', b'\xff\xff', b'; ', b'\n\n')) * (_MEGABYTES // 2), jpeg.data, \
             Expected.ANY
 
     def _other(self, random_: random.Random, *_: Picture) -> Made:

@@ -104,8 +104,9 @@ class RawFaults:
                                    data=self._data(random_, step * image.height)), Expected.NO_MASK
 
     def _huge_encoding(self, random_: random.Random, image: RawImage) -> Made:
-        return dataclasses.replace(image, encoding=random_.choice((b'x', b'\xff', b'rgb8 ', b'\n'))
-                                   * (_MEGABYTES // random_.choice((1, 5, 50)))), Expected.NO_MASK
+        part = random_.choice((b'x', b'\xff', b'rgb8 ', b'\n'))
+        encoding = part * (_MEGABYTES // random_.choice((1, 5, 50)) // len(part))
+        return dataclasses.replace(image, encoding=encoding), Expected.NO_MASK
 
     def _small_step(self, random_: random.Random, image: RawImage) -> Made:
         return dataclasses.replace(image, step=random_.randrange(image.step)), Expected.NO_MASK
