@@ -608,8 +608,14 @@ def test_background_pipeline_end_to_end(
                               cpu_sharing=cpu_sharing)
     with build_pipeline(options) as pipeline:
         pipeline.warm_up(48, 32)
-        for index in range(200):
+        pipeline.step(frame(0))
+        assert pipeline.step(frame(1)).status.key_provisional
+        pipeline.threshold = 1.0    # so that frame 1 stays the key frame
+        for index in range(2, 3000):
             status = pipeline.step(frame(index)).status
-            if index > 2 and status.slow_track_ms is not None and not status.slow_track_failures:
+            if not status.key_provisional:
                 break
-        assert status.slow_track_error is None
+            threading.Event().wait(0.01)
+        assert not status.key_provisional, 'the result of S_h never came'
+        assert status.key_stamp_ns == FRAME_NS
+        assert status.slow_track_error is None and status.slow_track_failures == 0

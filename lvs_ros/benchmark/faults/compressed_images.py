@@ -101,8 +101,8 @@ class CompressedFaults:
                 b'16UC1; png compressed', b'32FC1; png compressed', b'16UC1; png compressed ',
                 b'16UC1; compressedDepth png', b'32FC1; compressedDepth rvl')), \
                 random_.choice(self._depth).data, Expected.NO_MASK
-        return random_.choice((b'xx', b'\xff\xff', b'; ', b'\n\n')) * (_MEGABYTES // 2), jpeg.data, \
-            Expected.ANY
+        format = random_.choice((b'xx', b'\xff\xff', b'; ', b'\n\n')) * (_MEGABYTES // 2)
+        return format, jpeg.data, Expected.ANY
 
     def _other(self, random_: random.Random, *_: Picture) -> Made:
         return random_.choice(self._others).data, Expected.ANY
