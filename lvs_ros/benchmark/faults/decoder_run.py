@@ -79,7 +79,7 @@ def probe_decoders(picture: np.ndarray, *, seed: int, decodes: int) -> DecoderRu
         return total
     part = max(1, -(-decodes // _PARTS))
     context = multiprocessing.get_context('spawn')
-    with context.Pool(1, _start, (picture, seed)) as pool, \
+    with context.Pool(1, _start, (picture, seed, limits.LONGEST_WAIT_S)) as pool, \
             progress('decoding messages', decodes) as update:
         for start in range(0, decodes, part):
             numbers = range(start, min(start + part, decodes))
@@ -95,12 +95,12 @@ def probe_decoders(picture: np.ndarray, *, seed: int, decodes: int) -> DecoderRu
     return total
 
 
-def _start(picture: np.ndarray, seed: int) -> None:
+def _start(picture: np.ndarray, seed: int, longest_s: float) -> None:
     """Set the process up that decodes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)    # the parent ends it
     # The libraries write a line for nearly every picture.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    _worker.append(Decoders(picture, seed))
+    _worker.append(Decoders(picture, seed, longest_s=longest_s))
 
 
 def _decode(numbers: range) -> DecoderRun:
@@ -111,16 +111,18 @@ class Decoders:
     """Decodes messages, and looks at what comes of them.
 
     :param picture: (H, W, 3) uint8 RGB
+    :param longest_s: that a message may take
     """
 
-    def __init__(self, picture: np.ndarray, seed: int) -> None:
+    def __init__(self, picture: np.ndarray, seed: int, *,
+                 longest_s: float = limits.LONGEST_WAIT_S) -> None:
         try:
             from lvs_ros.node.serialized_images import read_compressed_image, read_image
         except ModuleNotFoundError as error:
             raise ConfigurationError(f'the soak needs ROS 2, and {error.name} is not there: '
                                      'source the setup file of a ROS installation, or env.sh'
                                      ) from error
-        self._seed, self._picture = seed, picture
+        self._seed, self._picture, self._longest_s = seed, picture, longest_s
         raw, compressed = sources(picture)
         self._ways: tuple[tuple[FaultSource, Callable[[bytes], Any]], ...] = (
             (raw, read_image), (compressed, read_compressed_image))
@@ -160,7 +162,7 @@ class Decoders:
         run.counts.setdefault(kind, Count()).add(is_good=size is not None, duration_s=duration_s)
         run.merge(DecoderRun(longest_s=duration_s, longest_kind=kind, peak_mib=peak_mib,
                              peak_kind=kind))
-        if duration_s > limits.LONGEST_WAIT_S:
+        if duration_s > self._longest_s:
             found.append(f'took {duration_s:.1f} s')
         if peak_mib > MOST_MEMORY_MIB:
             found.append(f'took {peak_mib:.0f} MiB')
