@@ -38,9 +38,13 @@ class ManualSlowTrack(SlowTrack):
         self.high = high
         self.jobs: list[SlowJob] = []
         self.done: list[SlowResult] = []
+        self.warmed_up: list[SlowJob] = []
 
     def submit(self, job: SlowJob) -> None:
         self.jobs.append(job)
+
+    def warm_up(self, job: SlowJob) -> None:
+        self.warmed_up.append(job)
 
     def finish(self, number: int, error: str | None = None) -> SlowResult:
         job = next(job for job in self.jobs if job.number == number)
@@ -196,6 +200,21 @@ def test_frames_in_full_are_refined(network: SegmentationNetwork, schedule: str)
             mean = (both[:1] + both[1:].flip(3)) / 2
             expected = network.enlarge(mean, 32, 48).argmax(1)[0].numpy()
         assert (pipeline.step(frame(index)).mask == expected).mean() > 0.999    # but for ties
+
+
+@pytest.mark.parametrize('mirror', [True, False])
+def test_a_pipeline_of_options_refines_frames_in_full_where_that_is_asked_for(
+        network: SegmentationNetwork, mirror: bool) -> None:
+    plain, _, _ = make(network, schedule='every_frame')
+    refined, _, _ = make(network, schedule='every_frame', mirror=True)
+    expected, other = (one.step(frame(0)).mask for one in
+                       ((refined, plain) if mirror else (plain, refined)))
+    assert (expected != other).any()
+    prepared = prepare(network, device=torch.device('cpu'), precision='float32')
+    options = PipelineOptions(schedule='every_frame', slow_track='inline', mirror=mirror)
+    with assemble(prepared, options, propagation=RecordingPropagation(prepared)) as pipeline:
+        found = pipeline.step(frame(0)).mask
+    assert (found != expected).mean() < 0.5 * (found != other).mean()    # rounding aside
 
 
 def test_with_a_background_the_first_frame_is_not_refined(network: SegmentationNetwork) -> None:
@@ -549,9 +568,16 @@ def test_inference_and_output_size(network: SegmentationNetwork) -> None:
     assert seen == [(1, 3, 48, 64)] and mask.shape == (60, 100)
 
 
-def test_warm_up_leaves_no_trace(network: SegmentationNetwork) -> None:
-    pipeline, track, _ = make(network, threshold=1.0)
+@pytest.mark.parametrize('schedule', ['low_latency', 'every_frame'])
+def test_warm_up_runs_every_part_and_leaves_no_trace(
+        network: SegmentationNetwork, monkeypatch: pytest.MonkeyPatch, schedule: str) -> None:
+    pipeline, track, propagation = make(network, schedule, threshold=1.0)
+    deviation, measured = network.deviation, []
+    monkeypatch.setattr(network, 'deviation', lambda *lows: measured.append(lows) or deviation(
+        *lows))
     pipeline.warm_up(48, 32)
+    assert measured and propagation.moved
+    assert [job.image.shape for job in track.warmed_up] == [(1, 3, 32, 48)]
     status = pipeline.step(frame(0, size=(64, 40))).status
     assert status.key_frame and status.reset_reason is None and track.jobs == []
 

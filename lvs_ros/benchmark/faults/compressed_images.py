@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import struct
 from typing import Callable
@@ -44,8 +45,6 @@ class CompressedFaults:
         self._others = [one for image in scaled for one in pictures.others(image)]
         self._depth = [one for image in scaled for one in pictures.pngs(image)[-1:]]
         self._thumbnail = cv2.imencode('.jpg', cv2.resize(bgr, _THUMBNAIL))[1].tobytes()
-        self._bomb = pictures.png_bomb()
-        self._text_bombs = pictures.text_bombs(self._pngs[0].data)
         self._kinds: dict[str, Callable[[random.Random, Picture, Picture], Made]] = {
             'JPEG of every kind': lambda _, jpeg, __: (jpeg.data, Expected.MASK),
             'PNG of every kind': lambda _, __, png: (png.data, Expected.MASK),
@@ -66,6 +65,14 @@ class CompressedFaults:
             'no picture': self._nothing}
         self.kinds = (*ANY_MESSAGE, *self._kinds, 'picture called otherwise', 'depth picture',
                       'format of megabytes')
+
+    @functools.cached_property
+    def _bomb(self) -> bytes:
+        return pictures.png_bomb()
+
+    @functools.cached_property
+    def _text_bombs(self) -> list[bytes]:
+        return pictures.text_bombs(self._pngs[0].data)
 
     def sentinel(self, stamp_ns: int) -> bytes:
         """Return the message whose mask is known."""
