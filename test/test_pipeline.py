@@ -572,9 +572,13 @@ def test_inference_and_output_size(network: SegmentationNetwork) -> None:
 def test_warm_up_runs_every_part_and_leaves_no_trace(
         network: SegmentationNetwork, monkeypatch: pytest.MonkeyPatch, schedule: str) -> None:
     pipeline, track, propagation = make(network, schedule, threshold=1.0)
-    deviation, measured = network.deviation, []
-    monkeypatch.setattr(network, 'deviation', lambda *lows: measured.append(lows) or deviation(
-        *lows))
+    measured = []
+
+    def deviation(key_low: torch.Tensor, low: torch.Tensor) -> torch.Tensor:
+        measured.append(low)
+        return SegmentationNetwork.deviation(network, key_low, low)
+
+    monkeypatch.setattr(network, 'deviation', deviation)
     pipeline.warm_up(48, 32)
     assert measured and propagation.moved
     assert [job.image.shape for job in track.warmed_up] == [(1, 3, 32, 48)]
