@@ -23,6 +23,14 @@ class ImageError(LvsError):
     """A malformed image; the frame is dropped and counted, the stream goes on."""
 
 
+class DeviceLostError(LvsError):
+    """A GPU that computes nothing any more in this process; another process may."""
+
+
+class NotFiniteError(LvsError):
+    """A frame whose features, logits or deviation are not finite; there is no mask."""
+
+
 class RecordingError(LvsError):
     """A recording (rosbag) that cannot be read or written."""
 
@@ -37,3 +45,18 @@ class TrainingError(LvsError):
 
 class LabelSetError(LvsError):
     """A label set that is unknown or malformed."""
+
+
+def cut(text: str, length: int = 500) -> str:
+    """Return a text as it is, or its beginning and how much of it is left out."""
+    if len(text) <= length:
+        return text
+    return f'{text[:length]} … and {len(text) - length} more characters'
+
+
+def shown(text: str) -> str:
+    """Return a text that came in a message as an error may show it: in quotes, of one line, cut.
+
+    :param text: an encoding or a format, for example.
+    """
+    return repr(text) if len(text) <= 80 else f'{text[:80]!r} and {len(text) - 80} more characters'

@@ -93,6 +93,11 @@ def write_rosbag1(path: pathlib.Path, entries: Sequence[Entry]) -> pathlib.Path:
     return path
 
 
+def serialized(entry: Entry) -> bytes:
+    """Return a message as ROS 2 serialises it."""
+    return bytes(ROS2.serialize_cdr(_message(ROS2, entry), entry.msgtype))
+
+
 def _message(store: Any, entry: Entry, **extra: Any) -> Any:
     fields = dict(entry.fields)
     if 'stamp_ns' in fields:

@@ -13,12 +13,12 @@ from listener import TIMEOUT_S, Listener
 import numpy as np
 import rclpy
 from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
 from lvs_ros.msg import FrameStatus
+from lvs_ros.node.frame_executor import FrameExecutor
 from lvs_ros.node.segmentation_node import SegmentationNode
 from lvs_ros.pipeline import PipelineOptions, SegmentationPipeline, build_pipeline
 
@@ -122,7 +122,7 @@ class Rig:
             context=self.context, pipeline_factory=pipeline_factory,
             parameter_overrides=[Parameter(name, value=value)
                                  for name, value in settings.items()])
-        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor = FrameExecutor(self.node.lose_frame, context=self.context)
         self.executor.add_node(self.node)
         self._thread = threading.Thread(target=self.executor.spin)
         self._thread.start()

@@ -27,7 +27,7 @@ def accounted_for(status: Any) -> int:
     return status.frames_received + status.frames_dropped
 
 
-@pytest.mark.parametrize('inference_size', ['[0, 0]', '[512, 256]'])
+@pytest.mark.parametrize('inference_size', ['image', '512x256'])
 def test_large_images_get_a_mask_or_are_counted(ros_domain: int, inference_size: str) -> None:
     environment = {name: value for name, value in os.environ.items()
                    if not name.startswith(('FASTDDS_', 'FASTRTPS_'))}

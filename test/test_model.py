@@ -111,7 +111,7 @@ def test_deviation_lies_between_0_and_1() -> None:
 
 def test_refining_means_the_image_and_its_mirror_image() -> None:
     network = random_network()
-    image = torch.rand(2, 3, 40, 52) * 255
+    image = torch.rand(2, 3, 40, 56) * 255    # another width would be padded on one side
 
     def high(image: torch.Tensor) -> torch.Tensor:
         return network.high(network.low(image))

@@ -216,6 +216,9 @@ def test_several_at_once_are_all_set_or_none(make_rig: Rigs) -> None:
     ('output_size:=[640]', r'output_size: expected \[width, height\]'),
     ('output_size:=[640, 0]', r'output_size: expected \[width, height\]'),
     ('output_size:=[640.0, 480.0]', r'output_size: expected \[width, height\]'),
+    ('max_pixels:=0', 'max_pixels: 0 is not between 256'),
+    ('warm_up_size:=[4096, 3073]', r'warm_up_size: \[4096, 3073\] has more than max_pixels'),
+    ('max_pixels:=100000', r'warm_up_size: \[480, 360\] has more than max_pixels, 100000'),
     ('output_size:=640', r'output_size: expected \[width, height\]'),
 ])
 def test_wrong_start_up_values_are_refused(context: Context, word: str, expected: str) -> None:

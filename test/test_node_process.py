@@ -192,15 +192,30 @@ def test_a_signal_between_two_looks_at_the_context_is_a_clean_end(start: Any) ->
 import rclpy
 import lvs_ros.node.main as module
 
-class Executor(module.SingleThreadedExecutor):
+class Executor(module.FrameExecutor):
     def spin(self):
         rclpy.shutdown()
         self.spin_once(timeout_sec=0)
         raise RuntimeError('the given context is not valid')
 
-module.SingleThreadedExecutor = Executor
+module.FrameExecutor = Executor
 """ + MAIN)
     assert process.end() == 0, process.output
+    assert 'Traceback' not in process.output
+
+
+def test_without_memory_it_ends_with_the_reason(start: Any) -> None:
+    process = start(code="""
+import lvs_ros.node.main as module
+
+class Executor(module.FrameExecutor):
+    def spin(self):
+        raise MemoryError('std::bad_alloc')
+
+module.FrameExecutor = Executor
+""" + MAIN)
+    assert process.end() == 1, process.output
+    assert 'lvs_node: error: out of memory: std::bad_alloc' in process.output
     assert 'Traceback' not in process.output
 
 

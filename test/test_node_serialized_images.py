@@ -3,6 +3,7 @@
 """Serialised images, as rclpy and (for the other byte order) rosbags write and read them."""
 
 import array
+import random
 from typing import Any
 
 import cv2
@@ -153,3 +154,20 @@ def test_no_message_does_more_harm_than_to_be_malformed(
         except ImageError:
             continue
         assert image.min() >= 0    # every byte of it can be read
+
+
+def test_a_malformed_message_of_an_unknown_encoding_is_malformed() -> None:
+    """What is handed on to cv_bridge, where there is one, is read by rclpy as a message first."""
+    rng = random.Random(3)
+    originals = [serialize_message(message(frame_id, encoding=encoding))
+                 for frame_id in ('', 'cam') for encoding in ('', 'nonsense', 'yuv')]
+    for _ in range(4000):
+        cdr = bytearray(rng.choice(originals))
+        for _ in range(rng.randrange(1, 4)):
+            at = rng.randrange(80)
+            cdr[at:at + 4] = rng.choice([b'\xff' * 4, bytes(4), rng.randbytes(4)])
+        for read in (read_image, read_compressed_image, read_header):
+            try:
+                read(bytes(cdr))
+            except ImageError as error:
+                assert len(str(error)) < 1000

@@ -152,7 +152,7 @@ def test_the_worst_comes_first_and_nothing_is_left_out() -> None:
     window.add(FrameRecord(time_s=102.0, malformed=True, lost=30))
     level, message = judge(window.summary(102.0), active(
         slow_track_error='out of memory', clock_problem='another clock', silent_s=3.0,
-        last_error='short data'))
+        last_malformed='short data'))
     assert level == Level.ERROR
     parts = message.split('; ')
     assert 'out of memory' in parts[0]

@@ -21,7 +21,7 @@ from lvs_ros.pipeline import (Frame, KeyFrameError, PipelineOptions, ScheduleSet
 from lvs_ros.pipeline.build import assemble, prepare
 from lvs_ros.pipeline.calling_thread import CallingThread
 from lvs_ros.pipeline.frame import CHANNELS
-from lvs_ros.pipeline.input import shares_memory, to_tensor
+from lvs_ros.pipeline.input import fit, shares_memory, to_tensor
 from lvs_ros.pipeline.lane import Lane
 from lvs_ros.pipeline.output import label_map
 from lvs_ros.pipeline.propagation import FrameDescription, SpatiallyVariantPropagation
@@ -240,7 +240,7 @@ def test_a_job_keeps_its_image(network: SegmentationNetwork) -> None:
 
 @pytest.mark.parametrize('order', ['rgb', 'bgr', 'rgba', 'bgra', 'mono'])
 @pytest.mark.parametrize('writeable', [True, False])
-@pytest.mark.parametrize('size', [(0, 0), (24, 16)])
+@pytest.mark.parametrize('size', [(48, 32), (24, 16), (47, 32)])
 def test_whether_an_image_is_in_the_memory_of_its_frame(
         order: str, writeable: bool, size: tuple[int, int]) -> None:
     memory = np.random.default_rng(0).integers(
@@ -248,7 +248,8 @@ def test_whether_an_image_is_in_the_memory_of_its_frame(
     image = memory.view()
     image.flags.writeable = writeable
     one = Frame(image=image, stamp_ns=0, order=order)
-    found = to_tensor(one, size=size, device=torch.device('cpu'))
+    fitted = fit(one, size=size, align_corners=False)
+    found = to_tensor(fitted.frame, device=torch.device('cpu'))
     before = found.clone()
     memory.fill(0)
     assert shares_memory(found, one) == (not torch.equal(found, before))
@@ -422,10 +423,11 @@ def test_the_mask_is_the_best_class_of_the_enlarged_logits(
         network: SegmentationNetwork, align_corners: bool) -> None:
     network.config = dataclasses.replace(network.config, align_corners=align_corners)
     logits = torch.randn(1, 19, 6, 9)
+    content = (41, 65) if align_corners else (48, 72)
     full_size = torch.nn.functional.interpolate(
         logits, (41, 70), mode='bilinear', align_corners=align_corners)
-    masks = [label_map(logits, height=41, width=70, enlarge=network.enlarge,
-                       align_corners=align_corners, want_confidence=want_confidence)[0]
+    masks = [label_map(logits, size=(41, 70), content=content, align_corners=align_corners,
+                       want_confidence=want_confidence)[0]
              for want_confidence in (False, True)]
     for mask in masks:
         assert mask.dtype == np.uint8 and mask.flags.c_contiguous
@@ -447,7 +449,7 @@ def test_best_class_at_any_size(
     clear = (best_two[:, 0] - best_two[:, 1] > 1e-4)[0].numpy()
     if channels_last:
         logits = logits.contiguous(memory_format=torch.channels_last)
-    mask, _ = label_map(logits, height=enlarged[0], width=enlarged[1], enlarge=network.enlarge,
+    mask, _ = label_map(logits, size=enlarged, content=(8 * size[0], 8 * size[1]),
                         align_corners=False, want_confidence=False)
     expected = full_size.argmax(1)[0].numpy()
     assert mask.shape == enlarged and (mask[clear] == expected[clear]).all()
@@ -456,7 +458,7 @@ def test_best_class_at_any_size(
 def test_of_equal_classes_the_first_wins(network: SegmentationNetwork) -> None:
     logits = torch.zeros(1, 3, 4, 4)
     logits[:, 1:] = 2.0
-    mask, _ = label_map(logits, height=9, width=9, enlarge=network.enlarge, align_corners=False,
+    mask, _ = label_map(logits, size=(9, 9), content=(32, 32), align_corners=False,
                         want_confidence=False)
     assert (mask == 1).all()
 
@@ -563,7 +565,7 @@ def test_inference_and_output_size(network: SegmentationNetwork) -> None:
     seen = []
     network.backbone.stem.register_forward_pre_hook(
         lambda _module, inputs: seen.append(tuple(inputs[0].shape)))
-    pipeline, _, _ = make(network, inference_size=(64, 48), output_size=(100, 60))
+    pipeline, _, _ = make(network, inference_size='64x48', output_size=(100, 60))
     mask = pipeline.step(frame(0, size=(200, 120))).mask
     assert seen == [(1, 3, 48, 64)] and mask.shape == (60, 100)
 
@@ -589,7 +591,7 @@ def test_warm_up_runs_every_part_and_leaves_no_trace(
 @pytest.mark.parametrize('options', [
     {'device': 'cuda:99'}, {'device': 'teapot'}, {'precision': 'float8'},
     {'slow_policy': 'loud'}, {'cpu_sharing': 'none'}, {'slow_track': 'twice'},
-    {'fast_threads': -1}, {'inference_size': (3, 3)}, {'output_size': (0, 100)},
+    {'fast_threads': -1}, {'inference_size': '3x3'}, {'output_size': (0, 100)},
     {'threshold': 2.0}, {'schedule': 'never'}, {'fixed_interval': 0}, {'max_key_age_frames': -1},
     {'slow_delay_s': float('nan')},
 ])

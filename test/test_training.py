@@ -201,6 +201,7 @@ def test_all_stages_train_what_they_should_and_nothing_else(tmp_path: pathlib.Pa
         return {name.split('.')[0] for name, value in after[first].items()
                 if not torch.equal(value, after[second][name])}
 
+    assert load_network(path).config.image_size == (64, 48)    # of the frames, not of the crops
     assert changed('network', 'propagation') == {'kernel_predictor', 'adapt_net'}
     assert changed('propagation', 'deviation') == {'deviation_net'}
     assert not changed('deviation', 'small') and not changed('small', 'recurrent')

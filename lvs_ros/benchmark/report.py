@@ -85,7 +85,7 @@ def _about(benchmark: Benchmark) -> dict[str, Any]:
             find_model(options.model).read_bytes()).hexdigest(),
         'random_weights': plan.random_weights,
         'size': list(benchmark.clip.size),
-        'inference_size': list(options.inference_size),
+        'inference_size': options.inference_size,
         'images': benchmark.clip.name,
         'device': benchmark.device,
         'cores': cores(),

@@ -20,7 +20,8 @@ from lvs_ros.benchmark.clip import Clip
 from lvs_ros.model import SegmentationNetwork, spatially_variant_convolution
 from lvs_ros.model.alignment import align
 from lvs_ros.pipeline import Frame
-from lvs_ros.pipeline.input import to_tensor
+from lvs_ros.pipeline.inference_size import AUTO, InferenceSize
+from lvs_ros.pipeline.input import FittedFrame, fit, to_tensor
 from lvs_ros.pipeline.optical_flow import OpticalFlow
 from lvs_ros.pipeline.output import label_map
 from lvs_ros.pipeline.stopwatch import Stopwatch
@@ -107,18 +108,19 @@ class FastTrackParts:
 
     :param network: prepared, on its device
     :param key: the key frame
-    :param inference_size: (width, height) the network runs at; (0, 0) = the image's own
+    :param inference_size: as in :class:`~lvs_ros.pipeline.PipelineOptions`
     :param output_size: (width, height) of the masks; (0, 0) = the image's own
     :param messages: None = images come as arrays and masks leave as arrays
     :param stopwatch: makes what a frame is timed with, of the device
     """
 
     def __init__(self, network: SegmentationNetwork, key: Frame, *,
-                 inference_size: tuple[int, int] = (0, 0), output_size: tuple[int, int] = (0, 0),
+                 inference_size: str = AUTO, output_size: tuple[int, int] = (0, 0),
                  messages: Optional[Messages] = None,
                  stopwatch: Callable[[torch.device], Laps] = Stopwatch) -> None:
         self._network, self._device = network, next(network.parameters()).device
-        self._inference_size, self._output_size = inference_size, output_size
+        self._inference_size = InferenceSize(inference_size, network.config.image_size)
+        self._output_size = output_size
         self._messages, self._stopwatch = messages, stopwatch
         self._flow = OpticalFlow() if network.config.alignment == 'flow' else None
         self._key = self._of_key_frame(key)
@@ -141,7 +143,8 @@ class FastTrackParts:
         if self._messages is not None:
             frame = self._messages.to_frame(message)
             watch.lap('decode')
-        image = self._tensor(frame)
+        fitted = self._fit(frame)
+        image = to_tensor(fitted.frame, device=self._device)
         watch.lap('input')
         low = network.low(image)
         watch.lap('low')
@@ -153,7 +156,7 @@ class FastTrackParts:
         if self._flow is not None:
             assert key.grey is not None
             displacement = to_device(self._flow.displacement(
-                self._flow.grey(frame), key.grey, height=low.shape[2], width=low.shape[3]),
+                self._flow.grey(fitted.frame), key.grey, height=low.shape[2], width=low.shape[3]),
                 self._device)
             watch.lap('flow')
             key_embedding, key_high = align(key_embedding, displacement), align(
@@ -169,7 +172,7 @@ class FastTrackParts:
         watch.lap('classifier')
         width, height = frame.size if self._output_size == (0, 0) else self._output_size
         mask, _ = label_map(
-            logits, height=height, width=width, enlarge=network.enlarge,
+            logits, size=(height, width), content=fitted.content,
             align_corners=network.config.align_corners, want_confidence=False)
         watch.lap('output')
         if self._messages is not None:
@@ -179,12 +182,14 @@ class FastTrackParts:
 
     @torch.inference_mode()
     def _of_key_frame(self, frame: Frame) -> _Key:
-        low = self._network.low(self._tensor(frame))
+        frame = self._fit(frame).frame
+        low = self._network.low(to_tensor(frame, device=self._device))
         return _Key(low, self._network.embed(low), self._network.high(low),
                     None if self._flow is None else self._flow.grey(frame))
 
-    def _tensor(self, frame: Frame) -> torch.Tensor:
-        return to_tensor(frame, size=self._inference_size, device=self._device)
+    def _fit(self, frame: Frame) -> FittedFrame:
+        return fit(frame, size=self._inference_size.of(*frame.size),
+                   align_corners=self._network.config.align_corners)
 
 
 def _in_order(lap_ms: dict[str, float]) -> dict[str, float]:

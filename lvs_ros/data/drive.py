@@ -9,8 +9,10 @@ from typing import Mapping, Optional
 import cv2
 import numpy as np
 
-from lvs_ros.errors import DatasetError
+from lvs_ros.errors import DatasetError, ImageError
 from lvs_ros.labels import UNLABELLED
+from lvs_ros.pipeline.encodings import decode_compressed
+from lvs_ros.pipeline.pixel_limit import FILE_PIXELS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,10 +67,11 @@ class DriveFrame:
         :return: image (H, W, 3) uint8 RGB; labels (H, W) uint8, 255 = unlabelled, or None
         :raises DatasetError: naming the file that is missing or does not fit.
         """
-        image = cv2.imread(str(self.image_path), cv2.IMREAD_COLOR)
-        if image is None:
-            raise DatasetError(f'{self.image_path}: cannot be read as an image; copy it again, '
-                               'or remove it')
+        try:
+            image, _ = decode_compressed(self.image_path.read_bytes(), '', max_pixels=FILE_PIXELS)
+        except (OSError, ImageError) as error:
+            raise DatasetError(f'{self.image_path}: cannot be read as an image ({error}); copy it '
+                               'again, or remove it') from error
         labels = None if self.label_path is None else self._load_labels(self.label_path)
         if labels is not None and labels.shape != image.shape[:2]:
             raise DatasetError(

@@ -19,6 +19,7 @@ from lvs_ros.data.image_folder import FORMATS, image_files
 from lvs_ros.data.message_types import NS_PER_S
 from lvs_ros.data.recording import Recording
 from lvs_ros.errors import ImageError, RecordingError
+from lvs_ros.pipeline.pixel_limit import FILE_PIXELS
 
 BAGS = ('.mcap', '.db3', '.bag')
 
@@ -102,7 +103,7 @@ class _RecordedFootage(Footage):
                 if index not in chosen:
                     continue
                 try:
-                    frame = message.decode().frame
+                    frame = message.decode(FILE_PIXELS).frame
                 except ImageError:
                     continue
                 yield FootageFrame(frame.stamp_ns / NS_PER_S, as_rgb(frame),

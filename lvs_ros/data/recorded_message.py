@@ -12,6 +12,7 @@ from lvs_ros.data.message_types import COMPRESSED_IMAGE, NS_PER_S, typestore
 from lvs_ros.errors import ImageError
 from lvs_ros.pipeline.encodings import decode_compressed, image_view
 from lvs_ros.pipeline.frame import Frame
+from lvs_ros.pipeline.pixel_limit import MAX_PIXELS
 
 # Older versions of rosbags let the lower ones of these through.
 _MALFORMED = (SerdeError, ValueError, IndexError, struct.error)
@@ -79,19 +80,22 @@ class RecordedMessage:
         except _MALFORMED as error:
             raise self._malformed(error) from error
 
-    def decode(self) -> RecordedImage:
+    def decode(self, max_pixels: int = MAX_PIXELS) -> RecordedImage:
         """Return the pixels; 8-bit raw images are views on the message.
 
-        :raises ImageError: when the message or the image in it is malformed
+        :param max_pixels: the largest width times height that is taken, as by the node
+
+        :raises ImageError: when the message or the image in it is malformed or too large
         """
         message = self.parse()
         if self.compressed:
-            image, order = decode_compressed(message.data, message.format)
+            image, order = decode_compressed(message.data, message.format,
+                                             max_pixels=max_pixels)
         else:
             image, order = image_view(
                 message.data, height=message.height, width=message.width,
                 encoding=message.encoding, step=message.step,
-                is_bigendian=bool(message.is_bigendian))
+                is_bigendian=bool(message.is_bigendian), max_pixels=max_pixels)
         stamp = message.header.stamp
         stamp_ns = (stamp.sec * NS_PER_S + stamp.nanosec) or self.log_time_ns
         return RecordedImage(frame=Frame(image=image, stamp_ns=stamp_ns, order=order),

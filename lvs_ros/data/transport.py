@@ -17,6 +17,7 @@ from lvs_ros.data.message_types import (
 )
 from lvs_ros.data.recorded_message import RecordedMessage
 from lvs_ros.errors import ImageError
+from lvs_ros.pipeline.pixel_limit import FILE_PIXELS
 
 TRANSPORTS = ('recorded', 'raw', 'compressed')
 """'recorded' passes messages on as they are; the others convert those of the other kind."""
@@ -58,7 +59,7 @@ def serialize(message: RecordedMessage, transport: str) -> bytes:
     parsed = message.parse()
     if kind == message.msgtype:
         return message.cdr()
-    frame = message.decode().frame
+    frame = message.decode(FILE_PIXELS).frame
     # The header as it is, not the frame's stamp, which stands in for one that is not set.
     header, image = parsed.header, frame.image
     if kind == COMPRESSED_IMAGE:

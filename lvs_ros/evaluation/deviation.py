@@ -19,7 +19,8 @@ from lvs_ros.evaluation.run import RowRun, unpack
 from lvs_ros.model import SegmentationNetwork, load_network
 from lvs_ros.pipeline import Frame, PipelineOptions
 from lvs_ros.pipeline.build import choose_device, prepare
-from lvs_ros.pipeline.input import to_tensor
+from lvs_ros.pipeline.inference_size import InferenceSize
+from lvs_ros.pipeline.input import fit, to_tensor
 from lvs_ros.pipeline.threads import cores, intra_op_threads
 
 DISTANCES = (1, 2, 3, 5, 8, 10, 15)
@@ -67,7 +68,7 @@ def _pairs(network: SegmentationNetwork, options: PipelineOptions, dataset: Data
         # no more than needed: of a large network F_l takes a tenth of a gigabyte a frame
         lows: collections.deque[torch.Tensor] = collections.deque(maxlen=max(distances) + 1)
         for index, frame in enumerate(drive.load().frames):
-            lows.append(_low(network, frame, options.inference_size))
+            lows.append(_low(network, frame, options))
             for distance in distances:
                 if distance <= index:
                     predicted = network.deviation(lows[-1 - distance], lows[-1])
@@ -121,5 +122,7 @@ def _changed(earlier: np.ndarray, later: np.ndarray) -> float:
     return float(np.count_nonzero(earlier != later) / later.size)
 
 
-def _low(network: SegmentationNetwork, frame: Frame, size: tuple[int, int]) -> torch.Tensor:
-    return network.low(to_tensor(frame, size=size, device=next(network.parameters()).device))
+def _low(network: SegmentationNetwork, frame: Frame, options: PipelineOptions) -> torch.Tensor:
+    size = InferenceSize(options.inference_size, network.config.image_size).of(*frame.size)
+    fitted = fit(frame, size=size, align_corners=network.config.align_corners)
+    return network.low(to_tensor(fitted.frame, device=next(network.parameters()).device))

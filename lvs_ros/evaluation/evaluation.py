@@ -160,7 +160,7 @@ def _about(plan: Plan, dataset: Dataset, reference: RowRun, summariser: Summaris
         'cores': cores(),
         'precision': choose_precision(plan.options.precision, torch.device(reference.device)),
         'mirror': plan.options.mirror,
-        'inference_size': list(plan.options.inference_size),
+        'inference_size': plan.options.inference_size,
         'clock': 'simulated' if plan.simulated else 'real',
         'slow_delay_s': plan.options.slow_delay_s if plan.simulated else None,
         'bootstrap': {'resamples': RESAMPLES, 'block_s': BLOCK_S,

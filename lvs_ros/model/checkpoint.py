@@ -99,6 +99,7 @@ def load_network(name_or_path: Union[str, os.PathLike]) -> SegmentationNetwork:
         network = SegmentationNetwork(ModelConfig.from_json(metadata.get('config', '')))
     except ConfigurationError as error:
         raise ModelFileError(f'{path}: {error}') from error
+    network.origin = str(path)
     return _fill(path, network, state)
 
 

@@ -4,7 +4,7 @@
 
 import dataclasses
 import json
-from typing import Any
+from typing import Any, Optional
 
 from lvs_ros.errors import ConfigurationError
 
@@ -53,6 +53,8 @@ class ModelConfig:
     :param align_corners: how logits and pooled features are enlarged
     :param mean: per channel mean (RGB, 0..255) taken off the image
     :param std: per channel standard deviation (RGB, 0..255) it is divided by
+    :param image_size: (width, height) of the images that it was trained on crops of; None =
+        unknown
     """
 
     label_set: str
@@ -73,6 +75,7 @@ class ModelConfig:
     align_corners: bool = False
     mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
     std: tuple[float, float, float] = (58.395, 57.12, 57.375)
+    image_size: Optional[tuple[int, int]] = None
 
     def __post_init__(self) -> None:
         self._expect_one_of('backbone', tuple(BLOCKS))
@@ -129,6 +132,9 @@ class ModelConfig:
                 if name in fields:
                     red, green, blue = fields[name]
                     fields[name] = (float(red), float(green), float(blue))
+            if 'image_size' in fields and fields['image_size'] is not None:
+                width, height = fields['image_size']
+                fields['image_size'] = (int(width), int(height))
             return cls(**fields)
         except (ValueError, TypeError) as error:
             raise ConfigurationError(f'model configuration cannot be read: {error}') from error

@@ -35,9 +35,11 @@ class DeviationNet(nn.Module):
 
         :param key_low: (B, C_l, h, w), F_l of the key frame
         :param low: (B, C_l, h, w), F_l of the frame
-        :return: (B,) float32 in [0, 1]: fraction of pixels whose label differs between the two
+        :return: (B,) float32 in [0, 1]: fraction of pixels whose label differs between the two;
+            NaN where features were not finite, or overflowed
         """
-        return self.logit(key_low, low).sigmoid()
+        logit = self.logit(key_low, low)
+        return logit.sigmoid() + 0 * logit    # of infinity alone, it would be 0 or 1
 
 
 def _linear_of_mean(linear: nn.Linear, features: torch.Tensor) -> torch.Tensor:

@@ -17,7 +17,6 @@ from typing import Optional
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from lvs_ros.model.adapt_net import AdaptNet
 from lvs_ros.model.alignment import align
@@ -25,6 +24,7 @@ from lvs_ros.model.compiled_stem import CompiledStem
 from lvs_ros.model.config import ModelConfig
 from lvs_ros.model.convolution import work
 from lvs_ros.model.deviation_net import DeviationNet
+from lvs_ros.model.geometry import pad_image, upsample
 from lvs_ros.model.heads import build_head
 from lvs_ros.model.kernel_predictor import KernelPredictor
 from lvs_ros.model.resnet import SplitResNet
@@ -39,6 +39,7 @@ class SegmentationNetwork(nn.Module):
 
     mean: torch.Tensor
     std: torch.Tensor
+    origin = 'the model'    # the file that it was read from, for messages
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -73,22 +74,33 @@ class SegmentationNetwork(nn.Module):
         scale, shift = scale.flatten().repeat(width), shift.flatten().repeat(width)
         return torch.addcmul(shift, rows.flatten(2), scale).view(rows.shape).permute(0, 3, 1, 2)
 
+    def pad(self, image: torch.Tensor) -> torch.Tensor:
+        """Repeat the border of an image up to the next size that features fit exactly.
+
+        All methods that take an image do so; see :mod:`~lvs_ros.model.geometry`.
+
+        :param image: (B, 3, H, W) uint8 or float
+        :return: (B, 3, H', W'), the same tensor where it has such a size
+        """
+        return pad_image(image, align_corners=self.config.align_corners)
+
     def low(self, image: torch.Tensor) -> torch.Tensor:
         """S_l.
 
         :param image: (B, 3, H, W) uint8 or float, RGB, 0..255
-        :return: F_l, (B, C_l, ⌈H/8⌉, ⌈W/8⌉)
+        :return: F_l, (B, C_l, h, w): a position for every 8 pixels of the padded image
         """
         return finish(self.low_steps(image))
 
     def low_steps(self, image: torch.Tensor) -> Steps:
         """S_l in steps of a residual block each."""
+        image = self.pad(image)
         if not isinstance(self.backbone.stem, CompiledStem):    # which normalises in the same pass
             image = self.normalise(image)
         return (yield from self.backbone.low_steps(image))
 
     def high(self, low: torch.Tensor) -> torch.Tensor:
-        """S_h: F_l → F_h, (B, C_h, ⌈H/8⌉, ⌈W/8⌉)."""
+        """S_h: F_l → F_h, (B, C_h, h, w)."""
         return finish(self.high_steps(low))
 
     def high_steps(self, low: torch.Tensor) -> Steps:
@@ -113,15 +125,15 @@ class SegmentationNetwork(nn.Module):
         The mean of F_h and that of the mirror image, mirrored back. As the classifier is linear,
         that is the mean of the logits: the "flip test" of the segmentation benchmarks.
 
-        :param high: (B, C_h, ⌈H/8⌉, ⌈W/8⌉), :meth:`high` of the image
+        :param high: (B, C_h, h, w), :meth:`high` of the image
         :param image: (B, 3, H, W) uint8 or float, RGB, 0..255
-        :return: (B, C_h, ⌈H/8⌉, ⌈W/8⌉)
+        :return: (B, C_h, h, w)
         """
         return finish(self.refine_steps(high, image))
 
     def refine_steps(self, high: torch.Tensor, image: torch.Tensor) -> Steps:
         """Do the same in steps, see :meth:`low_steps` and :meth:`high_steps`."""
-        mirrored = image.flip(3).contiguous(memory_format=torch.channels_last)
+        mirrored = self.pad(image).flip(3).contiguous(memory_format=torch.channels_last)
         yield
         low = yield from self.low_steps(mirrored)
         yield
@@ -130,7 +142,7 @@ class SegmentationNetwork(nn.Module):
         return ((high + other.flip(3)) / 2).contiguous(memory_format=torch.channels_last)
 
     def classify(self, high: torch.Tensor) -> torch.Tensor:
-        """F_h → logits (B, classes, ⌈H/8⌉, ⌈W/8⌉)."""
+        """F_h → logits (B, classes, h, w)."""
         return self.classifier(self.dropout(high))
 
     def deviation(self, key_low: torch.Tensor, low: torch.Tensor) -> torch.Tensor:
@@ -164,9 +176,9 @@ class SegmentationNetwork(nn.Module):
         return self.adapt_net(low, propagated)
 
     def enlarge(self, logits: torch.Tensor, height: int, width: int) -> torch.Tensor:
-        """Bilinear upsampling of logits to (B, classes, height, width)."""
-        return functional.interpolate(logits, (height, width), mode='bilinear',
-                                      align_corners=self.config.align_corners)
+        """Bilinear upsampling of logits to the (height, width) of the image they are of."""
+        return upsample(logits, (height, width), content=(height, width),
+                        align_corners=self.config.align_corners)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """The per-frame network: (B, 3, H, W) RGB 0..255 → logits (B, classes, H, W)."""

@@ -108,7 +108,7 @@ class SmallNetwork(SegmentationNetwork):
 
     def __init__(self, network: SegmentationNetwork, head: SmallHead) -> None:
         nn.Module.__init__(self)
-        self.config = network.config
+        self.config, self.origin = network.config, network.origin
         self._modules.update(network._modules)
         self.register_buffer('mean', network.mean, persistent=False)
         self.register_buffer('std', network.std, persistent=False)

@@ -26,12 +26,12 @@ struct Axis {
   std::vector<int> begin;
   std::vector<float> weight;
 
-  // Pixel centres, as interpolation without aligned corners has them; outside counts the border.
-  Axis(int positions, int pixels) : begin(positions + 1, pixels), weight(pixels + kLanes) {
+  // Pixel p is at position (p + shift) * scale - shift; outside counts the border.
+  Axis(int positions, int pixels, float scale, float shift)
+      : begin(positions + 1, pixels), weight(pixels + kLanes) {
     int next = 0;
     for (int pixel = 0; pixel < pixels; ++pixel) {
-      const float scale = float(positions) / float(pixels);
-      const float source = std::clamp((float(pixel) + 0.5f) * scale - 0.5f, 0.0f,
+      const float source = std::clamp((float(pixel) + shift) * scale - shift, 0.0f,
                                       float(positions - 1));
       const int position = int(source);
       for (; next <= position; ++next) begin[next] = pixel;
@@ -61,10 +61,12 @@ void label(const float* here, const float* there, int classes, const float* weig
 }  // namespace
 
 // logits: (height, width, classes) -> mask: (mask_height, mask_width); at most 255 classes, of
-// equal ones the first.
+// equal ones the first. The scales are positions a pixel; shift is 0 with aligned corners, else 0.5.
 extern "C" void lvs_label_map(const float* logits, uint8_t* mask, int height, int width,
-                              int classes, int mask_height, int mask_width, int threads) {
-  const Axis rows(height, mask_height), columns(width, mask_width);
+                              int classes, int mask_height, int mask_width, float row_scale,
+                              float column_scale, float shift, int threads) {
+  const Axis rows(height, mask_height, row_scale, shift);
+  const Axis columns(width, mask_width, column_scale, shift);
   const int64_t row_size = int64_t(width) * classes;
 #pragma omp parallel num_threads(threads)
   {

@@ -37,7 +37,7 @@ _ARGUMENTS = {
     'lvs_spatially_variant_convolution': [_ADDRESS] * 3 + [_NUMBER] * 5,
     'lvs_linear_of_mean': [_ADDRESS] * 4 + [_NUMBER] * 2,
     'lvs_warp': [_ADDRESS] * 3 + [_NUMBER] * 4,
-    'lvs_label_map': [_ADDRESS] * 2 + [_NUMBER] * 6,
+    'lvs_label_map': [_ADDRESS] * 2 + [_NUMBER] * 5 + [ctypes.c_float] * 3 + [_NUMBER],
     'lvs_grey': [_ADDRESS] * 2 + [_NUMBER] * 7,
     'lvs_inverse_search': [_ADDRESS] * 3 + [_NUMBER] * 5,
     'lvs_enable_tiles': [],

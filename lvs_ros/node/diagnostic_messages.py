@@ -12,6 +12,7 @@ from typing import Any, Mapping
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
+from lvs_ros.errors import cut
 from lvs_ros.node.diagnostics import Level, Spread, Summary, Totals
 from lvs_ros.pipeline.frame import StepStatus
 
@@ -27,7 +28,8 @@ def diagnostic_array(stamp: Time, *, node: str, level: Level, message: str,
     """
     name = node.lstrip('/')
     status = DiagnosticStatus(
-        level=bytes([level]), name=f'{name}: segmentation', message=message, hardware_id=name,
+        level=bytes([level]), name=f'{name}: segmentation', message=cut(message, 3000),
+        hardware_id=name,
         values=[KeyValue(key=key, value=_text(value)) for key, value in values.items()])
     array = DiagnosticArray(status=[status])
     array.header.stamp = stamp
@@ -97,4 +99,4 @@ def _text(value: Any) -> str:
         return 'n/a'
     if isinstance(value, float):
         return f'{value:.3f}' if abs(value) < 10 else f'{value:.1f}'
-    return str(value)
+    return cut(str(value))

@@ -11,9 +11,12 @@ import collections
 import dataclasses
 import enum
 import math
+import threading
 from typing import Iterable, Sequence
 
 _DROP_WARN_FRACTION = 0.1
+# What takes several times as long as usual, and longer than that, does not come back.
+_USUAL_TIMES, _LEAST_STILL_S, _STILL_OF_UNKNOWN_S = 3.0, 2.0, 5.0
 
 
 class Level(enum.IntEnum):
@@ -116,6 +119,8 @@ class Summary:
 class FrameWindow:
     """The frames of the last seconds, and the totals since the window was made.
 
+    One thread adds, another may sum up.
+
     :param length_s: how far back the window reaches.
     """
 
@@ -124,11 +129,13 @@ class FrameWindow:
         self.totals = Totals()
         self._records: collections.deque[FrameRecord] = collections.deque()
         self._start_s: float | None = None
+        self._lock = threading.Lock()
 
     @property
     def last_time_s(self) -> float | None:
         """When the last frame came; None before the first."""
-        return self._records[-1].time_s if self._records else None
+        with self._lock:
+            return self._records[-1].time_s if self._records else None
 
     def add(self, record: FrameRecord) -> None:
         """Take note of a received frame."""
@@ -140,17 +147,20 @@ class FrameWindow:
         totals.failed += record.failed
         if self._start_s is None:
             self._start_s = record.time_s
-        self._records.append(record)
-        # The newest record always stays: it tells when the last frame came.
-        while self._records[0].time_s < record.time_s - self.length_s:
-            self._records.popleft()
+        with self._lock:
+            self._records.append(record)
+            # The newest record always stays: it tells when the last frame came.
+            while self._records[0].time_s < record.time_s - self.length_s:
+                self._records.popleft()
 
     def summary(self, now_s: float) -> Summary:
         """Sum up the window that ends now.
 
         :param now_s: on the clock of the records.
         """
-        records = [record for record in self._records if record.time_s >= now_s - self.length_s]
+        with self._lock:
+            records = list(self._records)
+        records = [record for record in records if record.time_s >= now_s - self.length_s]
         published = [record for record in records if record.published]
         span_s = self._span_s(now_s)
         return Summary(
@@ -179,25 +189,37 @@ class Condition:
 
     :param active: the node is in the lifecycle state active.
     :param transition_error: why it could not get there when it was last told to.
+    :param shut_down: it is in the lifecycle state finalized, for good.
     :param topic: the image topic.
     :param publishers: how many publishers it has.
     :param silent_s: seconds since the last image; None: none came since activation.
     :param slow_track_failures: failures of the accurate network so far.
     :param slow_track_error: text of the last failure; None since it works (again).
+    :param slow_track_ms: how long the accurate network last took; None where that is not known.
+    :param slow_track_still_s: seconds since it last made a step in the background.
+    :param frame_s: seconds that a frame has been in work; 0 where none is.
+    :param watchdog_s: after which the process ends; 0 = never.
     :param clock_problem: why latencies cannot be told; None where they can.
-    :param last_error: text of the last dropped frame's error.
+    :param last_malformed: why the last malformed image could not be read.
+    :param last_failure: text of the last unexpected error that cost a frame.
     :param silence_limit_s: silence after which the stream counts as gone.
     """
 
     active: bool
     transition_error: str | None = None
+    shut_down: bool = False
     topic: str = ''
     publishers: int = 0
     silent_s: float | None = None
     slow_track_failures: int = 0
     slow_track_error: str | None = None
+    slow_track_ms: float | None = None
+    slow_track_still_s: float = 0.0
+    frame_s: float = 0.0
+    watchdog_s: float = 0.0
     clock_problem: str | None = None
-    last_error: str | None = None
+    last_malformed: str | None = None
+    last_failure: str | None = None
     silence_limit_s: float = 2.0
 
 
@@ -206,6 +228,9 @@ def judge(summary: Summary, condition: Condition) -> tuple[Level, str]:
     if not condition.active:
         if condition.transition_error is not None:
             return Level.ERROR, condition.transition_error
+        if condition.shut_down:
+            return Level.STALE, ('shut down for good: there are no more masks until the node is '
+                                 'started again')
         return Level.OK, 'inactive'
     findings = [*_errors(summary, condition), *_silence(condition),
                 *_warnings(summary, condition)]
@@ -217,18 +242,43 @@ def judge(summary: Summary, condition: Condition) -> tuple[Level, str]:
     return findings[0][0], '; '.join(text for _, text in findings)
 
 
+def hang(summary: Summary, condition: Condition) -> str | None:
+    """Return what does not come back; None = nothing that is known of."""
+    slow_s = None if condition.slow_track_ms is None else condition.slow_track_ms / 1e3
+    texts = []
+    if condition.frame_s > _still_limit_s(slow_s, summary.processing_ms.maximum / 1e3):
+        end = (f'; after {condition.watchdog_s:g} s (watchdog_s) the process ends'
+               if condition.watchdog_s else '')
+        texts.append(f'a frame has been in work for {condition.frame_s:.1f} s and there are no '
+                     f'masks meanwhile{end}')
+    if condition.slow_track_still_s > _still_limit_s(slow_s):
+        texts.append('the accurate network (S_h) has not come back for '
+                     f'{condition.slow_track_still_s:.1f} s: masks are propagated from features '
+                     'that grow old')
+    return '; '.join(texts) or None
+
+
+def _still_limit_s(*usual_s: float | None) -> float:
+    known = [value for value in usual_s if value is not None and not math.isnan(value)]
+    return max(_LEAST_STILL_S, _USUAL_TIMES * max(known)) if known else _STILL_OF_UNKNOWN_S
+
+
 def _errors(summary: Summary, condition: Condition) -> list[tuple[Level, str]]:
     findings = []
+    text = hang(summary, condition)
+    if text is not None:
+        findings.append((Level.ERROR, text))
     if condition.slow_track_error is not None:
         findings.append((Level.ERROR, f'the accurate network (S_h) has failed '
-                         f'{condition.slow_track_failures} times: {condition.slow_track_error}'))
+                         f'{condition.slow_track_failures} times: {condition.slow_track_error}; '
+                         'it is tried again, once a second at least'))
     if summary.failed:
         findings.append((Level.ERROR, f'{summary.failed} frames dropped on an unexpected error: '
-                         f'{condition.last_error}'))
+                         f'{condition.last_failure}'))
     if summary.malformed:
         level = Level.WARN if summary.published else Level.ERROR
         findings.append((level, f'{summary.malformed} malformed images dropped: '
-                         f'{condition.last_error}'))
+                         f'{condition.last_malformed}'))
     return findings
 
 

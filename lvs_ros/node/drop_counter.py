@@ -49,6 +49,11 @@ class DropCounter:
         self.lost += lost
         return lost
 
+    def failed_to_arrive(self) -> None:
+        """Take note of a message that got here but could not be taken: it is none of the lost."""
+        for publisher in list(self._last)[-1:]:
+            self._last[publisher] += 1
+
     def update_from_info(self, info: Mapping[str, Any]) -> int:
         """Do what :meth:`update` does, with rclpy's message info.
 

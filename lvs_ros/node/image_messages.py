@@ -13,9 +13,11 @@ import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from lvs_ros.errors import ImageError
-from lvs_ros.pipeline.encodings import decode_compressed, image_view, is_supported
+from lvs_ros.errors import ImageError, shown
+from lvs_ros.pipeline.encodings import (decode_compressed, image_view, is_supported,
+                                        refuse_depth)
 from lvs_ros.pipeline.frame import Frame
+from lvs_ros.pipeline.pixel_limit import MAX_PIXELS, check_pixels
 
 _NANOSECONDS = 1_000_000_000
 
@@ -31,19 +33,22 @@ def ns_to_stamp(stamp_ns: int) -> Time:
     return Time(sec=sec, nanosec=nanosec)
 
 
-def decode_image(message: Image | CompressedImage) -> Frame:
+def decode_image(message: Image | CompressedImage, max_pixels: int = MAX_PIXELS) -> Frame:
     """Turn an image message into a frame, without a copy where its encoding allows that.
 
-    :raises ImageError: the message is malformed, or its encoding is known neither to this package
-        nor to cv_bridge.
+    :param max_pixels: the largest width times height that is taken.
+    :raises ImageError: the message is malformed, the image too large, or its encoding is known
+        neither to this package nor to cv_bridge.
     """
     if isinstance(message, CompressedImage):
-        image, order = decode_compressed(message.data, message.format)
+        image, order = decode_compressed(message.data, message.format, max_pixels=max_pixels)
     elif is_supported(message.encoding) or _cv_bridge() is None:
         image, order = image_view(
             message.data, height=message.height, width=message.width, encoding=message.encoding,
-            step=message.step, is_bigendian=bool(message.is_bigendian))
+            step=message.step, is_bigendian=bool(message.is_bigendian), max_pixels=max_pixels)
     else:
+        refuse_depth(message.encoding)
+        check_pixels(message.width, message.height, max_pixels)
         image, order = _through_cv_bridge(message), 'bgr'
     return Frame(image, stamp_to_ns(message.header.stamp), order)
 
@@ -66,14 +71,13 @@ def encode_image(image: np.ndarray, header: Header) -> Image:
 
 
 def _through_cv_bridge(message: Image) -> np.ndarray:
+    what = f'{message.width}x{message.height} image of encoding {shown(message.encoding)}'
     try:
         image = _cv_bridge().imgmsg_to_cv2(message, 'bgr8')
     except Exception as error:  # it raises CvBridgeError, RuntimeError, TypeError and KeyError
-        raise ImageError(f'{message.width}x{message.height} {message.encoding} image: cv_bridge '
-                         f'cannot convert it: {error}') from error
+        raise ImageError(f'{what}: cv_bridge cannot convert it: {shown(str(error))}') from error
     if image.shape != (message.height, message.width, 3) or image.dtype != np.uint8:
-        raise ImageError(f'{message.width}x{message.height} {message.encoding} image: cv_bridge '
-                         f'made it {image.shape} {image.dtype}')
+        raise ImageError(f'{what}: cv_bridge made it {image.shape} {image.dtype}')
     return image
 
 

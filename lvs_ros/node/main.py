@@ -10,11 +10,13 @@ import threading
 from typing import Sequence
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.utilities import remove_ros_args
 
-from lvs_ros.errors import LvsError
+from lvs_ros.errors import DeviceLostError, LvsError
+from lvs_ros.node.frame_executor import FrameExecutor
 from lvs_ros.node.segmentation_node import SegmentationNode
+from lvs_ros.node.watchdog import Watchdog
 
 USAGE = """usage: lvs_node [--ros-args ...]
 
@@ -55,11 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run() -> int:
-    node = SegmentationNode()
+    node = SegmentationNode(watchdog=_watchdog())
     # rclpy.experimental's EventsExecutor is a little quicker, but fails on a callback that wants
     # the message's info, and its spin() holds the interpreter; the multi-threaded one burns CPU
     # time that the networks need.
-    executor = SingleThreadedExecutor()
+    executor = FrameExecutor(node.lose_frame)
     try:
         if node.parameters.node.autostart and not node.autostart():
             return 1 if rclpy.ok() else 0
@@ -67,6 +69,12 @@ def _run() -> int:
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except DeviceLostError as error:
+        print(f'lvs_node: error: {error}', file=sys.stderr, flush=True)
+        os._exit(1)    # to tidy up, the device would be needed
+    except MemoryError as error:
+        print(f'lvs_node: error: out of memory: {error}; it may be started again', file=sys.stderr)
+        return 1
     except Exception:
         if rclpy.ok():
             raise
@@ -75,6 +83,15 @@ def _run() -> int:
         executor.shutdown()
         node.destroy_node()
     return 0
+
+
+def _watchdog() -> Watchdog | None:
+    try:
+        return Watchdog()
+    except OSError as error:
+        print(f'lvs_node: warning: nobody ends this process if a network hangs: {error}',
+              file=sys.stderr)
+        return None
 
 
 def _leave_if_busy(code: int) -> None:

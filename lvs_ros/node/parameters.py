@@ -20,6 +20,8 @@ from rclpy.parameter import Parameter
 
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.pipeline import SCHEDULES, PipelineOptions
+from lvs_ros.pipeline.inference_size import InferenceSize
+from lvs_ros.pipeline.pixel_limit import FILE_PIXELS, MAX_PIXELS
 from lvs_ros.pipeline.threads import CPU_SHARING, SLOW_POLICIES
 
 
@@ -31,6 +33,7 @@ class About:
     :param minimum: smallest value (of each element, for a list of numbers).
     :param maximum: largest value.
     :param choices: the only values, for a string.
+    :param check: raises ConfigurationError for a value that cannot be.
     :param dynamic: may be changed while the node runs; takes effect on the next frame.
     """
 
@@ -38,6 +41,7 @@ class About:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
+    check: Callable[[Any], Any] | None = None
     dynamic: bool = False
 
 
@@ -55,6 +59,9 @@ class NodeOptions:
     input_transport: str = _option('raw', About(
         'Which topic to subscribe to: image_raw, or image_raw/compressed.',
         choices=('raw', 'compressed')))
+    max_pixels: int = _option(MAX_PIXELS, About(
+        'Width times height of the largest image that is taken; a larger one is dropped before '
+        'it is decoded.', minimum=256, maximum=FILE_PIXELS))
     autostart: bool = _option(True, About(
         'Configure and activate on start-up; false leaves that to a lifecycle manager.'))
     warm_up_size: tuple[int, int] = _option((480, 360), About(
@@ -66,6 +73,10 @@ class NodeOptions:
         minimum=0.0, maximum=3600.0, dynamic=True))
     diagnostics_period_s: float = _option(1.0, About(
         'Seconds between two messages on /diagnostics.', minimum=0.1, maximum=60.0))
+    watchdog_s: float = _option(10.0, About(
+        'Where images arrive and none has been finished for so many seconds, the process ends '
+        'with exit code 1, so that it can be started again; 0 = never.',
+        minimum=0.0, maximum=3600.0))
 
 
 _ABOUT_PIPELINE = {
@@ -91,8 +102,9 @@ _ABOUT_PIPELINE = {
         'bfloat16 on a CPU with AMX, else float32.',
         choices=('auto', 'float32', 'float16', 'bfloat16')),
     'inference_size': About(
-        'Width and height in pixels at which the network runs; [0, 0] = those of the image.',
-        minimum=0, maximum=16384),
+        "Size at which the network sees the images: auto (at most that of the model's training "
+        "images), image (the image's own), or WIDTHxHEIGHT in pixels, such as 640x480.",
+        check=InferenceSize),
     'output_size': About(
         'Width and height of the published mask in pixels; [0, 0] = those of the image.',
         minimum=0, maximum=16384),
@@ -166,6 +178,8 @@ class Entry:
         :raises ConfigurationError: it has another type, is out of range or no number.
         """
         about = self.about
+        if about.check is not None:
+            about.check(value)
         if isinstance(self.default, tuple):
             return self._size(value)
         if isinstance(self.default, float) and type(value) is int:
@@ -289,13 +303,16 @@ def _unknown_names(overrides: Mapping[str, Any]) -> list[str]:
 
 
 def _start_values(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    values = {}
+    values: dict[str, Any] = {}
     problems = []
     for name, entry in PARAMETERS.items():
         try:
             values[name] = entry.convert(overrides.get(name, entry.default))
         except ConfigurationError as error:
             problems.append(str(error))
+    if not problems and math.prod(values['warm_up_size']) > values['max_pixels']:
+        problems.append(f'warm_up_size: {list(values["warm_up_size"])} has more than max_pixels, '
+                        f'{values["max_pixels"]}')
     if problems:
         raise ConfigurationError('wrong parameter ' + '; '.join(problems))
     return values

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
+import math
 import time
 import traceback
 from typing import Any, Callable, Mapping
@@ -16,23 +18,26 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
-from lvs_ros.errors import ConfigurationError, ImageError, LvsError
+from lvs_ros.errors import ConfigurationError, DeviceLostError, ImageError, LvsError, cut
 from lvs_ros.labels import LabelSet, load_label_set
 from lvs_ros.node import qos
 from lvs_ros.node.diagnostic_messages import (diagnostic_array, memory_values, status_values,
                                               stream_values)
-from lvs_ros.node.diagnostics import Condition, FrameRecord, FrameWindow, judge
+from lvs_ros.node.diagnostics import Condition, FrameRecord, FrameWindow, hang, judge
 from lvs_ros.node.drop_counter import DropCounter
 from lvs_ros.node.outputs import Outputs, status_message
 from lvs_ros.node.parameters import NodeParameters
+from lvs_ros.node.periodic_thread import PeriodicThread
 from lvs_ros.node.serialized_images import ReceivedImage, read_compressed_image, read_image
 from lvs_ros.node.stamp_age import stamp_age
+from lvs_ros.node.watchdog import Watchdog
 from lvs_ros.pipeline import PipelineOptions, SegmentationPipeline, build_pipeline
 from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
 from lvs_ros.pipeline.memory import out_of_the_collectors_sight
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE
+_LOOK_S = 1.0    # how often, at least, somebody looks whether all is well
 PipelineFactory = Callable[[PipelineOptions], SegmentationPipeline]
 
 
@@ -40,19 +45,22 @@ class SegmentationNode(LifecycleNode):
     """Segment a stream of images.
 
     All callbacks run one after another in the executor's thread: a frame is processed in its
-    subscription callback, and with a queue of one the next callback gets the newest frame.
+    subscription callback, and with a queue of one the next callback gets the newest frame. The
+    diagnostics have a thread of their own, which no network holds up.
 
     :param name: name of the node.
     :param pipeline_factory: makes the pipeline on configuring.
+    :param watchdog: ends this process where frames have stopped; None = nobody does.
     :param node_arguments: passed on to rclpy, as ``context`` or ``parameter_overrides``.
     :raises ConfigurationError: a parameter has a wrong start-up value.
     """
 
     def __init__(self, name: str = 'lvs', *, pipeline_factory: PipelineFactory = build_pipeline,
-                 **node_arguments: Any) -> None:
+                 watchdog: Watchdog | None = None, **node_arguments: Any) -> None:
         super().__init__(name, automatically_declare_parameters_from_overrides=True,
                          **node_arguments)
-        self._pipeline_factory = pipeline_factory
+        self._pipeline_factory, self._watchdog = pipeline_factory, watchdog
+        self._supervisor: PeriodicThread | None = None
         self._pipeline: SegmentationPipeline | None = None
         self._outputs: Outputs | None = None
         self._subscription: Any = None
@@ -62,17 +70,26 @@ class SegmentationNode(LifecycleNode):
         self._drops = DropCounter()
         self._window = FrameWindow()
         self._last_status: StepStatus | None = None
-        self._last_error: str | None = None
+        self._image_size: tuple[int, int] | None = None    # of the last frame with a mask
+        self._last_malformed: str | None = None
+        self._last_failure: str | None = None
         self._transition_error: str | None = None
+        self._is_shut_down = False
+        self._frame_start_s: float | None = None    # of the one in work, by the steady clock
         self._clock_problem: str | None = None
         self.parameters = NodeParameters(self, self._on_parameters_changed)
         for text in self.parameters.unknown:
             self.get_logger().warning(f'there is no parameter {text}; its value is ignored')
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        # A steady clock: the diagnostics go on where simulated time stands still.
-        self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(self.parameters.node.diagnostics_period_s, self._publish_diagnostics,
-                          clock=self._steady_clock)
+        period_s = self.parameters.node.diagnostics_period_s
+        self._diagnostics_due_s = time.monotonic() + period_s
+        self._look_s = min(_LOOK_S, (self.parameters.node.watchdog_s or math.inf) / 4)
+        if watchdog is not None:
+            # A steady clock: simulated time may stand still.
+            self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
+            self.create_timer(self._look_s, watchdog.came_round, clock=self._steady_clock)
+        self._supervisor = PeriodicThread(
+            self._supervise, period_s=min(period_s, self._look_s), name='lvs_supervisor')
 
     @property
     def is_active(self) -> bool:
@@ -129,6 +146,7 @@ class SegmentationNode(LifecycleNode):
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop for good, from whatever state."""
+        self._is_shut_down = True
         self._release()
         return super().on_shutdown(state)
 
@@ -139,6 +157,8 @@ class SegmentationNode(LifecycleNode):
 
     def destroy_node(self) -> None:
         """Stop the slow track and take the node off the graph."""
+        if self._supervisor is not None:    # it was made in full
+            self._supervisor.stop()
         self._release()
         super().destroy_node()
 
@@ -149,12 +169,15 @@ class SegmentationNode(LifecycleNode):
         self._outputs = Outputs(self, label_set)
         self._reset_service = self.create_service(Trigger, '~/reset', self._on_reset)
         width, height = self.parameters.node.warm_up_size
+        seen = f'inference_size {options.inference_size}'
         if width and height:
             self._pipeline.warm_up(width, height)
+            seen = (f'images of {width}x{height} seen at '
+                    + self._pipeline.inference_size.describe(width, height))
         self.get_logger().info(
             f'model {options.model} on {self._pipeline.device}, labels {label_set.name} '
             f'({len(label_set)} classes), schedule {options.schedule}, '
-            f'threshold {options.threshold:g}')
+            f'threshold {options.threshold:g}, {seen}')
 
     def _load_labels(self, pipeline: SegmentationPipeline) -> LabelSet:
         name = self.parameters.node.labels or pipeline.label_set_name
@@ -168,19 +191,25 @@ class SegmentationNode(LifecycleNode):
     def _activate(self) -> None:
         assert self._outputs is not None
         self._window, self._drops = FrameWindow(), DropCounter()
-        self._last_status = self._last_error = self._clock_problem = None
+        self._last_status = self._clock_problem = self._image_size = None
+        self._last_malformed = self._last_failure = None
         compressed = self.parameters.node.input_transport == 'compressed'
-        self._read = read_compressed_image if compressed else read_image
+        self._read = functools.partial(read_compressed_image if compressed else read_image,
+                                       max_pixels=self.parameters.node.max_pixels)
         self._subscription = self.create_subscription(
             CompressedImage if compressed else Image,
             'image_raw/compressed' if compressed else 'image_raw',
             self._on_image, qos.image_input(), qos_overriding_options=qos.overridable(),
             raw=True)
+        if self._watchdog is not None:
+            self._watchdog.watch(self._subscription, self.parameters.node.watchdog_s)
         self._outputs.publish_label_info()
         self._unseen.enter_context(out_of_the_collectors_sight())    # what is there by now stays
         self.get_logger().info(f'waiting for images on {self._subscription.topic_name}')
 
     def _unsubscribe(self) -> None:
+        if self._watchdog is not None:
+            self._watchdog.rest()
         if self._subscription is not None:
             self.destroy_subscription(self._subscription)
             self._subscription = None
@@ -211,16 +240,39 @@ class SegmentationNode(LifecycleNode):
         if not self.is_active:  # taken just before the subscription was destroyed
             return
         started_s = time.perf_counter()
+        self._frame_start_s = time.monotonic()
+        if self._watchdog is not None:
+            self._watchdog.frame_begins()
         try:
             self._process(cdr, info, started_s=started_s)
+        except DeviceLostError:
+            raise
         except ImageError as error:
-            self._last_error = str(error)
+            self._last_malformed = str(error)
             self.get_logger().warning(f'malformed image dropped: {error}',
                                       throttle_duration_sec=1.0)
             self._count(info, malformed=True)
         except Exception as error:
-            self._log_unexpected('frame dropped', error)
+            self._tell_failed(error)
             self._count(info, failed=True)
+        finally:
+            self._frame_start_s = None
+            if self._watchdog is not None:
+                self._watchdog.came_round()
+
+    def lose_frame(self, error: Exception) -> None:
+        """Count a frame whose message could not be taken from the middleware.
+
+        :param error: why, for example a MemoryError.
+        """
+        if self.is_active:
+            self._tell_failed(error)
+            self._drops.failed_to_arrive()
+            self._window.add(FrameRecord(time_s=time.monotonic(), failed=True))
+
+    def _tell_failed(self, error: Exception) -> None:
+        self._last_failure = _one_line(error)
+        self._log_unexpected('frame dropped', error)
 
     def _process(self, cdr: bytes, info: Mapping[str, Any], *, started_s: float) -> None:
         """Publish the mask before anything else: nobody should wait for what only describes it."""
@@ -236,6 +288,7 @@ class SegmentationNode(LifecycleNode):
                     latency_ms=age.latency_ms, published=True,
                     key_frame=result.status.key_frame, stale=stale)
         self._note(result.status, age.explanation)
+        self._note_size(received.frame.size)
         try:
             status = status_message(
                 received.header, result.status, latency_ms=age.latency_ms, stale=stale,
@@ -257,7 +310,12 @@ class SegmentationNode(LifecycleNode):
             return self._pipeline.step(frame, want_confidence=self._outputs.wants_confidence)
         except ImageError:  # the pipeline is as it was
             raise
-        except Exception:
+        except Exception as error:
+            lasting = self._pipeline.lasting_error()
+            if lasting is not None:
+                raise DeviceLostError(
+                    f'the device {self._pipeline.device} computes nothing any more in this '
+                    f'process ({lasting}); the process ends, and can be started again') from error
             self._pipeline.reset()  # no one knows what state it is in
             raise
 
@@ -272,14 +330,25 @@ class SegmentationNode(LifecycleNode):
                                       throttle_duration_sec=10.0)
         self._clock_problem = clock_problem
 
+    def _note_size(self, size: tuple[int, int]) -> None:
+        if size != self._image_size:
+            self._image_size = size
+            self.get_logger().info(f'images of {size[0]}x{size[1]} pixels; the network sees them '
+                                   f'at {self._inference_size()}')
+
+    def _inference_size(self) -> str:
+        """Say at what size the network sees the images, and how to change that."""
+        if self._pipeline is None or self._image_size is None:
+            return self.parameters.pipeline.inference_size
+        return self._pipeline.inference_size.describe(*self._image_size)
+
     def _log_unexpected(self, what: str, error: Exception) -> None:
         if not self.context.ok():  # shutting down: nothing can be published any more
             return
-        self._last_error = f'{type(error).__name__}: {error}'
-        if isinstance(error, LvsError):
-            self.get_logger().error(f'{what}: {error}', throttle_duration_sec=1.0)
+        if isinstance(error, (LvsError, MemoryError)):    # where it came about does not matter
+            self.get_logger().error(f'{what}: {_one_line(error)}', throttle_duration_sec=1.0)
         else:
-            text = ''.join(traceback.format_exception(error))
+            text = cut(''.join(traceback.format_exception(error)), 5000)
             self.get_logger().error(f'{what}: {text}', throttle_duration_sec=1.0)
 
     # Everything else that comes from outside.
@@ -301,38 +370,67 @@ class SegmentationNode(LifecycleNode):
                 setattr(self._pipeline, name, value)
             self.get_logger().info(f'{name} is {value} now')
 
-    def _publish_diagnostics(self) -> None:
+    def _supervise(self) -> None:
+        """In a thread of its own: whatever the executor's thread does or waits for."""
         if not self.context.ok():
             return
+        start_s, now_s = self._frame_start_s, time.monotonic()
+        if self._watchdog is not None and start_s is not None and now_s - start_s > self._look_s:
+            self._watchdog.look_for_debugger()
+        period_s = self.parameters.node.diagnostics_period_s
+        if now_s >= self._diagnostics_due_s - period_s / 10:    # about as late as it wakes
+            self._diagnostics_due_s = max(self._diagnostics_due_s, now_s - period_s) + period_s
+            self._publish_diagnostics()
+
+    def _publish_diagnostics(self) -> None:
         try:
             self._diagnostics.publish(self._diagnose())
         except Exception as error:
             self._log_unexpected('diagnostics not published', error)
 
     def _diagnose(self) -> DiagnosticArray:
-        now_s = time.monotonic()
+        now_s, pipeline = time.monotonic(), self._pipeline
         summary = self._window.summary(now_s)
-        level, message = judge(summary, self._condition(now_s))
-        device = self._pipeline.device if self._pipeline is not None else ''
+        condition = self._condition(now_s, pipeline)
+        level, message = judge(summary, condition)
+        hangs = condition.active and hang(summary, condition) is not None
+        if hangs:
+            self.get_logger().error(message, throttle_duration_sec=5.0)
+        device = pipeline.device if pipeline is not None else ''
         values = {
             **stream_values(summary, self._window.totals, window_s=self._window.length_s,
                             losses_known=self._drops.exact),
             **status_values(self._last_status),
             'model': self.parameters.pipeline.model,
             'device': device,
-            **memory_values(device),
+            'inference size': self._inference_size(),
+            **memory_values('' if hangs else device),    # torch may hold a lock on the GPU's
         }
         return diagnostic_array(self.get_clock().now().to_msg(), level=level, message=message,
                                 node=self.get_fully_qualified_name(), values=values)
 
-    def _condition(self, now_s: float) -> Condition:
-        if self._subscription is None:
-            return Condition(active=False, transition_error=self._transition_error)
-        topic = self._subscription.topic_name
-        status, last_s = self._last_status, self._window.last_time_s
+    def _condition(self, now_s: float, pipeline: SegmentationPipeline | None) -> Condition:
+        subscription = self._subscription
+        if subscription is None or pipeline is None:
+            return Condition(active=False, transition_error=self._transition_error,
+                             shut_down=self._is_shut_down)
+        topic = subscription.topic_name
+        status, last_s, start_s = self._last_status, self._window.last_time_s, self._frame_start_s
+        if start_s is not None:
+            last_s = now_s    # it has come, and is in work
         return Condition(
             active=True, topic=topic, publishers=self.count_publishers(topic),
             silent_s=None if last_s is None else now_s - last_s,
             slow_track_failures=0 if status is None else status.slow_track_failures,
             slow_track_error=None if status is None else status.slow_track_error,
-            clock_problem=self._clock_problem, last_error=self._last_error)
+            slow_track_ms=pipeline.slow_track_ms, slow_track_still_s=pipeline.slow_track_still_s,
+            frame_s=0.0 if start_s is None else now_s - start_s,
+            watchdog_s=self.parameters.node.watchdog_s if self._watchdog is not None else 0.0,
+            clock_problem=self._clock_problem, last_malformed=self._last_malformed,
+            last_failure=self._last_failure)
+
+
+def _one_line(error: Exception) -> str:
+    """Say what an unexpected error is, without what a stranger may have put into its text."""
+    kind = 'out of memory' if isinstance(error, MemoryError) else type(error).__name__
+    return f'{kind}: {cut(str(error))}'

@@ -20,10 +20,11 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from lvs_ros.errors import ImageError
+from lvs_ros.errors import ImageError, shown
 from lvs_ros.node.image_messages import decode_image
 from lvs_ros.pipeline.encodings import decode_compressed, image_view, is_supported
 from lvs_ros.pipeline.frame import Frame
+from lvs_ros.pipeline.pixel_limit import MAX_PIXELS
 
 _NANOSECONDS = 1_000_000_000
 _ENCAPSULATION_BYTES = 4
@@ -94,11 +95,12 @@ def read_header(cdr: bytes) -> SerializedHeader:
         raise _truncated(cdr) from None
 
 
-def read_image(cdr: bytes) -> ReceivedImage:
+def read_image(cdr: bytes, max_pixels: int = MAX_PIXELS) -> ReceivedImage:
     """Look into a serialised sensor_msgs/Image, without a copy where its encoding allows that.
 
-    :raises ImageError: the message is malformed, or its encoding is known neither to this package
-        nor to cv_bridge.
+    :param max_pixels: the largest width times height that is taken.
+    :raises ImageError: the message is malformed, the image too large, or its encoding is known
+        neither to this package nor to cv_bridge.
     """
     numbers = _numbers_of(cdr)
     try:
@@ -113,16 +115,17 @@ def read_image(cdr: bytes) -> ReceivedImage:
     data = _data(cdr, at + 8, length)
     if not is_supported(encoding):
         # cv_bridge wants a message; where there is none, this says what is wrong.
-        return ReceivedImage(header, decode_image(deserialize_message(cdr, Image)))
+        return ReceivedImage(header, decode_image(_deserialized(cdr), max_pixels))
     image, order = image_view(data, height=height, width=width, encoding=encoding, step=step,
-                              is_bigendian=is_bigendian)
+                              is_bigendian=is_bigendian, max_pixels=max_pixels)
     return ReceivedImage(header, Frame(image, header.stamp_ns, order))
 
 
-def read_compressed_image(cdr: bytes) -> ReceivedImage:
+def read_compressed_image(cdr: bytes, max_pixels: int = MAX_PIXELS) -> ReceivedImage:
     """Decode a serialised sensor_msgs/CompressedImage.
 
-    :raises ImageError: the message is malformed, or no image that OpenCV can decode.
+    :param max_pixels: the largest width times height that is decoded.
+    :raises ImageError: the message is malformed, or its image damaged, too large or no picture.
     """
     numbers = _numbers_of(cdr)
     try:
@@ -132,7 +135,7 @@ def read_compressed_image(cdr: bytes) -> ReceivedImage:
         length, = numbers.one.unpack_from(cdr, at)
     except struct.error:
         raise _truncated(cdr) from None
-    image, order = decode_compressed(_data(cdr, at + 4, length), format)
+    image, order = decode_compressed(_data(cdr, at + 4, length), format, max_pixels=max_pixels)
     return ReceivedImage(header, Frame(image, header.stamp_ns, order))
 
 
@@ -180,6 +183,16 @@ def _header(cdr: bytes, numbers: _Numbers) -> tuple[SerializedHeader, int]:
         raise _truncated(cdr)
     frame_id = cdr[start:start + length].removesuffix(b'\0')
     return SerializedHeader(sec, nanosec, frame_id), _aligned(start + length)
+
+
+def _deserialized(cdr: bytes) -> Image:
+    try:
+        return deserialize_message(cdr, Image)
+    except MemoryError:
+        raise
+    except Exception as error:  # several kinds, by the version of rclpy, and for text not in UTF-8
+        raise ImageError(f'serialised message of {len(cdr)} bytes is no sensor_msgs/Image: '
+                         f'{shown(str(error))}') from error
 
 
 def _aligned(position: int) -> int:

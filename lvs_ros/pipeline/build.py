@@ -11,12 +11,14 @@ import torch
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import SegmentationNetwork, load_network
 from lvs_ros.model.compiling import BFLOAT16, FLOAT32, compile_network
+from lvs_ros.model.finite import check_network
 from lvs_ros.model.folding import fold_batch_norm
 from lvs_ros.model.padding import pad_first_stage
 from lvs_ros.native.library import has_tiles
 from lvs_ros.pipeline.calling_thread import CallingThread
 from lvs_ros.pipeline.frame_priority import FramePriority
 from lvs_ros.pipeline.gpu_streams import GpuStreams, streams_of
+from lvs_ros.pipeline.inference_size import AUTO, InferenceSize
 from lvs_ros.pipeline.lane import Lane
 from lvs_ros.pipeline.memory import keep_freed_memory
 from lvs_ros.pipeline.pipeline import SegmentationPipeline
@@ -43,7 +45,8 @@ class PipelineOptions:
     :param device: 'auto' (a GPU if there is one), 'cpu', 'cuda:0', …
     :param precision: 'auto' (float16 on a GPU, bfloat16 on a CPU that multiplies matrices of it,
         else float32), 'float32', 'float16', 'bfloat16'
-    :param inference_size: (width, height) the network runs at; (0, 0) = the image's own
+    :param inference_size: at what size the network sees the images: 'auto', 'image' or '640x480',
+        see :class:`~lvs_ros.pipeline.inference_size.InferenceSize`
     :param output_size: (width, height) of the masks; (0, 0) = the image's own
     :param cpu_sharing: how frames and slow track share a CPU: 'turns' (each on all cores in
         turn, the frames first), 'side_by_side' (each on cores of its own) or 'auto' (turns up to
@@ -73,7 +76,7 @@ class PipelineOptions:
     max_key_age_frames: int = 0
     device: str = 'auto'
     precision: str = 'auto'
-    inference_size: tuple[int, int] = (0, 0)
+    inference_size: str = AUTO
     output_size: tuple[int, int] = (0, 0)
     cpu_sharing: str = 'auto'
     fast_threads: int = 0
@@ -193,6 +196,7 @@ def prepare(network: SegmentationNetwork, *, device: torch.device, precision: st
     In bfloat16, a CPU with tiles rounds what convolutions multiply; features stay float32.
 
     :raises ConfigurationError: for an unknown precision.
+    :raises ModelFileError: when its output on an ordinary image is not finite.
     """
     precision = choose_precision(precision, device)
     with_tiles = precision == 'bfloat16' and device.type == 'cpu' and has_tiles()
@@ -203,6 +207,7 @@ def prepare(network: SegmentationNetwork, *, device: torch.device, precision: st
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.to(device, torch.float32 if with_tiles else PRECISIONS[precision])
     compile_network(network, BFLOAT16 if with_tiles else FLOAT32)
+    check_network(network)
     return network
 
 
@@ -229,8 +234,8 @@ def check_options(options: PipelineOptions) -> None:
         if getattr(options, name) < 0:
             raise ConfigurationError(f'{name} is {getattr(options, name)}: expected 0 (automatic) '
                                      'or more')
-    for name in ('inference_size', 'output_size'):
-        size = getattr(options, name)
-        if len(size) != 2 or (tuple(size) != (0, 0) and min(size) < 16):
-            raise ConfigurationError(f'{name} is {list(size)}: expected [width, height] of at '
-                                     "least 16 pixels each, or [0, 0] for the image's own size")
+    InferenceSize(options.inference_size)
+    size = options.output_size
+    if len(size) != 2 or (tuple(size) != (0, 0) and min(size) < 16):
+        raise ConfigurationError(f'output_size is {list(size)}: expected [width, height] of at '
+                                 "least 16 pixels each, or [0, 0] for the image's own size")

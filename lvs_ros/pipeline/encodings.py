@@ -10,12 +10,15 @@ Encodings that :func:`is_supported` denies are left to cv_bridge, where the node
 from __future__ import annotations
 
 import difflib
+import re
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
-from lvs_ros.errors import ImageError
+from lvs_ros.errors import ImageError, shown
+from lvs_ros.pipeline.pictures import decode_picture
+from lvs_ros.pipeline.pixel_limit import MAX_PIXELS, check_pixels
 
 Buffer = Any  # bytes, bytearray, memoryview, array.array('B'), a uint8 array
 
@@ -29,7 +32,6 @@ class _Packed(NamedTuple):
 
 
 # 8UC3 and 8UC4 say nothing about colours; as for cv_bridge, they are OpenCV's blue-green-red.
-# The signed, 16UC and 32FC ones are depth or disparity far more often than a picture: refused.
 _PACKED = {
     'rgb8': _Packed(3, 1, 'rgb'),
     'bgr8': _Packed(3, 1, 'bgr'),
@@ -64,6 +66,9 @@ _YUV420 = {
 _BAYER_ENCODINGS = {f'bayer_{pattern}{bits}': (pattern, bits // 8)
                     for pattern in _BAYER for bits in (8, 16)}
 
+# OpenCV's other types are depth or disparity far more often than a picture.
+_DEPTH = re.compile('(8S|16U|16S|32S|32F|64F)C[0-9]*')
+
 SUPPORTED_ENCODINGS = (*_PACKED, *_BAYER_ENCODINGS, *_YUV422, *_YUV420)
 """The encodings that :func:`image_view` understands."""
 
@@ -76,8 +81,16 @@ def is_supported(encoding: str) -> bool:
     return encoding in SUPPORTED_ENCODINGS
 
 
+def refuse_depth(encoding: str) -> None:
+    """Raise :class:`~lvs_ros.errors.ImageError` for an encoding of depth, not of a picture."""
+    if _DEPTH.fullmatch(encoding) or 'compressedDepth' in encoding:
+        raise ImageError(f'image of unknown encoding {shown(encoding)}: that is depth, no picture '
+                         'to segment; subscribe to the colour camera')
+
+
 def image_view(data: Buffer, *, height: int, width: int, encoding: str, step: int,
-               is_bigendian: bool = False) -> tuple[np.ndarray, str]:
+               is_bigendian: bool = False, max_pixels: int = MAX_PIXELS
+               ) -> tuple[np.ndarray, str]:
     """See the data of an image message as an array.
 
     The 8-bit colour and grey encodings come back as a view on ``data``, without a copy, whatever
@@ -90,15 +103,17 @@ def image_view(data: Buffer, *, height: int, width: int, encoding: str, step: in
     :param encoding: an encoding of ``sensor_msgs/image_encodings.hpp``.
     :param step: bytes from one row to the next.
     :param is_bigendian: byte order of the 16-bit encodings.
+    :param max_pixels: the largest width times height.
     :returns: the image, (H, W, C) uint8, or (H, W) where it is grey, and its channel order:
         'rgb', 'bgr', 'rgba', 'bgra' or 'mono'.
     :raises ImageError: the data is too short, the size zero or odd where it must be even, the
-        step too small or the encoding unknown.
+        step too small, the image too large or the encoding unknown.
     """
+    refuse_depth(encoding)
     if height < 1 or width < 1:
         raise ImageError(f'image of {width}x{height} pixels: width and height must be at least 1; '
                          'check the camera driver')
-    shape = _Shape(height, width, encoding, step)
+    shape = _Shape(height, width, encoding, step, max_pixels)
     if encoding in _PACKED:
         packed = _PACKED[encoding]
         return _packed_view(data, shape, packed, is_bigendian), packed.order
@@ -118,8 +133,9 @@ def image_view(data: Buffer, *, height: int, width: int, encoding: str, step: in
     raise ImageError(_unknown_encoding(encoding))
 
 
-def decode_compressed(data: Buffer, format: str) -> tuple[np.ndarray, str]:
-    """Decode a compressed image message (JPEG, PNG or what else OpenCV reads).
+def decode_compressed(data: Buffer, format: str, *, max_pixels: int = MAX_PIXELS
+                      ) -> tuple[np.ndarray, str]:
+    """Decode a compressed image message: JPEG or PNG, or WebP, BMP or TIFF.
 
     The camera's own orientation is kept: an EXIF rotation is ignored, so that the mask has the
     geometry of the camera's calibration.
@@ -127,27 +143,24 @@ def decode_compressed(data: Buffer, format: str) -> tuple[np.ndarray, str]:
     :param data: the compressed bytes.
     :param format: as in ``sensor_msgs/CompressedImage``: 'jpeg', 'png', or for example
         'rgb8; jpeg compressed bgr8', where the first is the encoding before the compression.
+    :param max_pixels: the largest width times height; nothing larger is decoded.
     :returns: the image, (H, W, 3) uint8, and its channel order, 'bgr' or 'rgb'.
-    :raises ImageError: the data is empty, truncated or no image, or holds no picture (depth).
+    :raises ImageError: the data is empty, truncated, damaged, too large or no image, or holds no
+        picture (depth).
     """
     encoding, _, codec = (part.strip() for part in format.partition(';'))
-    if 'compressedDepth' in format:
-        raise ImageError(f'compressed image of format {format!r}: a depth image has no picture '
-                         'to segment; subscribe to the colour camera')
+    refuse_depth(encoding)
+    refuse_depth(codec)
     payload = _bytes_of(data)
     if payload.size == 0:
-        raise ImageError(f'compressed image of format {format!r} with 0 bytes of data; '
+        raise ImageError(f'compressed image of format {shown(format)} with 0 bytes of data; '
                          'check the camera driver')
     mosaic = _BAYER_ENCODINGS.get(encoding) if not codec.endswith('bgr8') else None
-    flags = cv2.IMREAD_GRAYSCALE if mosaic else cv2.IMREAD_COLOR
-    image = _imdecode(payload, flags | cv2.IMREAD_IGNORE_ORIENTATION)
-    if image is None or _is_truncated_jpeg(payload):
-        raise ImageError(f'compressed image of format {format!r} with {payload.size} bytes '
-                         'cannot be decoded: it is truncated, damaged or no JPEG or PNG')
+    image = decode_picture(payload.tobytes(), grey=mosaic is not None, max_pixels=max_pixels)
     if mosaic:
         return _demosaic(image, mosaic[0]), 'rgb'
-    # OpenCV decodes to blue-green-red. A publisher that compressed an RGB array as it was says
-    # 'compressed rgb8': what comes out as "blue" is red.
+    # A picture is decoded to blue-green-red. A publisher that compressed an RGB array as it was
+    # says 'compressed rgb8': what comes out as "blue" is red.
     return image, 'rgb' if 'compressed rgb' in codec else 'bgr'
 
 
@@ -158,6 +171,7 @@ class _Shape(NamedTuple):
     width: int
     encoding: str
     step: int
+    max_pixels: int
 
     def __str__(self) -> str:
         return f'{self.width}x{self.height} {self.encoding} image'
@@ -181,6 +195,7 @@ def _rows(data: Buffer, shape: _Shape, *, count: int, row_bytes: int) -> np.ndar
     if buffer.size < needed:
         raise ImageError(f'{shape} with {buffer.size} bytes of data: {needed} bytes are needed at '
                          f'step {shape.step}; the message is truncated or its size is wrong')
+    check_pixels(shape.width, shape.height, shape.max_pixels)
     return np.lib.stride_tricks.as_strided(buffer, (count, row_bytes), (shape.step, 1))
 
 
@@ -216,21 +231,8 @@ def _convert(array: np.ndarray, code: int) -> np.ndarray:
         raise ImageError(f'OpenCV cannot convert this image: {error}') from error
 
 
-def _imdecode(payload: np.ndarray, flags: int) -> np.ndarray | None:
-    try:
-        return cv2.imdecode(payload, flags)
-    except cv2.error as error:
-        raise ImageError(f'OpenCV cannot decode this compressed image: {error}') from error
-
-
-def _is_truncated_jpeg(payload: np.ndarray) -> bool:
-    """Tell whether a JPEG lacks its end marker: OpenCV 4 then paints the rest grey."""
-    data = payload.tobytes()
-    return data.startswith(b'\xff\xd8') and b'\xff\xd9' not in data
-
-
 def _unknown_encoding(encoding: str) -> str:
-    near = difflib.get_close_matches(encoding.lower(), SUPPORTED_ENCODINGS, n=1)
+    near = difflib.get_close_matches(encoding[:80].lower(), SUPPORTED_ENCODINGS, n=1)
     hint = f'did you mean {near[0]}? ' if near else ''
-    return (f'image of unknown encoding {encoding!r}: {hint}'
+    return (f'image of unknown encoding {shown(encoding)}: {hint}'
             f'expected one of {", ".join(SUPPORTED_ENCODINGS)}')

@@ -2,34 +2,68 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a frame to the tensor that the network reads."""
 
+import dataclasses
+
 import cv2
 import numpy as np
 import torch
 
 from lvs_ros.errors import ImageError
+from lvs_ros.model.geometry import aligned_size
 from lvs_ros.pipeline.frame import Frame
 from lvs_ros.pipeline.transfer import to_device
 
 SMALLEST = 16    # pixels a side; below this nothing is left at an eighth of the size
 
 
-def to_tensor(frame: Frame, *, size: tuple[int, int], device: torch.device) -> torch.Tensor:
+@dataclasses.dataclass(frozen=True)
+class FittedFrame:
+    """A frame as network and optical flow see it.
+
+    :param frame: scaled, and padded to a size that features fit exactly
+    :param content: (height, width) of it that are image; what is right of that and below is
+        padding
+    :param original_size: (width, height) of the camera's image
+    """
+
+    frame: Frame
+    content: tuple[int, int]
+    original_size: tuple[int, int]
+
+
+def fit(frame: Frame, *, size: tuple[int, int], align_corners: bool) -> FittedFrame:
+    """Scale a frame and repeat its border up to :func:`~lvs_ros.model.geometry.aligned_size`.
+
+    :param frame: a checked frame
+    :param size: (width, height) to scale to
+    :param align_corners: of the network
+    :return: the same frame where nothing is to be done
+    :raises ImageError: for an image that is too small.
+    """
+    if min(size) < SMALLEST:
+        raise ImageError(f'image of {size[0]}x{size[1]} pixels: expected at least '
+                         f'{SMALLEST}x{SMALLEST}')
+    image, original_size = frame.image, frame.size
+    if size != frame.size:
+        shrinks = size[0] < frame.size[0] and size[1] < frame.size[1]
+        image = cv2.resize(np.ascontiguousarray(image), size,
+                           interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    (width, height), padded = size, aligned_size(size, align_corners=align_corners)
+    if padded != size:
+        image = cv2.copyMakeBorder(np.ascontiguousarray(image), 0, padded[1] - height, 0,
+                                   padded[0] - width, cv2.BORDER_REPLICATE)
+    if image is not frame.image:
+        frame = dataclasses.replace(frame, image=image)
+    return FittedFrame(frame, (height, width), original_size)
+
+
+def to_tensor(frame: Frame, *, device: torch.device) -> torch.Tensor:
     """Bring a frame to the device; on a CPU, in its own memory where that has the layout.
 
     :param frame: a checked frame
-    :param size: (width, height) to scale to; (0, 0) = the frame's own
     :return: (1, 3, H, W) uint8, RGB, channels last
-    :raises ImageError: for an image that is too small.
     """
     image = frame.image if frame.image.ndim == 3 else frame.image[:, :, None]
-    if size != (0, 0) and size != frame.size:
-        shrinks = size[0] < image.shape[1] and size[1] < image.shape[0]
-        image = cv2.resize(np.ascontiguousarray(image), size,
-                           interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-        image = image if image.ndim == 3 else image[:, :, None]
-    if min(image.shape[:2]) < SMALLEST:
-        raise ImageError(f'image of {image.shape[1]}x{image.shape[0]} pixels: expected at least '
-                         f'{SMALLEST}x{SMALLEST}')
     if not image.flags.writeable:    # torch would warn of it, although nothing is written
         image = image.copy()
     tensor = to_device(torch.from_numpy(image), device)

@@ -7,25 +7,34 @@ forward path.
 """
 
 import dataclasses
+import math
 import time
-from typing import Any, Iterator, Optional
+from typing import Any, Callable, Iterator, Optional
 
 import numpy as np
 import torch
 
-from lvs_ros.errors import LvsError
+from lvs_ros.errors import LvsError, NotFiniteError
 from lvs_ros.model import SegmentationNetwork
+from lvs_ros.model.finite import first_not_finite
+from lvs_ros.pipeline.backoff import Backoff
 from lvs_ros.pipeline.calling_thread import CallingThread, FrameRunner
+from lvs_ros.pipeline.device_health import lasting_error
 from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
-from lvs_ros.pipeline.input import shares_memory, to_tensor
+from lvs_ros.pipeline.inference_size import AUTO, InferenceSize
+from lvs_ros.pipeline.input import FittedFrame, fit, shares_memory, to_tensor
 from lvs_ros.pipeline.output import label_map
 from lvs_ros.pipeline.propagation import Propagation
 from lvs_ros.pipeline.schedule import ScheduleSettings
-from lvs_ros.pipeline.slow_track import (SlowJob, SlowResult, SlowTrack, first_pass, refine_here,
-                                         run_job)
+from lvs_ros.pipeline.slow_track import (INTERRUPTIONS, NOT_FINITE, SlowJob, SlowResult, SlowTrack,
+                                         as_failed, first_pass, refine_here, run_job)
 from lvs_ros.pipeline.smoothing import Smoothing
 from lvs_ros.pipeline.stopwatch import Stopwatch
 from lvs_ros.pipeline.threads import intra_op_threads
+
+
+_LARGEST_STEP_BACK_NS = 100_000_000    # of stamps: clocks are slewed, and drivers jitter
+Labels = tuple[np.ndarray, Optional[np.ndarray]]    # mask and confidence
 
 
 class KeyFrameError(LvsError):
@@ -95,7 +104,8 @@ class SegmentationPipeline:
     :param propagation: how features are moved between frames
     :param slow_track: runs S_h; closed with the pipeline
     :param settings: schedule and threshold
-    :param inference_size: (width, height) the network runs at; (0, 0) = the image's own
+    :param inference_size: at what size the network sees the images, see
+        :class:`~lvs_ros.pipeline.inference_size.InferenceSize`
     :param output_size: (width, height) of the masks; (0, 0) = the image's own
     :param full_threads: CPU threads for frames that are computed in full, which have nothing
         beside them to share the cores with; 0 = as many as for all others
@@ -109,7 +119,7 @@ class SegmentationPipeline:
 
     def __init__(self, network: SegmentationNetwork, *, propagation: Propagation,
                  slow_track: SlowTrack, settings: ScheduleSettings,
-                 inference_size: tuple[int, int] = (0, 0),
+                 inference_size: str = AUTO,
                  output_size: tuple[int, int] = (0, 0), full_threads: int = 0,
                  runner: Optional[FrameRunner] = None, rehearse: bool = False,
                  mirror: bool = False, smoothing: Optional[Smoothing] = None) -> None:
@@ -119,7 +129,8 @@ class SegmentationPipeline:
         self._slow_track = slow_track
         self._settings = settings
         self._policy = settings.build()
-        self._inference_size, self._output_size = inference_size, output_size
+        self._inference_size = InferenceSize(inference_size, network.config.image_size)
+        self._output_size = output_size
         self._full_threads = full_threads
         self._runner: FrameRunner = runner or CallingThread()
         self._mirror = mirror
@@ -127,11 +138,12 @@ class SegmentationPipeline:
         self._state: Optional[_State] = None
         self._reset_reason: Optional[str] = None
         self._count = 0
-        self._last_stamp_ns: Optional[int] = None
+        self._last_stamp_ns: Optional[int] = None    # the largest since time last went back
         self._last_size: Optional[tuple[int, int]] = None
         self._slow_ms: Optional[float] = None
         self._slow_failures = 0
         self._slow_error: Optional[str] = None
+        self._backoff = Backoff()
         self._image_shape: Optional[torch.Size] = None    # of the last frame's tensor
         if rehearse:
             self._runner.rehearse(self._rehearsal)
@@ -145,6 +157,11 @@ class SegmentationPipeline:
     def num_classes(self) -> int:
         """Number of classes of the model."""
         return self._network.config.classes
+
+    @property
+    def inference_size(self) -> InferenceSize:
+        """At what size the network sees the images."""
+        return self._inference_size
 
     @property
     def device(self) -> str:
@@ -199,6 +216,26 @@ class SegmentationPipeline:
         self._settings = dataclasses.replace(self._settings, **changes)
         self._policy = self._settings.build()
 
+    @property
+    def slow_track_still_s(self) -> float:
+        """Seconds since S_h in the background last made a step; 0 where it has nothing to do.
+
+        This and :attr:`slow_track_ms` may be read by any thread at any time.
+        """
+        return self._slow_track.still_s
+
+    @property
+    def slow_track_ms(self) -> Optional[float]:
+        """Duration of the last finished S_h; None before the first."""
+        return self._slow_ms
+
+    def lasting_error(self) -> Optional[str]:
+        """Return why the device cannot be used any more; to be called after an error of a step.
+
+        None = it can; another process is of no use.
+        """
+        return lasting_error(self._device)
+
     def __enter__(self) -> 'SegmentationPipeline':
         return self
 
@@ -215,6 +252,7 @@ class SegmentationPipeline:
         if self._state is not None:
             self._reset_reason = reason
         self._state = None
+        self._backoff.note_success()
         self._slow_track.reset()
         if self._smoothing is not None:
             self._smoothing.reset()
@@ -224,11 +262,16 @@ class SegmentationPipeline:
 
         :raises ImageError: for a malformed frame; nothing has changed then.
         :raises KeyFrameError: when S_h fails before there was any key frame.
+        :raises NotFiniteError: when what was computed is not finite; the key frame is forgotten.
         """
         frame.check()
         wanted_s = time.perf_counter()
-        result, job = self._runner.frame(
-            lambda: self._compute_step(frame, wanted_s, want_confidence))
+        try:
+            result, job = self._runner.frame(
+                lambda: self._compute_step(frame, wanted_s, want_confidence))
+        except NotFiniteError as error:
+            self.reset(f'{error}')    # what is kept may hold the same
+            raise
         if job is not None:    # not before the mask is there: S_h's thread wakes up at once
             self._slow_track.submit(job)
         return _with_rest(result, step_ms=(time.perf_counter() - wanted_s) * 1e3)
@@ -238,29 +281,31 @@ class SegmentationPipeline:
                       ) -> tuple[StepResult, Optional[SlowJob]]:
         wait_ms = (time.perf_counter() - wanted_s) * 1e3
         watch = Stopwatch(self._device)
-        image = to_tensor(frame, size=self._inference_size, device=self._device)
+        fitted = self._fit(frame)
+        image = to_tensor(fitted.frame, device=self._device)
         self._check_continuity(frame)
         watch.lap('input')
         self._image_shape = image.shape
         low = self._network.low(image)
         features = _Features(self._count, frame.stamp_ns, image, low,
-                             self._propagation.describe(frame, low))
+                             self._propagation.describe(fitted.frame, low))
         watch.lap('low')
         self._take_results(frame.stamp_ns)
         watch.lap('slow_track')
         deviation, key_frame = self._decide(features)
         watch.lap('deviation')
-        high, provisional = self._high(features, key_frame)
-        watch.lap('propagation')
-        logits = self._network.classify(high)
-        if self._smoothing is not None:
-            logits = self._smoothing.smooth(frame, image, logits)
-        watch.lap('classify')
-        width, height = frame.size if self._output_size == (0, 0) else self._output_size
-        mask, confidence = label_map(
-            logits, height=height, width=width, enlarge=self._network.enlarge,
-            align_corners=self._network.config.align_corners, want_confidence=want_confidence)
-        watch.lap('output')
+
+        def label(high: torch.Tensor) -> Labels:
+            return self._label(fitted, features, high, watch, want_confidence)
+
+        labels, provisional = None, False
+        if self._state is None or (key_frame and not self._policy.background):
+            labels = self._label_in_full(features, label)
+        if labels is None:
+            high = self._propagate(features)
+            labels = label(high)
+            provisional = key_frame and self._policy.background
+        mask, confidence = labels
         job = None
         if provisional:
             self._remember(features, high, provisional=True)
@@ -270,6 +315,36 @@ class SegmentationPipeline:
                               busy=job is not None)
         self._count += 1
         return StepResult(mask=mask, confidence=confidence, status=status), job
+
+    def _label(self, fitted: FittedFrame, features: _Features, high: torch.Tensor,
+               watch: Stopwatch, want_confidence: bool) -> Labels:
+        """From F_h to mask and confidence.
+
+        The check of the logits is one of F_h, too: the classifier reads every channel at every
+        position. What is propagated is therefore always finite: it has been checked like this in
+        its own frame, or by the slow track.
+
+        :raises NotFiniteError: telling the first of F_l, F_h and logits that is not finite.
+        """
+        watch.lap('propagation')
+        logits = self._network.classify(high)
+        if self._smoothing is not None:
+            logits = self._smoothing.smooth(fitted.frame, features.image, logits)
+        watch.lap('classify')
+        width, height = (fitted.original_size if self._output_size == (0, 0)
+                         else self._output_size)
+        try:
+            labels = label_map(
+                logits, size=(height, width), content=fitted.content,
+                align_corners=self._network.config.align_corners, want_confidence=want_confidence)
+        except NotFiniteError:
+            if self._smoothing is not None:
+                self._smoothing.reset()
+            name = first_not_finite({'F_l': features.low, 'F_h': high})
+            raise NotFiniteError(NOT_FINITE if name == 'F_h' else
+                                 f'{name or "a logit"} is not finite') from None
+        watch.lap('output')
+        return labels
 
     def warm_up(self, width: int, height: int) -> None:
         """Run every part once at this image size, so that no frame meets a first-call cost."""
@@ -292,7 +367,7 @@ class SegmentationPipeline:
         low, source = self._state.key.low, self._state.source
         self._network.deviation(low, low)
         self._propagation.move(source.description, source.description, source.high, low)
-        image = to_tensor(frame, size=self._inference_size, device=self._device)
+        image = to_tensor(self._fit(frame).frame, device=self._device)
         return SlowJob(source.number, frame.stamp_ns, image, low, source.description)
 
     @torch.inference_mode()
@@ -304,14 +379,22 @@ class SegmentationPipeline:
             yield
             self._network.deviation(low, low)
 
+    def _fit(self, frame: Frame) -> FittedFrame:
+        return fit(frame, size=self._inference_size.of(*frame.size),
+                   align_corners=self._network.config.align_corners)
+
     def _check_continuity(self, frame: Frame) -> None:
-        if self._last_stamp_ns is not None and frame.stamp_ns < self._last_stamp_ns:
-            back_s = (self._last_stamp_ns - frame.stamp_ns) / 1e9
-            self.reset(f'time went back by {back_s:.3f} s')
+        stamp_ns = frame.stamp_ns
+        if self._last_stamp_ns is not None and stamp_ns < self._last_stamp_ns:
+            back_ns = self._last_stamp_ns - stamp_ns
+            if back_ns > _LARGEST_STEP_BACK_NS:
+                self.reset(f'time went back by {back_ns / 1e9:.3f} s')
+            else:    # the next steps count from where this one began, or many would add up
+                stamp_ns = self._last_stamp_ns
         if self._last_size is not None and frame.size != self._last_size:
             self.reset('image size changed from {}x{} to {}x{}'.format(
                 *self._last_size, *frame.size))
-        self._last_stamp_ns, self._last_size = frame.stamp_ns, frame.size
+        self._last_stamp_ns, self._last_size = stamp_ns, frame.size
 
     def _take_results(self, now_ns: int) -> None:
         for result in self._slow_track.poll(now_ns):
@@ -334,6 +417,13 @@ class SegmentationPipeline:
             self._slow_ms = result.duration_ms
         self._slow_error = result.error
         self._slow_failures += result.error is not None
+        assert self._last_stamp_ns is not None
+        if result.error is None:
+            self._backoff.note_success()
+        elif not result.refined or self._policy.background:
+            # In the foreground the next key frame tries to refine anyway.
+            self._backoff.note_failure(self._count, self._last_stamp_ns,
+                                       longest=result.refined)
 
     def _decide(self, features: _Features) -> tuple[Optional[float], bool]:
         if self._state is None:
@@ -342,37 +432,63 @@ class SegmentationPipeline:
         deviation = None
         if self._policy.needs_deviation:
             deviation = float(self._network.deviation(key.low, features.low))
-        return deviation, self._policy.is_key_frame(
+            if not math.isfinite(deviation):
+                raise NotFiniteError('the deviation is not finite')
+        wanted = self._policy.is_key_frame(
             key_age_frames=features.number - key.number, deviation=deviation)
+        return deviation, self._tries_again(wanted) if self._backoff.failing else wanted
 
-    def _high(self, features: _Features, key_frame: bool) -> tuple[torch.Tensor, bool]:
-        """F_h of the frame, and whether it is the provisional one of a new key frame."""
-        if self._state is None or (key_frame and not self._policy.background):
-            high = self._compute(features)
-            if high is not None:
-                self._remember(features, high, provisional=False)
-                return high, False
+    def _tries_again(self, wanted: bool) -> bool:
+        """Whether a frame after a failure of S_h becomes a key frame.
+
+        :param wanted: the schedule would have it
+        """
+        assert self._last_stamp_ns is not None
+        is_due = self._backoff.is_due(self._count, self._last_stamp_ns)
+        if self._policy.background:
+            return wanted or is_due and not self._slow_track.busy
+        return is_due    # until then no frame waits for what will fail again
+
+    def _propagate(self, features: _Features) -> torch.Tensor:
         assert self._state is not None
         source = self._state.source
-        high = self._propagation.move(
+        return self._propagation.move(
             source.description, features.description, source.high, features.low)
-        return high, key_frame and self._policy.background
 
-    def _compute(self, features: _Features) -> Optional[torch.Tensor]:
-        """Run S_h at once; None when it failed and there is something to propagate."""
+    def _label_in_full(self, features: _Features, label: Callable[[torch.Tensor], Labels]
+                       ) -> Optional[Labels]:
+        """Run S_h at once, and label by what it comes to; None = propagate, for it failed.
+
+        On a GPU, whether F_h is finite is known only with the labels.
+
+        :param label: from F_h to labels
+        """
         with intra_op_threads(self._full_threads):
-            result = run_job(features.job(), first_pass(self._network.high_steps))
+            result = run_job(features.job(), first_pass(self._network.high_steps), checks=False,
+                             fatal=INTERRUPTIONS)
             assert result is not None
-            self._note(result)
-            high = result.high
+            results = [result]
             # With a background no frame waits for that: neither does the first one.
-            if self._mirror and high is not None and not self._policy.background:
-                refined = refine_here(result, self._network.refine_steps)
-                self._note(refined)
-                high = high if refined.high is None else refined.high
-        if high is None and self._state is None:
-            raise KeyFrameError(f'the first frame could not be computed: {result.error}')
-        return high
+            if self._mirror and result.high is not None and not self._policy.background:
+                results.append(refine_here(result, self._network.refine_steps, checks=False))
+        labels, problem = None, None
+        for index in reversed(range(len(results))):    # the refined one first
+            high = results[index].high
+            if high is None or labels is not None:
+                continue
+            try:
+                labels = label(high)
+            except NotFiniteError as error:
+                problem = error
+                results[index] = as_failed(results[index], str(error))
+            else:
+                self._remember(features, high, provisional=False)
+        for result in results:
+            self._note(result)
+        if labels is None and self._state is None:
+            raise problem or KeyFrameError(
+                f'the first frame could not be computed: {results[0].error}')
+        return labels
 
     def _remember(self, features: _Features, high: torch.Tensor, *, provisional: bool) -> None:
         self._state = _State(

@@ -69,7 +69,7 @@ class Rehearsal:
         except StopIteration:
             self._duration_s = self._spent_s + self._clock() - start_s
             self._steps, self._start_s = None, math.inf
-        except Exception as error:  # noqa: B902: frames go on without
+        except BaseException as error:  # noqa: B902: whatever it is, frames go on without
             warnings.warn(f'no more is rehearsed before frames: {error}')
             self._begin = None
 

@@ -15,6 +15,8 @@ from typing import Any, Callable, Optional
 
 import torch
 
+from lvs_ros.errors import NotFiniteError
+from lvs_ros.model.finite import extremes
 from lvs_ros.model.steps import Steps, advance
 from lvs_ros.pipeline.gpu_streams import GpuStreams
 from lvs_ros.pipeline.lane import Lane
@@ -22,6 +24,9 @@ from lvs_ros.pipeline.threads import enter_slow_thread
 
 HighSteps = Callable[[torch.Tensor], Steps]    # S_h: F_l → F_h
 RefineSteps = Callable[[torch.Tensor, torch.Tensor], Steps]    # F_h, image → better F_h
+NOT_FINITE = 'F_h is not finite'
+INTERRUPTIONS = (KeyboardInterrupt, SystemExit)
+"""What ends a program: in the thread that computes frames, not the network's to raise."""
 _WHILE_REFINING = 'while the mirror image was looked at: '
 _WARM_UP_S = 30.0    # at most: where S_h takes longer, its first call costs little beside it
 
@@ -83,6 +88,11 @@ class SlowTrack(abc.ABC):
     def warm_up(self, job: SlowJob) -> None:
         """Compute a job that nobody needs, where the first one would meet a first-call cost."""
 
+    @property
+    def still_s(self) -> float:
+        """Seconds since S_h last began with a step; 0 where it has nothing to do."""
+        return 0.0
+
     @abc.abstractmethod
     def reset(self) -> None:
         """Forget all jobs; their results never come."""
@@ -98,11 +108,14 @@ class _Abandoned(Exception):
 
 def run_job(job: SlowJob, begin: Begin, *,
             abandoned: Callable[[], bool] = lambda: False,
-            lane: Optional[Lane] = None) -> Optional[SlowResult]:
+            lane: Optional[Lane] = None, checks: bool = True,
+            fatal: tuple[type[BaseException], ...] = ()) -> Optional[SlowResult]:
     """Compute F_h step by step; None when it was abandoned in between.
 
     :param begin: returns the steps
     :param lane: where it is computed; None = here
+    :param checks: F_h that is not finite is a failure; on a GPU that waits for it
+    :param fatal: what is raised; everything else that the network raises is a failure
     """
     started = time.perf_counter()
     features, text = None, None
@@ -115,7 +128,10 @@ def run_job(job: SlowJob, begin: Begin, *,
             raise _Abandoned
         if steps is None:
             steps = begin(job)
-        return advance(steps)
+        result = advance(steps)
+        if checks and result is not None and not bool(extremes(result).isfinite().all()):
+            raise NotFiniteError(NOT_FINITE)
+        return result
 
     try:
         if lane is not None:
@@ -124,7 +140,11 @@ def run_job(job: SlowJob, begin: Begin, *,
             features = step()
     except _Abandoned:
         return None
-    except Exception as error:  # noqa: B902: whatever it is, the masks must go on
+    except NotFiniteError as error:
+        text = str(error)
+    except BaseException as error:  # noqa: B902: whatever it is, the masks must go on
+        if isinstance(error, fatal):
+            raise
         text = f'{type(error).__name__}: {error}'
     return SlowResult(job, features, text, (time.perf_counter() - started) * 1e3)
 
@@ -139,16 +159,23 @@ def second_pass(refine: RefineSteps, high: torch.Tensor) -> Begin:
     return lambda job: refine(high, job.image)
 
 
+def as_failed(result: SlowResult, error: str) -> SlowResult:
+    """Mark what turned out to be of no use."""
+    return dataclasses.replace(
+        result, high=None, error=_WHILE_REFINING + error if result.refined else error)
+
+
 def as_refined(result: SlowResult) -> SlowResult:
     """Mark what a second pass came to."""
     return dataclasses.replace(
         result, refined=True, error=result.error and _WHILE_REFINING + result.error)
 
 
-def refine_here(result: SlowResult, refine: RefineSteps) -> SlowResult:
-    """Refine a result that has features, in the calling thread."""
+def refine_here(result: SlowResult, refine: RefineSteps, *, checks: bool = True) -> SlowResult:
+    """Refine a result that has features, in the calling thread; see :func:`run_job`."""
     assert result.high is not None
-    refined = run_job(result.job, second_pass(refine, result.high))
+    refined = run_job(result.job, second_pass(refine, result.high), checks=checks,
+                      fatal=INTERRUPTIONS)
     assert refined is not None
     return as_refined(refined)
 
@@ -185,7 +212,7 @@ class InlineSlowTrack(SlowTrack):
         results = []
         while self._running is not None and self._running[1] <= now_ns:
             job, ended_ns = self._running
-            result = run_job(job, first_pass(self._high))
+            result = run_job(job, first_pass(self._high), fatal=INTERRUPTIONS)
             assert result is not None
             results.append(result)
             self._running = None
@@ -236,6 +263,7 @@ class BackgroundSlowTrack(SlowTrack):
         self._running: Optional[SlowJob] = None
         self._finished: list[SlowResult] = []
         self._closing = False
+        self._step_s: Optional[float] = None    # when the last step began; None = no job
         # A daemon, so that even a piece that never returns cannot keep the process alive.
         self._thread = threading.Thread(target=self._work, args=(policy, threads),
                                         name='lvs_slow_track', daemon=True)
@@ -260,6 +288,12 @@ class BackgroundSlowTrack(SlowTrack):
         """A job is running or waiting."""
         with self._condition:
             return self._running is not None or self._waiting is not None
+
+    @property
+    def still_s(self) -> float:
+        """Seconds since the worker last began with a step, of a forgotten job, too."""
+        step_s = self._step_s
+        return 0.0 if step_s is None else time.monotonic() - step_s
 
     def warm_up(self, job: SlowJob) -> None:
         """Compute a job, and refine it, in the worker; forget it, and all others."""
@@ -293,7 +327,9 @@ class BackgroundSlowTrack(SlowTrack):
                 job, self._waiting = self._waiting, None
                 self._running = job
             assert job is not None
+            self._step_s = time.monotonic()
             self._run_both(job)
+            self._step_s = None
 
     def _run_both(self, job: SlowJob) -> None:
         result = self._run(job, first_pass(self._high), abandoned=lambda: self._running is not job)
@@ -323,13 +359,16 @@ class BackgroundSlowTrack(SlowTrack):
 
     def _run(self, job: SlowJob, begin: Begin, *, abandoned: Callable[[], bool]
              ) -> Optional[SlowResult]:
-        if self._streams is None:
-            return run_job(job, begin, abandoned=abandoned, lane=self._lane)
         streams, started = self._streams, time.perf_counter()
 
         def is_abandoned() -> bool:
-            streams.wait_for_steps()    # or all would be on their way before anybody could say so
+            if streams is not None:    # or all would be on their way before anybody could say so
+                streams.wait_for_steps()
+            self._step_s = time.monotonic()
             return abandoned()
+
+        if streams is None:
+            return run_job(job, begin, abandoned=is_abandoned, lane=self._lane)
 
         with torch.cuda.stream(streams.slow):
             result = run_job(job, begin, abandoned=is_abandoned)

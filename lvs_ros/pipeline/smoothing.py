@@ -58,7 +58,10 @@ class GatedRecurrentSmoothing:
             self._displacements.append(self._flow.displacement(
                 grey, self._grey, height=height, width=width).to(logits.device))
         self._grey = grey
-        self._past.append(_Past(logits.float().softmax(1), shrink(image.float(), height, width)))
+        logits = logits.float()
+        # Infinity times zero is NaN, which no result of the unit hides; softmax alone would.
+        self._past.append(_Past(logits.softmax(1) + 0 * logits,
+                                shrink(image.float(), height, width)))
         mixed = run_recurrent(self._unit, [past.chances for past in self._past],
                               [past.image for past in self._past], list(self._displacements))
         return mixed.clamp(min=1e-6).log()

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """To a GPU and back, by way of memory that it reads and writes by itself (pinned)."""
 
+from typing import Sequence
+
 import numpy as np
 import torch
 
@@ -18,9 +20,17 @@ def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
 
 def to_host(tensor: torch.Tensor) -> np.ndarray:
     """Bring a tensor back, and wait for what the current stream still has to do for it."""
-    if tensor.device.type != 'cuda':
-        return tensor.cpu().numpy()
-    result = torch.empty(tensor.shape, dtype=tensor.dtype, device='cpu', pin_memory=True)
-    result.copy_(tensor, non_blocking=True)
-    torch.cuda.current_stream(tensor.device).synchronize()
-    return result.numpy()
+    return all_to_host([tensor])[0]
+
+
+def all_to_host(tensors: Sequence[torch.Tensor]) -> list[np.ndarray]:
+    """Bring tensors of one device back, and wait once for all of them."""
+    device = tensors[0].device
+    if device.type != 'cuda':
+        return [tensor.cpu().numpy() for tensor in tensors]
+    results = [torch.empty(tensor.shape, dtype=tensor.dtype, device='cpu', pin_memory=True)
+               for tensor in tensors]
+    for result, tensor in zip(results, tensors):
+        result.copy_(tensor, non_blocking=True)
+    torch.cuda.current_stream(device).synchronize()
+    return [result.numpy() for result in results]

@@ -7,7 +7,6 @@ from typing import Any
 
 from lvs_ros.pipeline import PipelineOptions
 from lvs_ros.pipeline.threads import CPU_SHARING, SLOW_POLICIES
-from lvs_ros.tools.image_size import image_size
 
 _NAMES = ('model', 'threshold', 'fixed_interval', 'max_key_age_frames', 'device', 'precision',
           'inference_size', 'cpu_sharing', 'fast_threads', 'slow_threads', 'bind_threads',
@@ -58,8 +57,10 @@ def add_device_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--mirror', action=argparse.BooleanOptionalAction,
                         default=_DEFAULTS.mirror,
                         help="S_h sees each key frame's mirror image, too (default: yes)")
-    parser.add_argument('--inference-size', metavar='WxH', type=image_size, default=(0, 0),
-                        help="size the network runs at (default: the images' own)")
+    parser.add_argument('--inference-size', metavar='SIZE', default=_DEFAULTS.inference_size,
+                        help='size at which the network sees the images: auto (at most that of '
+                             "the model's training images), image (their own) or WxH (default: "
+                             '%(default)s)')
 
 
 def add_thread_arguments(parser: argparse.ArgumentParser) -> None:

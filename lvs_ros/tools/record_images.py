@@ -13,6 +13,7 @@ from lvs_ros.data.message_types import NS_PER_S
 from lvs_ros.data.recording_writer import STORAGES, RecordingWriter
 from lvs_ros.errors import ConfigurationError, DatasetError, ImageError
 from lvs_ros.pipeline.encodings import decode_compressed
+from lvs_ros.pipeline.pixel_limit import FILE_PIXELS
 from lvs_ros.tools.interruption import ended_like_interrupted
 
 _ENCODINGS = {'rgb': 'rgb8', 'bgr': 'bgr8'}
@@ -76,7 +77,7 @@ def _write(writer: RecordingWriter, path: pathlib.Path, stamp_ns: int,
     format = FORMATS[path.suffix.lower()]
     try:
         data = path.read_bytes()
-        image, order = decode_compressed(data, format)
+        image, order = decode_compressed(data, format, max_pixels=FILE_PIXELS)
     except (OSError, ImageError) as error:
         raise DatasetError(f'{path}: {error}') from error
     if args.raw:

@@ -26,6 +26,7 @@ from lvs_ros.errors import ImageError, RecordingError
 from lvs_ros.labels import LabelSet, load_label_set
 from lvs_ros.pipeline import SCHEDULES, PipelineOptions, build_pipeline
 from lvs_ros.pipeline.frame import StepResult
+from lvs_ros.pipeline.pixel_limit import MAX_PIXELS
 from lvs_ros.tools.interruption import ended_like_interrupted
 from lvs_ros.tools.pipeline_options import add_pipeline_arguments, pipeline_options
 
@@ -56,6 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         default=PipelineOptions.slow_delay_s,
                         help='how long S_h is taken to run, in seconds of the recording (default: '
                              '%(default)s)')
+    parser.add_argument('--max-pixels', metavar='N', type=int, default=MAX_PIXELS,
+                        help='width times height of the largest image that is taken, as by the '
+                             'node (default: %(default)s)')
     parser.add_argument('--storage', choices=sorted(STORAGES), default='mcap',
                         help='file format of the recording (default: %(default)s)')
     parser.add_argument('--copy-images', action='store_true',
@@ -98,7 +102,7 @@ def _replay(recording: Recording, topic: RecordedTopic, options: PipelineOptions
         messages = tqdm(recording.messages(topic), total=topic.count, unit='frame', disable=None)
         for index, message in enumerate(messages):
             try:
-                image = message.decode()
+                image = message.decode(args.max_pixels)
                 result = pipeline.step(image.frame)
             except ImageError as error:
                 summary.drop(index, str(error))

@@ -7,6 +7,7 @@ Two further stages train what the method is compared with: small, recurrent.
 
 import argparse
 import contextlib
+import dataclasses
 import datetime
 import pathlib
 from typing import Callable, Mapping, Optional, Sequence
@@ -102,6 +103,9 @@ def run(args: argparse.Namespace) -> int:
             print(data.description)
         # So far nothing has been written: whatever is wrong with the data leaves no trace.
         args.out.mkdir(parents=True, exist_ok=True)
+        if 'network' in stages:
+            height, width = data.size
+            network.config = dataclasses.replace(network.config, image_size=(width, height))
         with interruption_noted() as is_interrupted:
             _train(args, network, data, stages, is_interrupted)
     return 0

@@ -133,13 +133,18 @@ class _Mover:
         if self._flow is not None:
             pairs = [(1, 0), (2, 1), (2, 0)]    # (now, before)
             self._displacements = dict(zip(pairs, self._flow.displacements(
-                clip.images, pairs, height=lows[0].shape[2], width=lows[0].shape[3])))
+                _padded(self._network, clip), pairs, height=lows[0].shape[2],
+                width=lows[0].shape[3])))
 
     def __call__(self, source: int, target: int, high: torch.Tensor) -> torch.Tensor:
         """Move F_h of one frame to a later one."""
         return self._network.adapt(self._lows[target], self._network.propagate(
             self._embeddings[source], self._embeddings[target], high,
             self._displacements.get((target, source))))
+
+
+def _padded(network: SegmentationNetwork, clip: Clip) -> tuple[torch.Tensor, ...]:
+    return tuple(network.pad(image) for image in clip.images)
 
 
 @torch.no_grad()
@@ -207,9 +212,9 @@ def train_recurrent(network: SegmentationNetwork, rivals: Rivals, sampler: Sampl
             chances = [network.classify(high).float().softmax(1)
                        for high in _refined_highs(network, clip, _lows(network, clip))]
         height, width = chances[0].shape[2:]
-        displacements = flow.displacements(clip.images, [(1, 0), (2, 1)], height=height,
-                                           width=width)
-        images = [shrink(image, height, width) for image in clip.images]
+        frames = _padded(network, clip)
+        displacements = flow.displacements(frames, [(1, 0), (2, 1)], height=height, width=width)
+        images = [shrink(image, height, width) for image in frames]
         mixed = run_recurrent(trained, chances, images, displacements)
         logits = network.enlarge(mixed.clamp(min=1e-6).log(), *clip.labels.shape[1:])
         return {'cross_entropy': cross_entropy(logits, clip.labels, weights)}

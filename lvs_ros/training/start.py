@@ -6,6 +6,7 @@ from typing import Optional, Sequence
 
 from lvs_ros.errors import ConfigurationError, ModelFileError
 from lvs_ros.model import VARIANTS, SegmentationNetwork, find_model, load_network, read_notes
+from lvs_ros.model.finite import check_network
 from lvs_ros.training.data import CLASSES
 from lvs_ros.training.data_options import DataOptions
 
@@ -35,6 +36,7 @@ def starting_network(data: DataOptions, *, init: Optional[str], variant: Optiona
         return SegmentationNetwork(VARIANTS[variant or 'lite'](
             data.label_set, CLASSES[data.label_set]))
     source = load_network(init)
+    check_network(source)
     if data.needs_teacher:
         _check_trained(init)
     network = source

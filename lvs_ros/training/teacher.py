@@ -27,7 +27,7 @@ class Teacher:
         :param image: (H, W, 3) uint8 RGB
         :return: (H, W) uint8 class ids
         """
-        batch = to_tensor(Frame(image, 0), size=(0, 0), device=self._device)
+        batch = to_tensor(Frame(image, 0), device=self._device)
         with torch.autocast(self._device.type, torch.bfloat16,
                             enabled=self._device.type == 'cuda'):
             high = self._network.refine(self._network.high(self._network.low(batch)), batch)
