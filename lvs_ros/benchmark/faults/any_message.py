@@ -44,7 +44,8 @@ def _padded(random_: random.Random, good: Fields) -> Made:
 def _truncated(random_: random.Random, good: Fields) -> Made:
     cdr = good.serialize()
     stop = random_.choice((min(_FIELDS_BYTES, len(cdr)), len(cdr)))
-    return cdr[:random_.randrange(stop - _PADDING)], Expected.NO_MASK
+    # Not of all: Fast DDS sends no message of 0 bytes, and nothing after it, where it is reliable.
+    return cdr[:random_.randrange(1, stop - _PADDING)], Expected.NO_MASK
 
 
 def _flipped(random_: random.Random, good: Fields) -> Made:
