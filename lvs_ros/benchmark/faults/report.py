@@ -79,9 +79,8 @@ class FaultReport:
         good, refused = _sums(run_.counts.values())
         lines += [f'  decoders alone: {good + refused} messages: {good} decoded, {refused} '
                   'refused',
-                  f'    longest {run_.longest_s:.2f} s of processor time ({run_.longest_kind}), most '
-                  f'memory '
-                  f'{run_.peak_mib:.1f} MiB ({run_.peak_kind})']
+                  f'    most processor time {run_.longest_s:.2f} s ({run_.longest_kind}), most '
+                  f'memory {run_.peak_mib:.1f} MiB ({run_.peak_kind})']
         lines += [f'  resident memory, {name}: {one.at_10_percent:.1f} MiB at 10 %, '
                   f'{one.at_50_percent:.1f} at 50 %, {one.at_100_percent:.1f} at 100 %, trend '
                   f'{one.trend:+.1f} ({one.trend_tolerance:g} tolerated)'
