@@ -5,7 +5,9 @@
 import os
 from typing import Any
 
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.actions import DeclareLaunchArgument, EmitEvent, LogInfo, OpaqueFunction
+from launch.events import matches_action
+from launch.events.process import ProcessExited, ShutdownProcess
 from launch.launch_context import LaunchContext
 from launch.launch_description import LaunchDescription
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
@@ -13,10 +15,12 @@ from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
 from lvs_ros.dds_profile import large_image_environment
+from lvs_ros.exit_codes import is_worth_a_restart
+from lvs_ros.launching import (PARAMETERS, check_params_file, node_name, parameter_values,
+                               topic_names, transport_of)
 
 BOOLEANS = ['true', 'false']
-# Empty arguments leave the parameter to the params_file.
-OVERRIDES = {'model': str, 'threshold': float, 'device': str, 'input_transport': str}
+AS_IN_THE_FILE = '; empty: as in the params_file'
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -25,72 +29,108 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(
             'image_topic', default_value='image_raw',
             description="The camera's topic; with input_transport:=compressed, /compressed is "
-                        'added to it'),
+                        'added to it if it is not there; if it is, input_transport need not be '
+                        'given'),
         DeclareLaunchArgument(
             'input_transport', default_value='', choices=['', 'raw', 'compressed'],
-            description='Subscribe to Image (raw) or CompressedImage (compressed); empty: as in '
-                        'the params_file'),
+            description='Subscribe to Image (raw) or CompressedImage (compressed)'
+                        + AS_IN_THE_FILE),
         DeclareLaunchArgument(
             'model', default_value='',
-            description='A name in config/models/ or a path to a .safetensors file; empty: as in '
-                        'the params_file'),
+            description='A name in config/models/ or a path to a .safetensors file'
+                        + AS_IN_THE_FILE),
+        DeclareLaunchArgument(
+            'labels', default_value='',
+            description='A name in config/labels/ or a path to a .yaml file' + AS_IN_THE_FILE),
         DeclareLaunchArgument(
             'threshold', default_value='',
             description='Predicted share of changed labels above which a frame becomes a key '
-                        'frame, 0 to 1; empty: as in the params_file'),
+                        'frame, 0 to 1' + AS_IN_THE_FILE),
         DeclareLaunchArgument(
             'device', default_value='',
-            description='auto, cpu, cuda:0, ...; empty: as in the params_file'),
+            description='auto, cpu, cuda:0, ...' + AS_IN_THE_FILE),
+        DeclareLaunchArgument(
+            'inference_size', default_value='',
+            description='Size at which the network runs: auto, image, or pixels as 640x480'
+                        + AS_IN_THE_FILE),
+        DeclareLaunchArgument(
+            'output_size', default_value='',
+            description="Size of the masks in pixels, as 640x480; 0x0: the image's"
+                        + AS_IN_THE_FILE),
+        DeclareLaunchArgument(
+            'warm_up_size', default_value='',
+            description="Size of the camera's images in pixels, as 640x480, for a run before the "
+                        'first of them; 0x0: none' + AS_IN_THE_FILE),
+        DeclareLaunchArgument(
+            'autostart', default_value='', choices=['', *BOOLEANS],
+            description='Configure and activate the node; false leaves that to a lifecycle '
+                        'manager' + AS_IN_THE_FILE),
         DeclareLaunchArgument(
             'params_file',
             default_value=PathJoinSubstitution([FindPackageShare('lvs_ros'), 'config',
                                                 'lvs.yaml']),
             description='File with the parameters of the node'),
+        DeclareLaunchArgument('name', default_value='lvs', description='Name of the node'),
         DeclareLaunchArgument(
             'namespace', default_value='',
             description='Namespace of the node, so that there can be one for each camera'),
         DeclareLaunchArgument(
-            'use_sim_time', default_value='false', choices=BOOLEANS,
-            description='Take the time from /clock (a recording or a simulation)'),
+            'use_sim_time', default_value='', choices=['', *BOOLEANS],
+            description='Take the time from /clock (a recording or a simulation); empty: as in '
+                        'the params_file or as an enclosing launch file has set it'),
         DeclareLaunchArgument(
             'log_level', default_value='info',
             choices=['debug', 'info', 'warn', 'error', 'fatal'],
             description='Least severity of the messages that are logged'),
         DeclareLaunchArgument(
             'respawn', default_value='true', choices=BOOLEANS,
-            description='Start the node again, after two seconds, when it dies'),
+            description='Start the node again, after two seconds, when it dies; not when it was '
+                        'told to stop (exit code 0) or has found something that the user has to '
+                        'mend (2)'),
         OpaqueFunction(function=start_node),
     ])
 
 
 def parameter_overrides(context: LaunchContext) -> dict[str, Any]:
     """Return the parameters that the arguments set, whatever the params_file says."""
-    parameters: dict[str, Any] = {
-        'use_sim_time': LaunchConfiguration('use_sim_time').perform(context) == 'true'}
-    for name, convert in OVERRIDES.items():
-        value = LaunchConfiguration(name).perform(context)
-        if value:
-            parameters[name] = convert(value)
-    return parameters
+    arguments = {name: LaunchConfiguration(name).perform(context) for name in PARAMETERS}
+    arguments['input_transport'] = transport_of(
+        arguments['input_transport'], LaunchConfiguration('image_topic').perform(context))
+    return parameter_values(arguments)
 
 
-def start_node(context: LaunchContext) -> list[Node]:
+def start_node(context: LaunchContext) -> list[Any]:
     """Return the node's action; a function, because empty arguments are to set nothing."""
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
-    return [Node(
+    overrides = parameter_overrides(context)
+    raw_topic, compressed_topic = topic_names(value('image_topic'),
+                                              overrides.get('input_transport', ''))
+    full_name = node_name(context.launch_configurations.get('ros_namespace', ''),
+                          value('namespace'), value('name'))
+    # launch_ros only warns of a file that is not there, and the node would start without it.
+    warning = check_params_file(value('params_file'), full_name)
+    node = Node(
         package='lvs_ros',
         executable='lvs_node',
-        name='lvs',
+        name=value('name'),
         namespace=value('namespace'),
-        parameters=[value('params_file'), parameter_overrides(context)],
-        remappings=[('image_raw', value('image_topic')),
-                    ('image_raw/compressed', value('image_topic') + '/compressed')],
+        parameters=[value('params_file'), *([overrides] if overrides else [])],
+        remappings=[('image_raw', raw_topic), ('image_raw/compressed', compressed_topic)],
         arguments=['--ros-args', '--log-level', value('log_level')],
         additional_env=large_image_environment({**os.environ, **context.environment}),
         output='screen',
         emulate_tty=True,
         respawn=value('respawn') == 'true',
         respawn_delay=2.0,
-    )]
+        on_exit=stay_down,
+    )
+    return [node] if warning is None else [LogInfo(msg=f'warning: {warning}'), node]
+
+
+def stay_down(event: ProcessExited, context: LaunchContext) -> EmitEvent | None:
+    """Take back the respawn where it cannot help: launch does it after every exit code."""
+    if is_worth_a_restart(event.returncode):
+        return None
+    return EmitEvent(event=ShutdownProcess(process_matcher=matches_action(event.action)))

@@ -35,6 +35,10 @@ class RecordingError(LvsError):
     """A recording (rosbag) that cannot be read or written."""
 
 
+class OutputError(LvsError):
+    """A file or folder that cannot be written."""
+
+
 class DatasetError(LvsError):
     """A data set folder, image or label file that is missing or does not fit."""
 
@@ -45,6 +49,10 @@ class TrainingError(LvsError):
 
 class LabelSetError(LvsError):
     """A label set that is unknown or malformed."""
+
+
+class SharedMemoryError(LvsError):
+    """There is no shared memory left, and ROS cannot be loaded without."""
 
 
 def cut(text: str, length: int = 500) -> str:

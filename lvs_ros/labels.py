@@ -5,6 +5,8 @@
 import dataclasses
 import functools
 import pathlib
+import reprlib
+from typing import Any
 
 import numpy as np
 import yaml
@@ -14,6 +16,8 @@ from lvs_ros.resources import config_dir
 
 UNLABELLED = 255
 """The class id of pixels that carry no label; ignored in every loss and metric."""
+
+_MOST_BYTES = 100_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,21 +80,60 @@ def load_label_set(name_or_path: str) -> LabelSet:
         raise LabelSetError(f'no label set {name_or_path!r}: expected one of {known}, '
                             'or the path of a .yaml file')
     try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
-        name = str(content['name'])
-        names = tuple(str(entry['name']) for entry in content['classes'])
+        content = _read(path)
+        _expect_keys(content, ('name', 'classes'))
+        name = _text(content['name'])
+        if not isinstance(content['classes'], list):
+            raise ValueError(f'classes are {reprlib.repr(content["classes"])}: expected a list')
+        for entry in content['classes']:
+            _expect_keys(entry, ('name', 'colour'))
+        names = tuple(_text(entry['name']) for entry in content['classes'])
         colours = tuple(_colour(entry['colour']) for entry in content['classes'])
-    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError, OSError) as error:
+        reason = ' '.join(str(error).split())[:300]
         raise LabelSetError(
-            f'{path}: not a label set ({error!r}); expected "name: …" and '
+            f'{path}: not a label set ({reason}); expected "name: …" and '
             '"classes: [{name: road, colour: [128, 64, 128]}, …]"') from error
     if not 1 <= len(names) <= UNLABELLED:
         raise LabelSetError(f'{path}: {len(names)} classes; expected 1 to {UNLABELLED}')
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise LabelSetError(f'{path}: two classes have the name {twice[0]!r}; expected a name of '
+                            'its own for each')
     return LabelSet(name=name, names=names, colours=colours)
 
 
-def _colour(value: list[int]) -> tuple[int, int, int]:
-    red, green, blue = (int(channel) for channel in value)
-    if not all(0 <= channel <= 255 for channel in (red, green, blue)):
-        raise ValueError(f'colour {value}: expected three numbers from 0 to 255')
+class _Loader(yaml.SafeLoader):
+    """Without merge keys ("<<"), by which a few lines can grow beyond any memory."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        pass
+
+
+def _read(path: pathlib.Path) -> Any:
+    with open(path, 'rb') as file:
+        data = file.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise ValueError(f'it has more than {_MOST_BYTES} bytes')
+    return yaml.load(data.decode('utf-8-sig'), _Loader)
+
+
+def _expect_keys(value: Any, keys: tuple[str, ...]) -> None:
+    if not isinstance(value, dict) or set(value) != set(keys):
+        raise ValueError(f'{reprlib.repr(value)}: expected {" and ".join(keys)}, and no more')
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise ValueError(f'name {reprlib.repr(value)}: expected a text; no, yes, on, off and '
+                         'numbers are one in quotes only')
+    return value
+
+
+def _colour(value: Any) -> tuple[int, int, int]:
+    if not isinstance(value, list) or len(value) != 3 or not all(
+            type(channel) is int and 0 <= channel <= 255 for channel in value):
+        raise ValueError(f'colour {reprlib.repr(value)}: expected three whole numbers from 0 to '
+                         '255')
+    red, green, blue = value
     return red, green, blue

@@ -89,7 +89,7 @@ def test_the_whole_table(street: pathlib.Path, model: pathlib.Path, tmp_path: pa
     assert evaluated(street, model, '--out', str(out), '--protocol', 'offsets',
                      '--sweep', 'threshold', '0.1', '0.9') == 0
     printed = capsys.readouterr().out.splitlines()
-    assert max(map(len, printed)) <= 100
+    assert max(map(len, printed)) <= 80
     found = read(out)
 
     assert [row['name'] for row in found['rows']] == list(ROWS)

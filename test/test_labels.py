@@ -49,11 +49,51 @@ def test_own_label_set(tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize('text', [
     '', 'name: x', 'name: x\nclasses: [{name: a}]', 'name: x\nclasses: []', '{[',
     'name: x\nclasses: [{name: a, colour: [1, 2]}]',
-    'name: x\nclasses: [{name: a, colour: [1, 2, 300]}]'])
+    'name: x\nclasses: [{name: a, colour: [1, 2, 300]}]',
+    'name: x\nclasses: [{name: a, colour: [1, 2, -1]}]',
+    'name: x\nclasses: [{name: a, colour: [1, 2, 1.5]}]',
+    'name: x\nclasses: [{name: a, colour: [1, 2, true]}]',
+    'name: x\nclasses: [{name: a, colour: "123"}]',
+    'name: x\nclasses: [{name: a, colour: {1: 2, 3: 4, 5: 6}}]',
+    'name: x\nclasses: [{name: no, colour: [1, 2, 3]}]',
+    'name: x\nclasses: [{name: 7, colour: [1, 2, 3]}]',
+    'name: x\nclasses: [{name: "", colour: [1, 2, 3]}]',
+    'name: x\nclasses: [{name: "a\\nb", colour: [1, 2, 3]}]',
+    'name: x\nclasses: [{name: a, colour: [1, 2, 3]}, {name: a, colour: [4, 5, 6]}]',
+    'name: x\nclasses: [{name: a, colour: [1, 2, 3], id: 1}]',
+    'name: x\nversion: 2\nclasses: [{name: a, colour: [1, 2, 3]}]',
+    'name: 7\nclasses: [{name: a, colour: [1, 2, 3]}]',
+    'name: x\nclasses: {a: [1, 2, 3]}', 'name: x\nclasses: a', '7', '- ' * 40_000,
+    '&a\nname: x\nclasses: *a', 'name: x\nclasses: [&a {name: a, colour: *a}]',
+    '!!python/object/apply:os.abort []',
+    'name: x\nclasses:' + ''.join(f'\n- {{name: c{i}, colour: [0, 0, 0]}}' for i in range(256))])
 def test_malformed_label_set_is_refused_with_its_file(tmp_path: pathlib.Path, text: str) -> None:
     path = tmp_path / 'own.yaml'
     path.write_text(text)
     with pytest.raises(LabelSetError, match='own.yaml.*'):
+        load_label_set(str(path))
+
+
+@pytest.mark.parametrize('first, next_', [
+    ('lol', '[{}]'), ('{x: 1}', '{{<<: [{}]}}')], ids=['lists', 'merged mappings'])
+def test_aliases_do_not_grow(tmp_path: pathlib.Path, first: str, next_: str) -> None:
+    # each line is ten times the one before: the last would be 10^30 of the first
+    lines = [f'a0: &a0 {first}'] + [
+        f'a{number}: &a{number} ' + next_.format(', '.join([f'*a{number - 1}'] * 10))
+        for number in range(1, 31)]
+    path = tmp_path / 'own.yaml'
+    path.write_text('\n'.join([*lines, 'name: *a30', 'classes: [*a30]']), encoding='utf-8')
+    with pytest.raises(LabelSetError, match='own.yaml') as error:
+        load_label_set(str(path))
+    assert len(str(error.value)) < 600
+
+
+@pytest.mark.parametrize('content', [
+    bytes(range(256)), b'\0' * 100, 'name: \xe9'.encode('latin-1'), b'#' * 1_000_000])
+def test_what_is_no_text_is_no_label_set(tmp_path: pathlib.Path, content: bytes) -> None:
+    path = tmp_path / 'own.yaml'
+    path.write_bytes(content)
+    with pytest.raises(LabelSetError, match='own.yaml'):
         load_label_set(str(path))
 
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The launch files: their arguments, and the processes that they would start."""
 
+import asyncio
 import importlib.util
 import pathlib
 from types import ModuleType
@@ -41,7 +42,7 @@ def context_with(arguments: dict[str, str]) -> Any:
     for argument in description.get_launch_arguments():
         if argument.name != 'params_file':  # its default needs the installed package
             argument.execute(context)
-    context.launch_configurations['params_file'] = '/some/params.yaml'
+    context.launch_configurations['params_file'] = str(REPOSITORY / 'config' / 'lvs.yaml')
     context.launch_configurations.update(arguments)
     return context
 
@@ -61,7 +62,8 @@ def command_of(context: Any, process: Any) -> list[str]:
 def test_the_node_declares_its_arguments() -> None:
     description = load('lvs.launch.py').generate_launch_description()
     assert {argument.name for argument in description.get_launch_arguments()} == {
-        'image_topic', 'input_transport', 'model', 'threshold', 'device', 'params_file',
+        'image_topic', 'input_transport', 'model', 'labels', 'threshold', 'device',
+        'inference_size', 'output_size', 'warm_up_size', 'autostart', 'params_file', 'name',
         'namespace', 'use_sim_time', 'log_level', 'respawn'}
 
 
@@ -82,10 +84,10 @@ def test_the_node_gets_what_the_arguments_say() -> None:
 def test_empty_arguments_leave_the_parameters_to_the_file() -> None:
     context = context_with({})
     module = load('lvs.launch.py')
-    assert module.parameter_overrides(context) == {'use_sim_time': False}
+    assert module.parameter_overrides(context) == {}
     context = context_with({'threshold': '1', 'device': 'cpu'})
     overrides = module.parameter_overrides(context)
-    assert overrides == {'use_sim_time': False, 'threshold': 1.0, 'device': 'cpu'}
+    assert overrides == {'threshold': 1.0, 'device': 'cpu'}
     # An integer would be refused by a parameter that is a float.
     assert isinstance(overrides['threshold'], float)
 
@@ -115,7 +117,7 @@ def test_a_choice_of_the_user_is_kept(variable: str) -> None:
 
 
 PLAYED = {'bag': 'drive.mcap', 'rate': '0.5', 'loop': 'true', 'delay': '4.0',
-          'use_sim_time': 'true', 'input_transport': 'raw', 'recorded_topic': ''}
+          'use_sim_time': 'true', 'input_transport': '', 'recorded_topic': ''}
 
 
 def played(monkeypatch: pytest.MonkeyPatch, *, ros2_bag: bool, **arguments: str) -> list[str]:
@@ -124,6 +126,7 @@ def played(monkeypatch: pytest.MonkeyPatch, *, ros2_bag: bool, **arguments: str)
     monkeypatch.setattr(module, 'has_ros2_bag', lambda: ros2_bag)
     monkeypatch.setattr(module, 'ExecutableInPackage', lambda package, executable: executable)
     context = context_with({**PLAYED, **arguments})
+    module.settle_transport(context)
     return command_of(context, module.start_player(context)[0])
 
 
@@ -134,6 +137,9 @@ def test_ros2_bag_plays_the_recording(monkeypatch: pytest.MonkeyPatch) -> None:
     assert played(monkeypatch, ros2_bag=True, recorded_topic='/cam/image/compressed',
                   image_topic='/front', input_transport='compressed') == (
         start + ['--remap', '/cam/image/compressed:=/front/compressed'] + end)
+    # what was recorded is what can be sent
+    assert played(monkeypatch, ros2_bag=True, recorded_topic='/cam/image/compressed') == (
+        start + ['--remap', '/cam/image/compressed:=/image_raw/compressed'] + end)
 
 
 def test_without_ros2_bag_lvs_plays_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,3 +155,36 @@ def test_without_ros2_bag_lvs_plays_it(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_replay_needs_a_bag() -> None:
     arguments = load('replay.launch.py').generate_launch_description().get_launch_arguments()
     assert [argument.name for argument in arguments if argument.default_value is None] == ['bag']
+
+
+@pytest.mark.parametrize('code, times', [
+    (0, 1), (2, 1),      # told to stop; the user has to mend something
+    (1, 2), (-9, 2)])    # failed; killed
+def test_what_cannot_help_is_not_started_again(
+        monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, code: int, times: int) -> None:
+    """The real launch, and in the node's place a program that ends: 0 the second time."""
+    starts = tmp_path / 'starts'
+    program = tmp_path / 'program'
+    end = f'kill {code} $$' if code < 0 else f'exit {code}'
+    program.write_text(f'#!/bin/sh\necho x >> {starts}\n'
+                       f'[ $(wc -l < {starts}) = 1 ] || exit 0\n{end}\n')
+    program.chmod(0o755)
+    module = load('lvs.launch.py')
+    from launch.actions import OpaqueFunction, SetLaunchConfiguration
+    from launch.launch_description import LaunchDescription
+    from launch.launch_service import LaunchService
+    usual = module.Node
+
+    class Node(usual):  # type: ignore
+        def __init__(self, **arguments: Any) -> None:
+            arguments |= {'package': None, 'executable': str(program), 'respawn_delay': 0.1}
+            super().__init__(**arguments)
+
+    monkeypatch.setattr(module, 'Node', Node)
+    configurations = context_with({}).launch_configurations
+    service = LaunchService(noninteractive=True)
+    service.include_launch_description(LaunchDescription([
+        *(SetLaunchConfiguration(*pair) for pair in configurations.items()),
+        OpaqueFunction(function=module.start_node)]))
+    assert asyncio.run(service.run_async()) == 0
+    assert len(starts.read_text().split()) == times

@@ -3,8 +3,10 @@
 """The networks: shapes, the split, folding, and the model file."""
 
 import dataclasses
+import hashlib
 import json
 import pathlib
+import resource
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from lvs_ros.model import (VARIANTS, ModelConfig, SegmentationNetwork, load_netw
                            read_notes, save_network)
 from lvs_ros.model.config import BLOCKS
 from lvs_ros.model.folding import fold_batch_norm
+from lvs_ros.resources import config_dir
 
 TINY = VARIANTS['tiny']('camvid', 11)
 
@@ -147,12 +150,34 @@ def test_folding_batch_norm_keeps_the_function() -> None:
     ({'backbone': 'vgg16'}, 'expected one of resnet18'), ({'split': 'layer9.0'}, 'layer2.0 to'),
     ({'split': 'layer1.2'}, 'layer2.0 to'),
     ({'split': 'layer4.1'}, 'before its last'), ({'kernel_size': 4}, 'an odd number'),
-    ({'classes': 0}, '1 or more'), ({'classes': 256}, 'at most 255'),
-    ({'std': (1.0, 0.0, 1.0)}, 'positive'), ({'head': 'none'}, 'psp, light'),
+    ({'classes': 0}, 'from 1 to 255'), ({'classes': 256}, 'from 1 to 255'),
+    ({'classes': 11.0}, 'classes is 11.0: expected a whole number'),
+    ({'classes': '11'}, "classes is '11': expected a whole number"),
+    ({'classes': True}, 'classes is True: expected a whole number'),
+    ({'classes': [11]}, 'whole number'), ({'classes': None}, 'whole number'),
+    ({'base_width': 100_000}, 'base_width is 100000: expected a whole number from 1 to 256'),
+    ({'base_width': -8}, 'from 1'), ({'head_channels': 10 ** 30}, 'head_channels is 1000'),
+    ({'embed_channels': 10 ** 6}, 'embed_channels'), ({'adapt_channels': 10 ** 6}, 'from 1'),
+    ({'deviation_channels': 1e6}, 'from 1'), ({'deviation_stride': 0}, 'from 1'),
+    ({'kernel_size': 999}, 'from 1 to 31'), ({'kernel_size': 3.0}, 'an odd number'),
+    ({'std': (1.0, 0.0, 1.0)}, 'from 0.001'), ({'std': (1e-300, 1.0, 1.0)}, 'from 0.001'),
+    ({'std': (float('nan'), 1.0, 1.0)}, 'std is .nan, 1.0, 1.0.: expected 3 numbers'),
+    ({'mean': (float('inf'), 1.0, 1.0)}, 'mean'), ({'mean': 5.0}, '3 numbers'),
+    ({'mean': (1.0, 2.0)}, '3 numbers'), ({'mean': ('1', 2.0, 3.0)}, '3 numbers'),
+    ({'mean': (True, 2.0, 3.0)}, '3 numbers'), ({'mean': {'r': 1, 'g': 2, 'b': 3}}, '3 numbers'),
+    ({'head': 'none'}, 'psp, light'), ({'head': ['psp']}, 'psp, light'),
+    ({'head': {}}, 'psp, light'), ({'stem': None}, 'conv7'), ({'dilation': 4}, 'uniform'),
+    ({'alignment': 1}, 'none, flow'), ({'split': 22}, 'split is 22: expected a text'),
+    ({'align_corners': 'false'}, 'true or false'), ({'align_corners': 0}, 'true or false'),
+    ({'label_set': 7}, 'a text'), ({'label_set': ''}, 'a text'),
+    ({'label_set': 'a\nb'}, 'printable'),
 ])
 def test_configuration_that_cannot_work_is_refused(change: dict[str, Any], reason: str) -> None:
     with pytest.raises(ConfigurationError, match=reason):
         dataclasses.replace(TINY, **change)
+    written = json.dumps({**json.loads(TINY.to_json()), **change})
+    with pytest.raises(ConfigurationError, match='model ' + next(iter(change))):
+        ModelConfig.from_json(written)
 
 
 def test_configuration_survives_json() -> None:
@@ -160,7 +185,16 @@ def test_configuration_survives_json() -> None:
     assert ModelConfig.from_json(config.to_json()) == config
 
 
-@pytest.mark.parametrize('text', ['', '[]', '{"label_set": "x"}', '{"label_set": 1, "wings": 2}'])
+def test_every_field_has_a_type() -> None:
+    for field in dataclasses.fields(ModelConfig):
+        change: dict[str, Any] = {field.name: {'no': 'such thing'}}
+        with pytest.raises(ConfigurationError, match=f'model {field.name} is '):
+            dataclasses.replace(TINY, **change)
+
+
+@pytest.mark.parametrize('text', [
+    '', '[]', '[' * 100_000, '7', '{"label_set": "a"', '{"label_set": "x"}',
+    '{"label_set": 1, "wings": 2}'])
 def test_foreign_configuration_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match='model configuration'):
         ModelConfig.from_json(text)
@@ -223,6 +257,88 @@ def test_wrong_model_files_are_refused_with_what_is_wrong(tmp_path: pathlib.Path
     refused('classifier.bias holds values that are not finite')
     write(path, tensors)
     load_network(path)
+
+
+def test_a_configuration_asks_for_no_more_memory_than_the_file_has(
+        tmp_path: pathlib.Path) -> None:
+    path = tmp_path / 'model.safetensors'
+    # within every range, and more than 3 GB
+    huge = ModelConfig('a', 255, base_width=256, head_channels=4096, embed_channels=2048,
+                       adapt_channels=2048, kernel_size=31, deviation_channels=2048)
+    write(path, tensors_of(random_network()), config=huge)
+    before = peak_memory_bytes()
+    with pytest.raises(ModelFileError, match='do not fit'):
+        load_network(path)
+    assert peak_memory_bytes() - before < 1e9
+
+
+def peak_memory_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def flip(path: pathlib.Path, byte: int, bit: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[byte] ^= 1 << bit
+    path.write_bytes(content)
+
+
+def test_one_wrong_bit_is_refused(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / 'model.safetensors'
+    save_network(random_network(), path)
+    whole = path.read_bytes()
+    header = int.from_bytes(whole[:8], 'little')
+    flip(path, 8 + header + 1001, 5)    # in the exponent of the 501st number: it stays finite
+    with pytest.raises(ModelFileError, match='model.safetensors: damaged'):
+        load_network(path)
+    # 58.395 becomes 78.395: the file is right in every other respect
+    path.write_bytes(whole.replace(b'58.395', b'78.395', 1))
+    with pytest.raises(ModelFileError, match='model.safetensors: damaged'):
+        load_network(path)
+    path.write_bytes(whole)
+    load_network(path)
+
+
+def test_the_checksum_is_told_by_the_standard_alone(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / 'model.safetensors'
+    save_network(random_network(), path)
+    raw = path.read_bytes()
+    size = 8 + int.from_bytes(raw[:8], 'little')
+    header = json.loads(raw[8:size])
+    metadata = header.pop('__metadata__')
+    digest = hashlib.sha256(json.dumps(
+        sorted([name, text] for name, text in metadata.items() if name != 'sha256')).encode())
+    for name, tensor in sorted(header.items()):
+        assert tensor['dtype'] == 'F16'
+        digest.update(json.dumps([name, 'torch.float16', tensor['shape']]).encode())
+        begin, end = tensor['data_offsets']
+        digest.update(raw[size + begin:size + end])
+    assert metadata['sha256'] == digest.hexdigest()
+
+
+def test_a_file_without_a_checksum_is_taken_with_a_warning(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / 'model.safetensors'
+    write(path, tensors_of(random_network()))
+    with pytest.warns(UserWarning, match='model.safetensors has no checksum'):
+        load_network(path)
+
+
+@pytest.mark.parametrize('name', ['lite_camvid', 'lite_camvid.rivals.safetensors'])
+def test_the_models_that_come_with_the_package_have_a_checksum(name: str) -> None:
+    path = config_dir() / 'models' / name
+    with safetensors.safe_open(path if path.suffix else f'{path}.safetensors', 'pt') as file:
+        assert len(file.metadata()['sha256']) == 64
+
+
+@pytest.mark.parametrize('notes', ['[' * 100_000, '[]', '{', '7'])
+def test_damaged_notes_are_told(tmp_path: pathlib.Path, notes: str) -> None:
+    path = tmp_path / 'model.safetensors'
+    safetensors.torch.save_file({'a': torch.zeros(1)}, path,
+                                metadata={'format': 'lvs_ros 1', 'notes': notes})
+    with pytest.raises(ModelFileError, match='model.safetensors: its notes are damaged'):
+        read_notes(path)
+    path.write_bytes(b'nothing')
+    with pytest.raises(ModelFileError, match='model.safetensors: not a readable'):
+        read_notes(path)
 
 
 def test_unknown_model_name_lists_the_known_ones() -> None:

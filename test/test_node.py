@@ -303,6 +303,27 @@ def state(rig: Rig) -> int:
     return rig.peer.call(GetState, '/lvs/get_state', GetState.Request()).current_state.id
 
 
+def test_reset_answers_in_every_state(make_rig: Rigs) -> None:
+    rig = make_rig(autostart=False)
+    for transition, label in ((None, 'unconfigured'),
+                              (Transition.TRANSITION_CONFIGURE, 'inactive'),
+                              (Transition.TRANSITION_ACTIVATE, 'active'),
+                              (Transition.TRANSITION_DEACTIVATE, 'inactive'),
+                              (Transition.TRANSITION_CLEANUP, 'unconfigured'),
+                              (Transition.TRANSITION_UNCONFIGURED_SHUTDOWN, 'finalized')):
+        assert transition is None or change_state(rig, transition)
+        response = rig.peer.call(Trigger, '/lvs/reset', Trigger.Request())
+        assert response.success == (label == 'active')
+        assert response.success or f'the node is {label}:' in response.message
+
+
+def test_reset_tells_why_the_node_is_not_configured(make_rig: Rigs) -> None:
+    rig = make_rig(pathlib.Path('missing'), autostart=False)
+    assert not change_state(rig, Transition.TRANSITION_CONFIGURE)
+    response = rig.peer.call(Trigger, '/lvs/reset', Trigger.Request())
+    assert "the node is unconfigured (cannot configure: no model 'missing'" in response.message
+
+
 def test_a_manager_leads_it_through_its_states(make_rig: Rigs) -> None:
     rig = make_rig(autostart=False, threshold=1.0)
     assert state(rig) == State.PRIMARY_STATE_UNCONFIGURED

@@ -7,6 +7,7 @@ import pathlib
 from typing import Any, Iterator
 
 import pytest
+import safetensors.torch
 import yaml
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
@@ -274,3 +275,32 @@ def test_wrong_quality_of_service_keeps_it_from_starting(
     settings: dict[str, Any] = {name: value}
     rig = make_rig(autostart=False, **settings)
     assert not rig.in_node(rig.node.autostart)
+
+
+@pytest.mark.parametrize('override', [
+    '/image_raw.subscription.depth:=abc', '/image_raw.subscription.depth:=-3',
+    '/lvs/mask.publisher.reliability:=abc'])
+def test_an_override_of_the_quality_of_service_that_cannot_be(
+        context: Context, tiny_model: pathlib.Path, override: str) -> None:
+    node = start(context, '-p', f'model:={tiny_model}', '-p', 'warm_up_size:=[0, 0]',
+                 '-p', 'qos_overrides.' + override)
+    try:
+        assert not node.autostart()
+        assert isinstance(node.transition_failure, ConfigurationError)
+        assert 'qos_overrides cannot be applied' in str(node.transition_failure)
+    finally:
+        node.destroy_node()
+
+
+def test_a_model_without_a_checksum_is_told_in_the_log(
+        context: Context, tiny_model: pathlib.Path, tmp_path: pathlib.Path,
+        capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / 'old.safetensors'
+    with safetensors.safe_open(tiny_model, 'pt') as file:
+        metadata = {name: text for name, text in file.metadata().items() if name != 'sha256'}
+    safetensors.torch.save_file(safetensors.torch.load_file(tiny_model), path, metadata)
+    node = start(context, '-p', f'model:={path}', '-p', 'autostart:=false')
+    node.trigger_configure()
+    node.destroy_node()
+    [line] = [line for line in capfd.readouterr().err.splitlines() if 'no checksum' in line]
+    assert 'WARN' in line and str(path) in line

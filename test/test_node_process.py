@@ -20,7 +20,7 @@ from sensor_msgs.msg import Image  # noqa: E402
 
 from lvs_ros.msg import FrameStatus  # noqa: E402
 
-MAIN = 'import sys; from lvs_ros.node.main import main; sys.exit(main())'
+MAIN = 'import sys; from lvs_ros.node.executable import main; sys.exit(main())'
 # A job of S_h that is inside native calls of torch for half a minute, and cannot be stopped.
 SLOW_JOB = """
 import torch
@@ -221,9 +221,9 @@ module.FrameExecutor = Executor
 
 @pytest.mark.parametrize('parameter, code, text', [
     ('threshold:=1.5', 2, 'lvs_node: error: wrong parameter threshold: 1.5 is not between 0'),
-    ('model:=missing', 1, "no model 'missing'"),
-    ('labels:=missing', 1, "no label set 'missing'"),
-    ('device:=cuda:99', 1, 'cuda:99'),
+    ('model:=missing', 2, "no model 'missing'"),
+    ('labels:=missing', 2, "no label set 'missing'"),
+    ('device:=cuda:99', 2, 'cuda:99'),
 ])
 def test_a_wrong_parameter_ends_it_with_the_reason(
         start: Any, parameter: str, code: int, text: str) -> None:
@@ -244,3 +244,38 @@ def test_wrong_arguments(ros_domain: int, words: list[str], code: int, text: str
     assert process.end() == code, process.output
     assert text in process.output
     assert 'Traceback' not in process.output
+
+
+def test_a_domain_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('ROS_DOMAIN_ID', '233')
+    process = Process()
+    assert process.end() == 2, process.output
+    assert 'ROS_DOMAIN_ID=233: expected 0 to 232' in process.output
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_stopped_while_ros_is_loaded(ros_domain: int, number: int) -> None:
+    process = Process(code=f"""
+import os
+import lvs_ros.node.executable as module
+
+def prepare(program):
+    os.kill(os.getpid(), {int(number)})
+
+module.prepare_shared_memory = prepare
+""" + MAIN)
+    assert process.end() == 0, process.output
+    assert 'Traceback' not in process.output
+
+
+def test_a_failure_that_a_restart_may_mend(start: Any) -> None:
+    process = start(code="""
+import lvs_ros.node.segmentation_node as module
+
+def load(options):
+    raise RuntimeError('the device is busy')
+
+module.SegmentationNode.__init__.__kwdefaults__['pipeline_factory'] = load
+""" + MAIN)
+    assert process.end() == 1, process.output
+    assert 'cannot configure: RuntimeError: the device is busy' in process.output

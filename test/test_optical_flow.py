@@ -99,6 +99,20 @@ def test_flow_is_the_shift(x: float, y: float, seed: int) -> None:
     assert abs(float(inner[0]) - x) < 0.5 and abs(float(inner[1]) - y) < 0.5
 
 
+@pytest.mark.parametrize('size', [(180, 240), (184, 244), (256, 512)])
+@pytest.mark.parametrize('x, y', [(9.0, 0.0), (-9.0, 0.0), (0.0, 9.0), (0.0, -9.0)])
+def test_flow_is_the_shift_up_to_the_border_that_the_content_goes_out_at(
+        size: tuple[int, int], x: float, y: float) -> None:
+    rows, columns = size[0] // 4, size[1] // 4
+    found = OpticalFlow().displacement(*moved(*size, x, y), height=rows, width=columns)[0]
+    # It was further inside: all of it was in sight, unlike what has come in on the other side.
+    outer = {(1, 0): found[:, 6:-6, :6], (-1, 0): found[:, 6:-6, -6:],
+             (0, 1): found[:, :6, 6:-6], (0, -1): found[:, -6:, 6:-6]}[
+                 int(np.sign(x)), int(np.sign(y))]
+    expected = torch.tensor([x, y])[:, None, None] / 4
+    assert float((outer - expected).abs().max()) < 0.25
+
+
 @settings(max_examples=30, deadline=None)
 @given(height=st.integers(32, 200), width=st.integers(32, 200), data=st.data())
 def test_equal_images_have_no_flow(height: int, width: int, data: st.DataObject) -> None:

@@ -170,6 +170,13 @@ def test_a_checkpoint_that_was_cut_short_is_refused(checkpoint: pathlib.Path, si
     check_refused(checkpoint, 'cut short')
 
 
+def test_one_wrong_bit_in_a_checkpoint_is_refused(checkpoint: pathlib.Path) -> None:
+    content = bytearray(checkpoint.read_bytes())
+    content[-2] ^= 1 << 4    # in a number, which it changes a little
+    checkpoint.write_bytes(content)
+    check_refused(checkpoint, 'damaged, for its content does not fit its checksum')
+
+
 def test_foreign_and_damaged_checkpoints_are_refused(checkpoint: pathlib.Path) -> None:
     tensors = safetensors.torch.load_file(checkpoint)
     training = described(checkpoint)

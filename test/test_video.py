@@ -76,6 +76,19 @@ def test_time_that_stands_still_or_goes_back_moves_on_at_the_rate(tmp_path: path
     assert times == pytest.approx([0, 0.05, 0.15, 0.19, 0.29, 0.34], abs=1e-3)
 
 
+def test_a_clock_that_was_set_makes_no_video_of_years(tmp_path: pathlib.Path) -> None:
+    year_ms = 365 * 86_400_000
+    with VideoWriter(tmp_path / 'video.mp4', rate_hz=10) as video:
+        for stamp_ms in (1000, 1050, 1050 + year_ms, 1090 + year_ms, 20, 9920,
+                         10 ** 6 * year_ms // 3600):
+            video.write(colour(1, 2, 3), stamp_ms * MS)
+
+    times = [time_s for time_s, _ in decode(tmp_path / 'video.mp4')]
+
+    assert times == pytest.approx([0, 0.05, 10.05, 10.09, 10.19, 20.09, 30.09], abs=1e-3)
+    assert video.shortened == 2
+
+
 def test_a_failure_leaves_no_file(tmp_path: pathlib.Path) -> None:
     with pytest.raises(RuntimeError):
         with VideoWriter(tmp_path / 'video.mp4') as video:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from lvs_ros.benchmark.clip import street_clip
 from lvs_ros.benchmark.errors import BenchmarkError
-from lvs_ros.dds_profile import large_image_environment
+from lvs_ros.shared_memory import prepare_shared_memory
 
 if TYPE_CHECKING:
     from sensor_msgs.msg import Image
@@ -142,7 +142,7 @@ def local_environment() -> Iterator[None]:
     """Let this process and those it starts meet on this computer, and exchange large images."""
     before = dict(os.environ)
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    os.environ.update(large_image_environment(os.environ))
+    prepare_shared_memory('lvs')
     try:
         yield
     finally:

@@ -58,7 +58,7 @@ class _Bar:
 def plot_stages(path: pathlib.Path, benchmark: Benchmark, *, title: str) -> None:
     """Draw a frame of each track, and the fast ones again at a larger scale.
 
-    :param path: PNG file to be written, under a temporary name until complete
+    :param path: PNG file to be written
     """
     bars = _bars(benchmark)
     figure = Figure(figsize=(11, 6), layout='constrained')

@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+import textwrap
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -14,6 +15,7 @@ from matplotlib.figure import Figure
 from lvs_ros.benchmark.memory_growth import MemoryGrowth
 from lvs_ros.benchmark.soak import OTHER_SIZE, SoakRun
 from lvs_ros.data.plots import save_figure
+from lvs_ros.data.tables import WIDTH
 from lvs_ros.pipeline import PipelineOptions
 
 JSON, PICTURE = 'soak.json', 'soak.png'
@@ -56,7 +58,7 @@ class SoakReport:
     def text(self) -> str:
         """The summary, in lines."""
         run, latency, growth = self.run, self.run.latency_ms, self.growth
-        return '\n'.join((
+        return '\n'.join(textwrap.fill(line, WIDTH, subsequent_indent='    ') for line in (
             f'{self.title}, in {run.duration_s / 60:.1f} min',
             f'  {run.masks} masks, {run.frames - run.masks} missed, {run.dropped} dropped by the '
             f'node, {run.key_frames} key frames, {run.slow_failures} failures of S_h',

@@ -11,9 +11,7 @@ from lvs_ros.benchmark.durations import Durations
 from lvs_ros.benchmark.findings import notes, once_in_full, ratios, shares
 from lvs_ros.benchmark.operators import OperatorTimes
 from lvs_ros.benchmark.stages import OF_MESSAGES, STAGES, step_ms
-
-Table = tuple[Sequence[str], list[list[str]]]
-"""Heads, and the cells of each line; the first column is text, the others are figures."""
+from lvs_ros.data.tables import Table, markdown_table, text_table
 
 _RATIOS = {
     'fast_alone_p99_to_fast_alone_p50': 'p99 alone, to the p50 alone',
@@ -49,8 +47,8 @@ def headline(benchmark: Benchmark) -> str:
 
 
 def terminal_tables(benchmark: Benchmark) -> str:
-    """Return all tables, at most 100 columns wide."""
-    parts = [_aligned(table(benchmark)) for table in TABLES.values()]
+    """Return all tables."""
+    parts = [text_table(table(benchmark)) for table in TABLES.values()]
     return '\n\n'.join(parts)
 
 
@@ -61,7 +59,7 @@ def markdown(benchmark: Benchmark, picture: str) -> str:
     """
     parts = [f'# {headline(benchmark)}']
     for title, table in TABLES.items():
-        parts += [f'## {title}', _markdown(table(benchmark))]
+        parts += [f'## {title}', markdown_table(table(benchmark))]
     parts.append('\n'.join(f'- {note}' for note in notes(benchmark)))
     parts.append(f'![Stages of a frame]({picture})')
     return '\n\n'.join(parts) + '\n'
@@ -184,21 +182,3 @@ def _number(value: float | None, how: str) -> str:
 
 def _threads(count: int) -> str:
     return '1 thread' if count == 1 else f'{count} threads'
-
-
-def _aligned(table: Table) -> str:
-    head, lines = table
-    cells = [list(head), *lines]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
-    first = max(widths[0], 40)
-    text = ['  '.join([line[0].ljust(first), *(
-        cell.rjust(max(width, 7)) for cell, width in zip(line[1:], widths[1:]))]).rstrip()
-        for line in cells]
-    return '\n'.join([text[0], '-' * len(max(text, key=len)), *text[1:]])
-
-
-def _markdown(table: Table) -> str:
-    head, lines = table
-    rule = ['---', *('--:' for _ in head[1:])]
-    return '\n'.join('| ' + ' | '.join(cell.strip() for cell in cells) + ' |'
-                     for cells in [head, rule, *lines])

@@ -80,6 +80,8 @@ def open_footage(path: pathlib.Path, *, topic: Optional[str] = None,
                 one.suffix in BAGS for one in path.iterdir()):
             return _RecordedFootage(path, topic)
         return _FolderFootage(path, rate_hz)
+    if not path.is_file():    # a pipe, say, for which one would wait for ever
+        raise RecordingError(f'{path}: neither a file nor a folder; {_EXPECTED}')
     if path.suffix in BAGS:
         return _RecordedFootage(path, topic)
     if path.suffix.lower() in FORMATS:

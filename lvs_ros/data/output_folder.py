@@ -3,12 +3,12 @@
 """Folders that appear only when they are complete."""
 
 import contextlib
+import os
 import pathlib
-import shutil
-import tempfile
 from typing import Iterator
 
-from lvs_ros.errors import ConfigurationError
+from lvs_ros.errors import ConfigurationError, OutputError
+from lvs_ros.staging import NO_ROOM, replace_folder, staging_folder
 
 
 @contextlib.contextmanager
@@ -24,24 +24,31 @@ def output_folder(path: pathlib.Path, *, marker: str,
     :param force: replace an earlier folder of this kind
     :return: a path of the same name that does not exist yet and whose parent does
     :raises ConfigurationError: when ``path`` exists and may not be replaced
+    :raises OutputError: when there is no room
     """
-    path = path.resolve()
-    _check_replaceable(path, marker, force)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Beside the target: a rename across file systems is a copy, which can stop half-way.
-        staging = pathlib.Path(tempfile.mkdtemp(prefix=f'.{path.name}.', dir=path.parent))
-    except OSError as error:
-        raise ConfigurationError(f'{path}: cannot be written ({error}); choose another place'
-                                 ) from error
-    try:
-        yield staging / path.name
-        _check_replaceable(path, marker, force)
-        if path.exists():
-            path.rename(staging / 'replaced')
-        (staging / path.name).rename(path)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    # not resolve(), for which links in a circle are a RuntimeError
+    path = pathlib.Path(os.path.realpath(path))
+    with contextlib.ExitStack() as stack:
+        try:
+            _check_replaceable(path, marker, force)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            staging = stack.enter_context(staging_folder(path.parent))
+            new = staging / 'new' / path.name
+            new.parent.mkdir()
+        except OSError as error:
+            raise ConfigurationError(f'{path}: cannot be written ({error.strerror}); choose '
+                                     'another place') from error
+        try:
+            yield new
+            _check_replaceable(path, marker, force)
+            replace_folder(new, path, staging)
+        except OutputError as error:    # of something in it, which is not yet in its place
+            raise OutputError(str(error).replace(str(new), str(path))) from error
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            raise OutputError(f'{path}: cannot be written ({error.strerror}); make room, or '
+                              'choose another place') from error
 
 
 def _check_replaceable(path: pathlib.Path, marker: str, force: bool) -> None:
@@ -49,6 +56,9 @@ def _check_replaceable(path: pathlib.Path, marker: str, force: bool) -> None:
         return
     if not path.is_dir():
         raise ConfigurationError(f'{path} exists and is not a folder; choose another name')
+    if os.path.ismount(path):
+        raise ConfigurationError(f'{path} is a mount point, which cannot be replaced; name a '
+                                 'folder in it')
     if not any(path.iterdir()):
         return
     if not (path / marker).is_file():

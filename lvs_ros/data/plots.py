@@ -3,12 +3,15 @@
 """Plots of a run: predicted deviation, threshold and key frames over time (the paper's Fig. 2)."""
 
 import dataclasses
+import io
 import pathlib
 from typing import Optional, Sequence
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from lvs_ros.staging import write_whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +36,7 @@ def plot_deviation(path: pathlib.Path, samples: Sequence[DeviationSample], *,
                    title: str = '') -> None:
     """Draw predicted and, where it is known, true deviation, threshold and key frames over time.
 
-    :param path: PNG file to be written, under a temporary name until complete
+    :param path: PNG file to be written
     :param samples: one a frame, in order
     :param title: shown above
     """
@@ -73,14 +76,10 @@ def plot_deviation(path: pathlib.Path, samples: Sequence[DeviationSample], *,
 
 
 def save_figure(path: pathlib.Path, figure: Figure, *, dpi: int = 120) -> None:
-    """Write a figure as PNG, under a temporary name until it is complete."""
-    path = pathlib.Path(path)
-    partial = path.with_name(f'.{path.name}.partial')
-    try:
-        figure.savefig(partial, format='png', dpi=dpi)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    """Write a figure as PNG; the file is complete or not there."""
+    picture = io.BytesIO()
+    figure.savefig(picture, format='png', dpi=dpi)
+    write_whole(path, picture.getvalue())
 
 
 def _with_gaps(values: Sequence[Optional[float]]) -> np.ndarray:

@@ -166,6 +166,8 @@ def _reader_class(path: pathlib.Path) -> type[Union[Rosbag1Reader, Rosbag2Reader
         hint = (f'give one of the files in it ({", ".join(inside)}), or restore metadata.yaml '
                 'with `ros2 bag reindex`' if inside else _EXPECTED)
         raise RecordingError(f'{path}: no recording, metadata.yaml is missing; {hint}')
+    if not path.is_file():    # a pipe, say, for which one would wait for ever
+        raise RecordingError(f'{path}: neither a file nor a folder; {_EXPECTED}')
     if path.suffix == '.bag':
         return Rosbag1Reader
     if path.suffix in ('.mcap', '.db3'):

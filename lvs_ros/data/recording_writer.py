@@ -4,12 +4,15 @@
 
 import contextlib
 import pathlib
+import sqlite3
+import struct
 import types
-from typing import Any, Final, Optional
+from typing import Any, Final, Iterator, Optional
 
 import numpy as np
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.serde import SerdeError
 from rosbags.typesys.store import Typestore
 
 from lvs_ros.data.message_types import (
@@ -22,7 +25,7 @@ from lvs_ros.data.message_types import (
     typestore,
 )
 from lvs_ros.data.output_folder import output_folder
-from lvs_ros.errors import ConfigurationError
+from lvs_ros.errors import ConfigurationError, OutputError
 from lvs_ros.pipeline.frame import StepStatus
 
 STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
@@ -30,6 +33,9 @@ STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
 
 # The newest layout of metadata.yaml; read by ROS 2 Jazzy and later.
 _METADATA_VERSION: Final = 9
+
+# Of the database; of times and sizes that the format has no room for.
+_UNWRITABLE = (sqlite3.Error, SerdeError, struct.error, OverflowError)
 
 
 class RecordingWriter:
@@ -42,6 +48,7 @@ class RecordingWriter:
     :param storage: one of :data:`STORAGES`
     :param force: replace an earlier recording
     :raises ConfigurationError: when the folder exists already
+    :raises OutputError: when it cannot be written, at the latest when the block is left
     """
 
     def __init__(self, path: pathlib.Path, *, storage: str = 'mcap', force: bool = False) -> None:
@@ -55,7 +62,7 @@ class RecordingWriter:
         self._writer: Any = None
 
     def __enter__(self) -> 'RecordingWriter':
-        with contextlib.ExitStack() as stack:
+        with self._writing(), contextlib.ExitStack() as stack:
             folder = stack.enter_context(output_folder(
                 self._path, marker='metadata.yaml', force=self._force))
             writer = Writer(folder, version=_METADATA_VERSION,
@@ -70,7 +77,8 @@ class RecordingWriter:
 
     def __exit__(self, kind: Optional[type[BaseException]], error: Optional[BaseException],
                  traceback: Optional[types.TracebackType]) -> None:
-        self._stack.__exit__(kind, error, traceback)
+        with self._writing():
+            self._stack.__exit__(kind, error, traceback)
 
     def write_image(self, topic: str, image: np.ndarray, *, encoding: str, stamp_ns: int,
                     frame_id: str, log_time_ns: Optional[int] = None) -> None:
@@ -129,13 +137,23 @@ class RecordingWriter:
 
     def write_serialized(self, topic: str, msgtype: str, cdr: bytes, *, log_time_ns: int) -> None:
         """Write a message of an image type that is serialised already."""
-        connection = self._connection(topic, msgtype, typestore())
-        self._writer.write(connection, log_time_ns, cdr)
+        with self._writing():
+            connection = self._connection(topic, msgtype, typestore())
+            self._writer.write(connection, log_time_ns, cdr)
 
     def _write(self, topic: str, msgtype: str, message: Any, store: Typestore,
                log_time_ns: int) -> None:
-        connection = self._connection(topic, msgtype, store)
-        self._writer.write(connection, log_time_ns, store.serialize_cdr(message, msgtype))
+        with self._writing():
+            cdr = store.serialize_cdr(message, msgtype)
+            self._writer.write(self._connection(topic, msgtype, store), log_time_ns, cdr)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except _UNWRITABLE as error:
+            raise OutputError(f'{self._path}: the recording cannot be written ({error})'
+                              ) from error
 
     def _connection(self, topic: str, msgtype: str, store: Typestore) -> Connection:
         if topic not in self._connections:

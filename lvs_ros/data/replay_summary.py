@@ -11,8 +11,10 @@ import numpy as np
 
 from lvs_ros.data.message_types import NS_PER_S
 from lvs_ros.data.plots import DeviationSample
+from lvs_ros.data.video import LONGEST_S
 from lvs_ros.pipeline import PipelineOptions
 from lvs_ros.pipeline.frame import StepStatus
+from lvs_ros.staging import write_whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +42,8 @@ class ReplaySummary:
         self.topic = topic
         self.options = options
         self.device = options.device
+        self.shortened = 0
+        """Gaps between two images that the video does not show in full."""
         self.samples: list[DeviationSample] = []
         self.dropped: list[IndexedReason] = []
         self._resets: list[IndexedReason] = []
@@ -71,6 +75,9 @@ class ReplaySummary:
             first = self.dropped[0]
             text += (f'; {len(self.dropped)} malformed images were dropped, the first is number '
                      f'{first.index}: {first.reason}')
+        if self.shortened:
+            text += (f'; where an image came more than {LONGEST_S} s after the one before '
+                     f'({self.shortened} times), it follows after {LONGEST_S} s in the video')
         return text
 
     def add(self, index: int, stamp_ns: int, status: StepStatus) -> None:
@@ -109,6 +116,7 @@ class ReplaySummary:
             'masks': len(self.samples),
             'key_frames': self.key_frames,
             'dropped': [dataclasses.asdict(entry) for entry in self.dropped],
+            'gaps_shortened_in_video': self.shortened,
             'resets': [dataclasses.asdict(entry) for entry in self._resets],
             'slow_track_failures': self._slow_failures,
             'deviation': {'mean': float(np.mean(deviations)),
@@ -119,9 +127,7 @@ class ReplaySummary:
 
     def write(self, path: pathlib.Path) -> None:
         """Write it to a JSON file."""
-        partial = path.with_name(f'.{path.name}.partial')
-        partial.write_text(json.dumps(self.as_dict(), indent=2) + '\n', encoding='utf-8')
-        partial.replace(path)
+        write_whole(path, (json.dumps(self.as_dict(), indent=2) + '\n').encode())
 
 
 def _percentiles(values: list[float]) -> dict[str, float]:

@@ -2,21 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing H.264 videos whose frame times are those of the images."""
 
+import contextlib
 import fractions
 import pathlib
 import types
-from typing import Any, Optional
+from typing import Any, Iterator, Optional
 
 import av
 import cv2
 import numpy as np
 
-from lvs_ros.errors import ConfigurationError
+from lvs_ros.errors import ConfigurationError, OutputError
 
 # Builds of FFmpeg differ in the encoders they bring along; the first of these is taken.
 ENCODERS = ('libx264', 'libopenh264', 'h264')
 # The clock of MPEG: fine enough for every camera rate, coarse enough for 32-bit players.
 TICKS_PER_S = 90_000
+LONGEST_S = 10
+"""No image is shown for longer: a clock that was set would make a video of years."""
 
 
 class VideoWriter:
@@ -43,36 +46,45 @@ class VideoWriter:
         self._first_stamp_ns = 0
         self._last_ticks = -1
         self.frames = 0
+        self.shortened = 0
+        """How many images would have been shown for longer than :data:`LONGEST_S`."""
 
     def write(self, image: np.ndarray, stamp_ns: int) -> None:
         """Append an image.
 
         :param image: (H, W, 3) uint8 RGB
         :param stamp_ns: time at which to show it, nanoseconds, from any origin. Where time does
-            not increase, the image follows the one before at the expected rate.
+            not increase, the image follows the one before at the expected rate; it follows it
+            after :data:`LONGEST_S` at the latest.
+        :raises OutputError: when the file cannot be written
         """
         if self._container is None:
             self._open(image.shape[1], image.shape[0], stamp_ns)
         frame = av.VideoFrame.from_ndarray(self._fit(image), format='rgb24')
         frame.pts = self._next_ticks(stamp_ns)
         frame.time_base = fractions.Fraction(1, TICKS_PER_S)
-        self._container.mux(self._stream.encode(frame))
+        with self._writing():
+            self._container.mux(self._stream.encode(frame))
         self.frames += 1
 
     def close(self) -> None:
         """Finish the file; without an image there is none."""
         if self._container is None:
             return
-        container, self._container = self._container, None
-        container.mux(self._stream.encode(None))
-        container.close()
-        self._partial.replace(self._path)
+        try:
+            with self._writing():
+                self._container.mux(self._stream.encode(None))
+                self._container.close()
+                self._partial.replace(self._path)
+        finally:
+            self.abort()
 
     def abort(self) -> None:
         """Give the file up: nothing of it is left."""
         if self._container is not None:
             container, self._container = self._container, None
-            container.close()
+            with contextlib.suppress(av.FFmpegError):    # it would write the rest of the file
+                container.close()
         self._partial.unlink(missing_ok=True)
 
     def __enter__(self) -> 'VideoWriter':
@@ -88,8 +100,9 @@ class VideoWriter:
     def _open(self, width: int, height: int, stamp_ns: int) -> None:
         self._size = (width, height)
         self._first_stamp_ns = stamp_ns
-        self._container = av.open(str(self._partial), mode='w', format='mp4',
-                                  options={'movflags': 'faststart'})
+        with self._writing():
+            self._container = av.open(str(self._partial), mode='w', format='mp4',
+                                      options={'movflags': 'faststart'})
         rate = fractions.Fraction(self._rate_hz).limit_denominator(1001)
         stream = self._container.add_stream(_encoder(), rate=rate)
         stream.width, stream.height = width + width % 2, height + height % 2
@@ -101,6 +114,15 @@ class VideoWriter:
             stream.bit_rate = 4_000_000
         self._stream = stream
 
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, av.FFmpegError) as error:
+            raise OutputError(f'{self._path}: the video cannot be written '
+                              f'({error.strerror}); make room, or choose another place'
+                              ) from error
+
     def _fit(self, image: np.ndarray) -> np.ndarray:
         width, height = self._size
         if image.shape[:2] != (height, width):
@@ -111,8 +133,11 @@ class VideoWriter:
 
     def _next_ticks(self, stamp_ns: int) -> int:
         ticks = round((stamp_ns - self._first_stamp_ns) * TICKS_PER_S / 1_000_000_000)
-        if ticks <= self._last_ticks:
-            ticks = self._last_ticks + round(TICKS_PER_S / self._rate_hz)
+        step = ticks - self._last_ticks
+        if self.frames and not 0 < step <= LONGEST_S * TICKS_PER_S:
+            self.shortened += step > 0
+            ticks = self._last_ticks + (LONGEST_S * TICKS_PER_S if step > 0
+                                        else round(TICKS_PER_S / self._rate_hz))
             # What follows goes on from here, also where the recording began again.
             self._first_stamp_ns = stamp_ns - round(ticks * 1_000_000_000 / TICKS_PER_S)
         self._last_ticks = ticks

@@ -99,8 +99,9 @@ def camvid(folder: pathlib.Path, *, limit: Optional[int] = None,
 
     :raises DatasetError: when the folder, or a file of it, is missing.
     """
-    return make_dataset(f'camvid {folder.resolve().name}', 'camvid', list_camvid(folder),
-                        limit=limit, rate_hz=rate_hz)
+    frames = list_camvid(folder)
+    return make_dataset(f'camvid {folder.resolve().name}', 'camvid', frames, limit=limit,
+                        rate_hz=rate_hz)
 
 
 def cityscapes(root: pathlib.Path, split: str, *, limit: Optional[int] = None,

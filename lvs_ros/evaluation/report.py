@@ -82,9 +82,9 @@ def _write_csv(path: pathlib.Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _without_nan(value: Any) -> Any:
-    """JSON knows no nan: what is not defined becomes null."""
+    """JSON knows neither nan nor infinity: what is not defined becomes null."""
     if isinstance(value, Mapping):
         return {name: _without_nan(entry) for name, entry in value.items()}
     if isinstance(value, (list, tuple)):
         return [_without_nan(entry) for entry in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -4,27 +4,24 @@
 
 from typing import Any, Optional, Sequence
 
+from lvs_ros.data.tables import Table, markdown_table, text_table
 from lvs_ros.evaluation.evaluation import Evaluation, deviation_by_distance
 from lvs_ros.evaluation.run import REFERENCE
 from lvs_ros.evaluation.summary import RowSummary
 
-Table = tuple[Sequence[str], list[list[str]]]
-"""Heads, and the cells of each line; the first column is text, the others are figures."""
-
 
 def terminal_table(evaluation: Evaluation) -> str:
-    """Return the rows, at most 100 columns wide."""
-    lines = [f'{"":<24}{"":>10}{"minus":>11}{"equals":>10}{"key":>7}'
-             f'{"latency, ms":>18}{"compute, ms":>18}',
-             f'{"row":<24}{"mIoU, %":>10}{REFERENCE:>11}{REFERENCE:>10}{"frames":>7}'
-             f'{"mean":>6}{"p99":>6}{"worst":>6}{"mean":>6}{"p99":>6}{"worst":>6}']
-    for row in evaluation.rows:
-        times = ''.join(f'{value:>6.0f}' for value in (
-            row.mean_ms, row.p99_ms, row.worst_ms, row.compute_mean_ms, row.compute_p99_ms,
-            row.compute_worst_ms))
-        lines.append(f'{row.title:<24}{_points(row.miou, row.miou_se):>10}{_difference(row):>11}'
-                     f'{percent(row.agreement):>10}{row.key_rate:>7.0%}{times}')
-    return '\n'.join(lines)
+    """Return the rows: how good they are, and how fast."""
+    quality = [[row.title, _points(row.miou, row.miou_se), _difference(row),
+                percent(row.agreement), f'{row.key_rate:.0%}'] for row in evaluation.rows]
+    times = [[row.title, *(f'{value:.0f}' for value in (
+        row.mean_ms, row.p99_ms, row.worst_ms, row.compute_mean_ms, row.compute_p99_ms,
+        row.compute_worst_ms))] for row in evaluation.rows]
+    return '\n\n'.join((
+        text_table((['row', 'mIoU, %', f'minus {REFERENCE}', f'equals {REFERENCE}, %',
+                     'key frames'], quality)),
+        text_table((['milliseconds', 'latency mean', 'p99', 'worst', 'compute mean', 'p99',
+                     'worst'], times))))
 
 
 def markdown(evaluation: Evaluation, pictures: Sequence[tuple[str, str]]) -> str:
@@ -35,17 +32,17 @@ def markdown(evaluation: Evaluation, pictures: Sequence[tuple[str, str]]) -> str
     about = evaluation.about
     parts = [f'# {about["model"]} on {about["dataset"]}', _rows(evaluation)]
     parts += [f'- {note}' for note in notes(evaluation)]
-    parts += ['## IoU by class (%)', _markdown(class_table(evaluation.rows))]
-    parts += ['## Deviation', _markdown(deviation_table(evaluation))]
+    parts += ['## IoU by class (%)', markdown_table(class_table(evaluation.rows))]
+    parts += ['## Deviation', markdown_table(deviation_table(evaluation))]
     if evaluation.offsets is not None:
         parts += ['## mIoU (%) by the distance from the key frame',
                   'Each labelled frame is propagated to, directly, from the key frame that lies '
-                  'so many frames before it.', _markdown(offsets_table(evaluation))]
+                  'so many frames before it.', markdown_table(offsets_table(evaluation))]
     if evaluation.sweep is not None:
-        parts += ['## Sweep', _markdown(sweep_table(evaluation)),
+        parts += ['## Sweep', markdown_table(sweep_table(evaluation)),
                   '### Adaptive against fixed at an equal key-frame rate',
                   "The fixed schedule's mIoU is linear between its intervals.",
-                  _markdown(equal_rate_table(evaluation))]
+                  markdown_table(equal_rate_table(evaluation))]
     parts += [f'![{caption}]({name})' for name, caption in pictures]
     return _joined(parts)
 
@@ -135,7 +132,7 @@ def _rows(evaluation: Evaluation) -> str:
     head = ['row', 'mIoU %', 'minus per-frame', 'pixel accuracy %', 'equals per-frame %',
             'mIoU % against per-frame', 'key frames', 'latency ms: mean / p99 / worst',
             'compute ms: mean / p99 / worst']
-    return _markdown((head, [
+    return markdown_table((head, [
         [row.title, _points(row.miou, row.miou_se), _difference(row),
          percent(row.pixel_accuracy), percent(row.agreement), percent(row.agreement_miou),
          f'{row.key_rate:.0%}', f'{row.mean_ms:.1f} / {row.p99_ms:.1f} / {row.worst_ms:.1f}',
@@ -190,12 +187,6 @@ def _signed(value: Optional[float], error: Optional[float]) -> str:
 
 def _mean(values: Sequence[float]) -> Optional[float]:
     return sum(values) / len(values) if values else None
-
-
-def _markdown(table: Table) -> str:
-    head, lines = table
-    rule = ['---', *('--:' for _ in head[1:])]
-    return '\n'.join('| ' + ' | '.join(cells) + ' |' for cells in [head, rule, *lines])
 
 
 def _joined(parts: Sequence[str]) -> str:

@@ -3,13 +3,16 @@
 """Model files: one safetensors file that holds weights and architecture.
 
 The weights are stored as float16 by default (half the size, no measurable change of the labels)
-and loaded as float32. Nothing in such a file is ever executed.
+and loaded as float32. Nothing in such a file is ever executed. A checksum tells damage: a wrong
+bit in an exponent can change a third of all labels, and everything else about the file is right.
 """
 
+import contextlib
 import json
 import os
 import pathlib
-from typing import Mapping, Optional, TypeVar, Union
+import warnings
+from typing import Any, Iterator, Mapping, Optional, TypeVar, Union
 
 import safetensors
 import safetensors.torch
@@ -18,10 +21,11 @@ from torch import nn
 
 from lvs_ros.errors import ConfigurationError, ModelFileError
 from lvs_ros.model.config import ModelConfig
-from lvs_ros.model.digest import weights_digest
+from lvs_ros.model.digest import CHECKSUM, checksum, weights_digest
 from lvs_ros.model.network import SegmentationNetwork
 from lvs_ros.model.rivals import Rivals
 from lvs_ros.resources import config_dir
+from lvs_ros.staging import write_whole
 
 FORMAT = 'lvs_ros 1'
 RIVALS_FORMAT = 'lvs_ros rivals 1'
@@ -36,6 +40,7 @@ def save_network(network: SegmentationNetwork, path: Union[str, os.PathLike], *,
 
     :param half: store float16 instead of float32
     :param notes: further metadata, such as how it was trained
+    :raises OSError: naming the file, when it cannot be written
     """
     _write(pathlib.Path(path), network, network.config, FORMAT, half=half, notes=notes)
 
@@ -62,13 +67,9 @@ def _write(path: pathlib.Path, module: nn.Module, config: ModelConfig, file_form
         if not name.endswith('num_batches_tracked')}
     metadata = {'format': file_format, 'config': config.to_json(),
                 'notes': json.dumps(dict(notes or {}), sort_keys=True), **more}
+    metadata[CHECKSUM] = checksum(metadata, tensors)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + '.partial')
-    try:
-        partial.write_bytes(safetensors.torch.save(tensors, metadata=metadata))
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(path, safetensors.torch.save(tensors, metadata=metadata))
 
 
 def find_model(name_or_path: Union[str, os.PathLike]) -> pathlib.Path:
@@ -96,9 +97,13 @@ def load_network(name_or_path: Union[str, os.PathLike]) -> SegmentationNetwork:
     path = find_model(name_or_path)
     metadata, state = _read(path, FORMAT, 'a model')
     try:
-        network = SegmentationNetwork(ModelConfig.from_json(metadata.get('config', '')))
+        config = ModelConfig.from_json(metadata.get('config', ''))
     except ConfigurationError as error:
         raise ModelFileError(f'{path}: {error}') from error
+    # First without memory: a configuration may ask for far more than the file holds.
+    with torch.device('meta'):
+        _check_fit(path, SegmentationNetwork(config).state_dict(), state)
+    network = SegmentationNetwork(config)
     network.origin = str(path)
     return _fill(path, network, state)
 
@@ -134,18 +139,30 @@ def load_rivals(path: Union[str, os.PathLike], network: SegmentationNetwork) -> 
 
 def _read(path: pathlib.Path, file_format: str, what: str
           ) -> tuple[Mapping[str, str], dict[str, torch.Tensor]]:
-    try:
-        with safetensors.safe_open(path, framework='pt') as file:
-            metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}
-    except (safetensors.SafetensorError, OSError) as error:
-        raise ModelFileError(f'{path}: not a readable safetensors file, or cut short ({error}); '
-                             'copy it again or train a new one with "lvs train"') from error
+    with _opened(path) as file:
+        metadata = file.metadata() or {}
+        state = {name: file.get_tensor(name) for name in file.keys()}
     if metadata.get('format') != file_format:
         raise ModelFileError(
             f'{path}: not {what} of lvs_ros (format {metadata.get("format")!r}, expected '
             f'{file_format!r}); it is made by "lvs train"')
+    if CHECKSUM not in metadata:
+        warnings.warn(f'{path} has no checksum, so damage to it would not be noticed: it is from '
+                      'an older lvs_ros; see the README on how to add one')
+    elif metadata[CHECKSUM] != checksum(metadata, state):
+        raise ModelFileError(f'{path}: damaged, for its content does not fit its checksum; copy '
+                             'it again or train a new one with "lvs train"')
     return metadata, state
+
+
+@contextlib.contextmanager
+def _opened(path: pathlib.Path) -> Iterator[Any]:
+    try:
+        with safetensors.safe_open(path, framework='pt') as file:
+            yield file
+    except (safetensors.SafetensorError, OSError) as error:
+        raise ModelFileError(f'{path}: not a readable safetensors file, or cut short ({error}); '
+                             'copy it again or train a new one with "lvs train"') from error
 
 
 def _fill(path: pathlib.Path, module: _Module, state: Mapping[str, torch.Tensor]) -> _Module:
@@ -155,9 +172,17 @@ def _fill(path: pathlib.Path, module: _Module, state: Mapping[str, torch.Tensor]
 
 
 def read_notes(name_or_path: Union[str, os.PathLike]) -> dict[str, str]:
-    """Return the notes that :func:`save_network` stored beside the weights."""
-    with safetensors.safe_open(find_model(name_or_path), framework='pt') as file:
-        return json.loads((file.metadata() or {}).get('notes', '{}'))
+    """Return the notes that :func:`save_network` stored beside the weights.
+
+    :raises ModelFileError: when the file, or what stands there, cannot be read.
+    """
+    path = find_model(name_or_path)
+    with _opened(path) as file:
+        text = (file.metadata() or {}).get('notes', '{}')
+    try:
+        return {str(name): str(note) for name, note in json.loads(text).items()}
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise ModelFileError(f'{path}: its notes are damaged ({error}); copy it again') from error
 
 
 def _check_fit(path: pathlib.Path, expected: Mapping[str, torch.Tensor],
@@ -169,6 +194,8 @@ def _check_fit(path: pathlib.Path, expected: Mapping[str, torch.Tensor],
     problems += [
         f'{name} has shape {tuple(found[name].shape)} instead of {tuple(expected[name].shape)}'
         for name in sorted(needed & set(found)) if found[name].shape != expected[name].shape]
+    problems += [f'{name} has type {found[name].dtype}' for name in sorted(needed & set(found))
+                 if not found[name].is_floating_point()]
     problems += [f'{name} holds values that are not finite' for name in sorted(needed & set(found))
                  if not bool(torch.isfinite(found[name].float()).all())]
     if problems:

@@ -7,6 +7,7 @@ import json
 from typing import Any, Optional
 
 from lvs_ros.errors import ConfigurationError
+from lvs_ros.model.fields import flag, numbers, one_of, read_fields, size, text, whole
 
 BLOCKS = {
     'resnet18': (2, 2, 2, 2),
@@ -57,45 +58,29 @@ class ModelConfig:
         unknown
     """
 
-    label_set: str
-    classes: int
-    backbone: str = 'resnet101'
-    base_width: int = 64
-    stem: str = 'conv7'
-    dilation: str = 'half_first'
-    split: str = 'layer3.2'
-    head: str = 'psp'
-    head_channels: int = 512
-    kernel_size: int = 9
-    embed_channels: int = 256
-    adapt_channels: int = 256
-    deviation_channels: int = 256
-    deviation_stride: int = 1
-    alignment: str = 'none'
-    align_corners: bool = False
-    mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
-    std: tuple[float, float, float] = (58.395, 57.12, 57.375)
-    image_size: Optional[tuple[int, int]] = None
+    label_set: str = text(100)
+    classes: int = whole(1, 255)    # 255 marks unlabelled pixels
+    backbone: str = one_of(BLOCKS, default='resnet101')
+    base_width: int = whole(1, 256, default=64)
+    stem: str = one_of(STEMS, default='conv7')
+    dilation: str = one_of(DILATIONS, default='half_first')
+    split: str = text(20, default='layer3.2')
+    head: str = one_of(HEADS, default='psp')
+    head_channels: int = whole(1, 4096, default=512)
+    kernel_size: int = whole(1, 31, odd=True, default=9)
+    embed_channels: int = whole(1, 2048, default=256)
+    adapt_channels: int = whole(1, 2048, default=256)
+    deviation_channels: int = whole(1, 2048, default=256)
+    deviation_stride: int = whole(1, 8, default=1)
+    alignment: str = one_of(ALIGNMENTS, default='none')
+    align_corners: bool = flag(default=False)
+    mean: tuple[float, float, float] = numbers(3, -1e4, 1e4, default=(123.675, 116.28, 103.53))
+    std: tuple[float, float, float] = numbers(3, 1e-3, 1e4, default=(58.395, 57.12, 57.375))
+    image_size: Optional[tuple[int, int]] = size(1, 16384, default=None)
 
     def __post_init__(self) -> None:
-        self._expect_one_of('backbone', tuple(BLOCKS))
-        self._expect_one_of('stem', STEMS)
-        self._expect_one_of('dilation', DILATIONS)
-        self._expect_one_of('head', HEADS)
-        self._expect_one_of('alignment', ALIGNMENTS)
-        for name in ('classes', 'base_width', 'head_channels', 'embed_channels',
-                     'adapt_channels', 'deviation_channels', 'deviation_stride'):
-            if getattr(self, name) < 1:
-                raise ConfigurationError(
-                    f'model {name} is {getattr(self, name)}: expected 1 or more')
-        if self.classes > 255:
-            raise ConfigurationError(f'model classes is {self.classes}: expected at most 255, '
-                                     'since 255 marks unlabelled pixels')
-        if self.kernel_size < 1 or self.kernel_size % 2 == 0:
-            raise ConfigurationError(
-                f'model kernel_size is {self.kernel_size}: expected an odd number')
-        if min(self.std) <= 0:
-            raise ConfigurationError(f'model std is {self.std}: expected positive numbers')
+        for name, value in read_fields(self, 'model').items():
+            object.__setattr__(self, name, value)    # frozen for everybody else
         self.split_at()
 
     def split_at(self) -> tuple[int, int]:
@@ -115,34 +100,23 @@ class ModelConfig:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
 
     @classmethod
-    def from_json(cls, text: str) -> 'ModelConfig':
+    def from_json(cls, written: str) -> 'ModelConfig':
         """Read what :meth:`to_json` wrote.
 
-        :raises ConfigurationError: for text of another kind, unknown or missing fields.
+        :raises ConfigurationError: for text of another kind, unknown or missing fields, values
+            of another type or out of range.
         """
         try:
-            fields: dict[str, Any] = json.loads(text)
+            fields: dict[str, Any] = json.loads(written)
             known = {field.name for field in dataclasses.fields(cls)}
             unknown = sorted(set(fields) - known)
             if unknown:
                 raise ConfigurationError(
-                    f'model configuration has unknown fields {", ".join(unknown)}: '
+                    f'model configuration has unknown fields {", ".join(unknown)[:200]}: '
                     'was the file written by a newer version of lvs_ros?')
-            for name in ('mean', 'std'):
-                if name in fields:
-                    red, green, blue = fields[name]
-                    fields[name] = (float(red), float(green), float(blue))
-            if 'image_size' in fields and fields['image_size'] is not None:
-                width, height = fields['image_size']
-                fields['image_size'] = (int(width), int(height))
             return cls(**fields)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise ConfigurationError(f'model configuration cannot be read: {error}') from error
-
-    def _expect_one_of(self, name: str, choices: tuple[str, ...]) -> None:
-        if getattr(self, name) not in choices:
-            raise ConfigurationError(f'model {name} is {getattr(self, name)!r}: expected one of '
-                                     + ', '.join(choices))
 
 
 def paper(label_set: str, classes: int) -> ModelConfig:

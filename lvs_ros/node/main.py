@@ -13,6 +13,7 @@ import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.utilities import remove_ros_args
 
+from lvs_ros import exit_codes
 from lvs_ros.errors import DeviceLostError, LvsError
 from lvs_ros.node.frame_executor import FrameExecutor
 from lvs_ros.node.segmentation_node import SegmentationNode
@@ -31,8 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the node until it is told to stop.
 
     :param arguments: the command line without the name of the program; None = that of the process.
-    :returns: exit code: 0 after SIGINT or SIGTERM, 1 when the node could not start, 2 for wrong
-        arguments or parameters.
+    :returns: one of :mod:`lvs_ros.exit_codes`.
     """
     words = ['lvs_node', *(sys.argv[1:] if arguments is None else arguments)]
     try:
@@ -42,14 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rclpy.init(args=words)
     except Exception as error:  # rclpy raises several kinds for arguments that it cannot read
         print(f'lvs_node: error: {error}', file=sys.stderr)
-        return 2
+        return exit_codes.USER_ERROR
     try:
         code = _run()
     except (KeyboardInterrupt, ExternalShutdownException):
-        code = 0
+        code = exit_codes.OK
     except LvsError as error:
         print(f'lvs_node: error: {error}', file=sys.stderr)
-        code = 2
+        code = exit_codes.USER_ERROR
     finally:
         rclpy.try_shutdown()
     _leave_if_busy(code)
@@ -64,17 +64,17 @@ def _run() -> int:
     executor = FrameExecutor(node.lose_frame)
     try:
         if node.parameters.node.autostart and not node.autostart():
-            return 1 if rclpy.ok() else 0
+            return _failure_code(node)
         executor.add_node(node)
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except DeviceLostError as error:
         print(f'lvs_node: error: {error}', file=sys.stderr, flush=True)
-        os._exit(1)    # to tidy up, the device would be needed
+        os._exit(exit_codes.FAILED)    # to tidy up, the device would be needed
     except MemoryError as error:
         print(f'lvs_node: error: out of memory: {error}; it may be started again', file=sys.stderr)
-        return 1
+        return exit_codes.FAILED
     except Exception:
         if rclpy.ok():
             raise
@@ -82,7 +82,15 @@ def _run() -> int:
     finally:
         executor.shutdown()
         node.destroy_node()
-    return 0
+    return exit_codes.OK
+
+
+def _failure_code(node: SegmentationNode) -> int:
+    """Return the exit code of a node that did not become active."""
+    if not rclpy.ok():
+        return exit_codes.OK
+    mendable = isinstance(node.transition_failure, LvsError)
+    return exit_codes.USER_ERROR if mendable else exit_codes.FAILED
 
 
 def _watchdog() -> Watchdog | None:
@@ -111,9 +119,9 @@ def _explain(words: Sequence[str]) -> int:
     """Answer words that are no ROS arguments."""
     if '-h' in words or '--help' in words:
         print(USAGE)
-        return 0
+        return exit_codes.OK
     print(f'lvs_node: error: unknown arguments: {" ".join(words)}\n{USAGE}', file=sys.stderr)
-    return 2
+    return exit_codes.USER_ERROR
 
 
 if __name__ == '__main__':

@@ -48,8 +48,9 @@ class Outputs:
         self._label_info = self._label_info_publisher()
 
     def _publisher(self, message_type: Any, topic: str, profile: Any) -> Any:
-        publisher = self._node.create_lifecycle_publisher(
-            message_type, topic, profile, qos_overriding_options=qos.overridable())
+        with qos.overrides_checked():
+            publisher = self._node.create_lifecycle_publisher(
+                message_type, topic, profile, qos_overriding_options=qos.overridable())
         self._publishers.append(publisher)
         return publisher
 

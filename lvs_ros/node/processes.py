@@ -118,7 +118,7 @@ def start_segmentation_node(options: PipelineOptions, *, size: tuple[int, int], 
     words = ['--ros-args', '-r', f'__node:={name}']
     for parameter, value in parameters.items():
         words += ['-p', f'{parameter}:={json.dumps(value)}']
-    return NodeProcess('the node', 'lvs_ros.node.main', words,
+    return NodeProcess('the node', 'lvs_ros.node.executable', words,
                        environment={'ROS_DOMAIN_ID': str(domain_id)})
 
 

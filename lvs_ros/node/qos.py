@@ -5,9 +5,15 @@
 Each function makes a new profile: rclpy writes the overrides into the object it is given.
 """
 
+import contextlib
+from collections.abc import Iterator
+
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.exceptions import ParameterException
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.qos_overriding_options import InvalidQosOverridesError, QoSOverridingOptions
+
+from lvs_ros.errors import ConfigurationError
 
 
 def image_input() -> QoSProfile:
@@ -41,6 +47,22 @@ def overridable() -> QoSOverridingOptions:
     Depth, history and reliability can be set so.
     """
     return QoSOverridingOptions.with_default_policies(callback=_check)
+
+
+@contextlib.contextmanager
+def overrides_checked() -> Iterator[None]:
+    """Surround what applies overrides.
+
+    :raises ConfigurationError: rclpy cannot apply one; it fails in several ways, and never names
+        the parameter.
+    """
+    try:
+        yield
+    except (AssertionError, InvalidQosOverridesError, ParameterException, RuntimeError) as error:
+        reason = str(error) or 'a value has the wrong type'
+        raise ConfigurationError(
+            f'qos_overrides cannot be applied: {reason}; expected depth: a whole number from 1, '
+            'history: keep_last or keep_all, reliability: reliable or best_effort') from error
 
 
 def _check(profile: QoSProfile) -> SetParametersResult:

@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import functools
 import math
+import os
 import time
 import traceback
 from typing import Any, Callable, Mapping
@@ -25,6 +26,7 @@ from lvs_ros.node.diagnostic_messages import (diagnostic_array, memory_values, s
                                               stream_values)
 from lvs_ros.node.diagnostics import Condition, FrameRecord, FrameWindow, hang, judge
 from lvs_ros.node.drop_counter import DropCounter
+from lvs_ros.node.logged_warnings import warnings_logged
 from lvs_ros.node.outputs import Outputs, status_message
 from lvs_ros.node.parameters import NodeParameters
 from lvs_ros.node.periodic_thread import PeriodicThread
@@ -34,6 +36,7 @@ from lvs_ros.node.watchdog import Watchdog
 from lvs_ros.pipeline import PipelineOptions, SegmentationPipeline, build_pipeline
 from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
 from lvs_ros.pipeline.memory import out_of_the_collectors_sight
+from lvs_ros.shared_memory import image_warning
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE
@@ -66,7 +69,6 @@ class SegmentationNode(LifecycleNode):
         self._subscription: Any = None
         self._unseen = contextlib.ExitStack()    # closed: the garbage collector sees it all
         self._read: Callable[[bytes], ReceivedImage] = read_image
-        self._reset_service: Any = None
         self._drops = DropCounter()
         self._window = FrameWindow()
         self._last_status: StepStatus | None = None
@@ -76,11 +78,14 @@ class SegmentationNode(LifecycleNode):
         self._transition_error: str | None = None
         self._is_shut_down = False
         self._frame_start_s: float | None = None    # of the one in work, by the steady clock
+        self.transition_failure: Exception | None = None
+        """Why the last transition failed."""
         self._clock_problem: str | None = None
         self.parameters = NodeParameters(self, self._on_parameters_changed)
         for text in self.parameters.unknown:
             self.get_logger().warning(f'there is no parameter {text}; its value is ignored')
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self.create_service(Trigger, '~/reset', self._on_reset)
         period_s = self.parameters.node.diagnostics_period_s
         self._diagnostics_due_s = time.monotonic() + period_s
         self._look_s = min(_LOOK_S, (self.parameters.node.watchdog_s or math.inf) / 4)
@@ -110,7 +115,8 @@ class SegmentationNode(LifecycleNode):
         """Load the model, create the publishers, run the network once."""
         self._transition_error = None
         try:
-            self._configure()
+            with warnings_logged(self.get_logger()):
+                self._configure()
         except Exception as error:
             self._log_failure('configure', error)
             self._release()
@@ -167,13 +173,15 @@ class SegmentationNode(LifecycleNode):
         self._pipeline = self._pipeline_factory(options)
         label_set = self._load_labels(self._pipeline)
         self._outputs = Outputs(self, label_set)
-        self._reset_service = self.create_service(Trigger, '~/reset', self._on_reset)
         width, height = self.parameters.node.warm_up_size
         seen = f'inference_size {options.inference_size}'
         if width and height:
             self._pipeline.warm_up(width, height)
             seen = (f'images of {width}x{height} seen at '
                     + self._pipeline.inference_size.describe(width, height))
+        too_large = image_warning(os.environ, width, height)
+        if too_large is not None:
+            self.get_logger().warning(too_large)
         self.get_logger().info(
             f'model {options.model} on {self._pipeline.device}, labels {label_set.name} '
             f'({len(label_set)} classes), schedule {options.schedule}, '
@@ -196,11 +204,12 @@ class SegmentationNode(LifecycleNode):
         compressed = self.parameters.node.input_transport == 'compressed'
         self._read = functools.partial(read_compressed_image if compressed else read_image,
                                        max_pixels=self.parameters.node.max_pixels)
-        self._subscription = self.create_subscription(
-            CompressedImage if compressed else Image,
-            'image_raw/compressed' if compressed else 'image_raw',
-            self._on_image, qos.image_input(), qos_overriding_options=qos.overridable(),
-            raw=True)
+        with qos.overrides_checked():
+            self._subscription = self.create_subscription(
+                CompressedImage if compressed else Image,
+                'image_raw/compressed' if compressed else 'image_raw',
+                self._on_image, qos.image_input(), qos_overriding_options=qos.overridable(),
+                raw=True)
         if self._watchdog is not None:
             self._watchdog.watch(self._subscription, self.parameters.node.watchdog_s)
         self._outputs.publish_label_info()
@@ -217,9 +226,6 @@ class SegmentationNode(LifecycleNode):
     def _release(self) -> None:
         self._unseen.close()
         self._unsubscribe()
-        if self._reset_service is not None:
-            self.destroy_service(self._reset_service)
-            self._reset_service = None
         if self._outputs is not None:
             self._outputs.destroy()
             self._outputs = None
@@ -230,6 +236,7 @@ class SegmentationNode(LifecycleNode):
     def _log_failure(self, action: str, error: Exception) -> None:
         if not self.context.ok():  # shutting down: nothing can be created any more
             return
+        self.transition_failure = error
         kind = '' if isinstance(error, LvsError) else f'{type(error).__name__}: '
         self._transition_error = f'cannot {action}: {kind}{error}'
         self.get_logger().error(self._transition_error)
@@ -355,12 +362,17 @@ class SegmentationNode(LifecycleNode):
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         if self._pipeline is None or not self.is_active:
-            response.message = 'the node is not active: there is nothing to forget'
+            response.message = f'the node is {self._state_text()}: there is nothing to forget'
             return response
         self._pipeline.reset()
         response.success = True
         response.message = 'the next frame becomes a key frame'
         return response
+
+    def _state_text(self) -> str:
+        """Return the state of the life cycle, and why it is no further."""
+        label = self._state_machine.current_state[1]
+        return f'{label} ({self._transition_error})' if self._transition_error else label
 
     def _on_parameters_changed(self, changed: Mapping[str, Any]) -> None:
         """Hand the new values to the pipeline, before its next step."""

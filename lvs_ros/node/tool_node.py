@@ -12,9 +12,14 @@ from typing import TypeVar
 
 import rclpy
 from rclpy.context import Context
+from rclpy.exceptions import NameValidationException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+
+from lvs_ros.errors import ConfigurationError
+
+_LAST_DOMAIN_ID = 232    # of the ports that there are
 
 T = TypeVar('T', bound='ToolNode')
 
@@ -24,12 +29,19 @@ class ToolNode:
 
     :param name: of the node
     :param domain_id: the ROS domain; None = the environment's
+    :raises ConfigurationError: for a domain, or the name of a topic, that cannot be
     """
 
     def __init__(self, name: str, *, domain_id: int | None = None) -> None:
+        if domain_id is not None and not 0 <= domain_id <= _LAST_DOMAIN_ID:
+            raise ConfigurationError(f'ROS domain {domain_id}: expected 0 to {_LAST_DOMAIN_ID}')
         self._context = Context()
-        rclpy.init(context=self._context, domain_id=domain_id,
-                   signal_handler_options=SignalHandlerOptions.NO)
+        try:
+            rclpy.init(context=self._context, domain_id=domain_id,
+                       signal_handler_options=SignalHandlerOptions.NO)
+        except (RuntimeError, ValueError) as error:    # of its environment
+            raise ConfigurationError('ROS 2 does not start: ' + ' '.join(str(error).split())
+                                     ) from error
         with self._closed_on_error():
             self._node = Node(name, context=self._context, enable_rosout=False,
                               start_parameter_services=False)
@@ -41,6 +53,9 @@ class ToolNode:
         """Surround what sets up the rest of the node."""
         try:
             yield
+        except NameValidationException as error:
+            self._context.shutdown()
+            raise ConfigurationError(' '.join(str(error).split())) from error
         except BaseException:
             self._context.shutdown()
             raise

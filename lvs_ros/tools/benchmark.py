@@ -21,6 +21,7 @@ from lvs_ros.benchmark.report import JSON, MARKDOWN, PICTURE, write_report
 from lvs_ros.benchmark.stages import ros_messages
 from lvs_ros.benchmark.tables import headline, terminal_tables
 from lvs_ros.data.output_folder import output_folder
+from lvs_ros.data.tables import WIDTH
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.evaluation.clock import RealClock
 from lvs_ros.model import VARIANTS, find_model
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from lvs_ros.benchmark.over_dds import OverDds
 
 _SIZE = (480, 360)
-_COLUMNS = 100
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,10 +86,10 @@ def run(args: argparse.Namespace) -> int:
         benchmark = run_benchmark(
             plan, clip, RealClock(), measure_dds=measure_dds, messages=messages,
             left_out=[reason for reason in (without_messages, without_dds) if reason])
-        print(textwrap.fill(headline(benchmark), _COLUMNS), terminal_tables(benchmark),
+        print(textwrap.fill(headline(benchmark), WIDTH), terminal_tables(benchmark),
               sep='\n\n', end='\n\n')
         for note in notes(benchmark):
-            print(textwrap.fill(note, _COLUMNS))
+            print(textwrap.fill(note, WIDTH))
         if folder is not None:
             write_report(folder, benchmark)
     if args.out is not None:

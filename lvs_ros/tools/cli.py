@@ -8,7 +8,8 @@ import sys
 from typing import Optional, Sequence
 
 from lvs_ros import __version__
-from lvs_ros.errors import LvsError
+from lvs_ros.tools.ending import ended, interrupted_at_once
+from lvs_ros.tools.numbers import check_magnitudes
 
 COMMANDS = {
     'demo': 'watch the node segment a synthetic street for 20 seconds',
@@ -30,27 +31,28 @@ COMMANDS = {
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run ``lvs``; return the exit code (2 for anything the user can mend)."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    chosen = next((word for word in words if not word.startswith('-')), None)
+    name = f'lvs {chosen}' if chosen in COMMANDS else 'lvs'
+    return ended(lambda: _run(words, chosen), name)
+
+
+def _run(words: Sequence[str], chosen: Optional[str]) -> int:
     parser = argparse.ArgumentParser(
         prog='lvs', description='Low-latency video semantic segmentation for ROS 2.')
     parser.add_argument('--version', action='version', version=f'lvs_ros {__version__}')
     subparsers = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
-    chosen = next((word for word in words if not word.startswith('-')), None)
     for name, text in COMMANDS.items():
         subparser = subparsers.add_parser(
             name, help=text, description=text[0].upper() + text[1:] + '.')
         if name == chosen:
             # only the tool that runs is imported: 'lvs --help' needs neither torch nor ROS
-            tool = importlib.import_module('lvs_ros.tools.' + name.replace('-', '_'))
+            with interrupted_at_once():
+                tool = importlib.import_module('lvs_ros.tools.' + name.replace('-', '_'))
             tool.add_arguments(subparser)
             subparser.set_defaults(run=tool.run)
     args = parser.parse_args(words)
-    try:
-        return int(args.run(args))
-    except LvsError as error:
-        print(f'lvs {args.command}: error: {error}', file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    check_magnitudes(args)
+    return int(args.run(args))
 
 
 if __name__ == '__main__':

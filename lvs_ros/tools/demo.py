@@ -22,9 +22,9 @@ from lvs_ros.data.output_folder import output_folder
 from lvs_ros.data.run_log import RunLog
 from lvs_ros.data.run_summary import RunSummary
 from lvs_ros.data.street import StreetScene
-from lvs_ros.dds_profile import large_image_environment
 from lvs_ros.errors import ConfigurationError, LvsError
 from lvs_ros.labels import load_label_set
+from lvs_ros.shared_memory import prepare_shared_memory
 from lvs_ros.tools.child_process import ChildProcess
 from lvs_ros.tools.demo_display import DemoDisplay
 from lvs_ros.tools.demo_report import CONTENTS, SUMMARY, DemoReport
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     scene = StreetScene(seed=args.seed, width=width, height=height)
     labels = load_label_set(args.labels)
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    os.environ.update(large_image_environment(os.environ))
+    prepare_shared_memory('lvs demo')
     log = RunLog()
     with interrupted_once(), output_folder(args.out, marker=SUMMARY, force=True) as folder:
         origin_ns = _watch(args, log)

@@ -133,7 +133,7 @@ class DemoReport:
 def plot_latency(path: pathlib.Path, log: RunLog) -> None:
     """Draw the latency of every mask over time, and how often each latency came.
 
-    :param path: PNG file to be written, under a temporary name until complete
+    :param path: PNG file to be written
     """
     stamps = sorted(log.arrivals)
     times = np.array([(stamp - stamps[0]) / _NANOSECONDS for stamp in stamps])

@@ -9,6 +9,7 @@ import sys
 import textwrap
 
 from lvs_ros.data.output_folder import output_folder
+from lvs_ros.data.tables import WIDTH
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.evaluation.clock import RealClock, SkippingClock
 from lvs_ros.evaluation.dataset import Dataset, camvid, cityscapes
@@ -23,7 +24,6 @@ from lvs_ros.tools.interruption import ended_like_interrupted
 from lvs_ros.tools.pipeline_options import add_pipeline_arguments, pipeline_options
 
 PROTOCOLS = ('streaming', 'offsets')
-_COLUMNS = 100
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -132,7 +132,7 @@ def _print(evaluation: Evaluation) -> None:
     print(f'{evaluation.about["model"]} on {evaluation.about["dataset"]}\n')
     print(terminal_table(evaluation), end='\n\n')
     for note in notes(evaluation):
-        print(textwrap.fill(note, _COLUMNS))
+        print(textwrap.fill(note, WIDTH))
     value = evaluation.deviation_spearman
     print('Spearman of predicted and true deviation: '
           + ('not defined' if value is None else f'{value:.3f}'))

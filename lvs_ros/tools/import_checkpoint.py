@@ -3,9 +3,10 @@
 """``lvs import-checkpoint``: weights of other projects as a model file of ours."""
 
 import argparse
+import os
 import pathlib
 
-from lvs_ros.errors import ConfigurationError
+from lvs_ros.errors import ConfigurationError, OutputError
 from lvs_ros.labels import LabelSet, load_label_set
 from lvs_ros.model import save_network
 from lvs_ros.model.config import DILATIONS
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     """Import, write the model file and say what to do next."""
     if args.out.suffix != '.safetensors':
         raise ConfigurationError(f'--out {args.out}: expected a name that ends in .safetensors')
-    if args.out.resolve() == args.file.resolve():
+    if os.path.realpath(args.out) == os.path.realpath(args.file):
         raise ConfigurationError(f'--out {args.out}: is the file to import; name another one')
     labels = load_label_set(args.labels)
     overrides = Overrides(
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         # not halved: the network is to compute what it computed where it comes from
         save_network(imported.network, args.out, half=False, notes=_notes(args.file, imported))
     except OSError as error:
-        raise ConfigurationError(f'--out {args.out}: cannot be written ({error})') from error
+        raise OutputError(f'--out {args.out}: cannot be written ({error.strerror})') from error
     print('\n'.join([*_report(args.file, imported, labels), *_next_steps(args, imported)]))
     return 0
 

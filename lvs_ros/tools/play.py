@@ -8,7 +8,6 @@ import argparse
 import contextlib
 import functools
 import math
-import os
 import pathlib
 from typing import TYPE_CHECKING
 
@@ -23,8 +22,8 @@ from lvs_ros.data.playback import (
 from lvs_ros.data.read_ahead import ReadAhead
 from lvs_ros.data.recording import Recording
 from lvs_ros.data.transport import TRANSPORTS, sent_topic, sent_type, serialize, with_stamp
-from lvs_ros.dds_profile import large_image_environment
 from lvs_ros.errors import ConfigurationError, ImageError
+from lvs_ros.shared_memory import prepare_shared_memory
 from lvs_ros.tools.interruption import ended_like_interrupted
 
 if TYPE_CHECKING:
@@ -68,12 +67,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run ``lvs play``."""
     _check(args)
+    prepare_shared_memory('lvs play')
     try:
         from lvs_ros.node.image_publisher import ImagePublisher
     except ModuleNotFoundError as error:
         raise ConfigurationError(f'playing needs ROS 2, and {error.name} is not there: source '
                                  'the setup file of a ROS installation, or env.sh') from error
-    os.environ.update(large_image_environment(os.environ))
     with contextlib.ExitStack() as stack:
         stack.enter_context(ended_like_interrupted())
         recording = stack.enter_context(Recording(args.bag))

@@ -80,8 +80,9 @@ def run(args: argparse.Namespace) -> int:
                                 options=options)
         _replay(recording, topic, options, summary, folder, args)
         if not summary.samples:
+            first = summary.dropped[0].reason if summary.dropped else 'it is not in the file'
             raise RecordingError(f'{args.bag}: none of the {topic.count} images of {topic.name} '
-                                 f'could be decoded; the first: {summary.dropped[0].reason}')
+                                 f'could be decoded; the first: {first}')
         plot_deviation(folder / PLOT, summary.samples, title=summary.title)
         summary.write(folder / SUMMARY)
     print(f'{args.out}: {summary.text}')
@@ -93,9 +94,10 @@ def _replay(recording: Recording, topic: RecordedTopic, options: PipelineOptions
     """Run the frames through a pipeline; write recording and video, and fill the summary."""
     with contextlib.ExitStack() as stack:
         pipeline = stack.enter_context(build_pipeline(options))
+        video = stack.enter_context(VideoWriter(folder / VIDEO))
         outputs = _Outputs(
             stack.enter_context(RecordingWriter(folder / RECORDING, storage=args.storage)),
-            stack.enter_context(VideoWriter(folder / VIDEO)),
+            video,
             load_label_set(args.labels or pipeline.label_set_name),
             copy_images=args.copy_images)
         summary.device = pipeline.device
@@ -109,6 +111,7 @@ def _replay(recording: Recording, topic: RecordedTopic, options: PipelineOptions
                 continue
             summary.add(index, image.frame.stamp_ns, result.status)
             outputs.write(message, image, result, summary)
+        summary.shortened = video.shortened
 
 
 class _Outputs:

@@ -11,6 +11,7 @@ import cv2
 
 from lvs_ros.data.street import StreetScene
 from lvs_ros.errors import ConfigurationError
+from lvs_ros.shared_memory import prepare_shared_memory
 from lvs_ros.tools.image_size import image_size
 from lvs_ros.tools.interruption import ended_like_interrupted
 
@@ -47,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigurationError(f'--duration {args.duration}: expected a number above 0')
     if not (math.isfinite(args.prepare) and args.prepare >= 0):
         raise ConfigurationError(f'--prepare {args.prepare}: expected 0 or more')
+    prepare_shared_memory('lvs street')
     try:
         from lvs_ros.node.street_camera import StreetCamera
     except ModuleNotFoundError as error:

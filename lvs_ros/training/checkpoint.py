@@ -7,7 +7,6 @@ Nothing in such a file is ever executed: it holds tensors, and JSON in the metad
 
 import dataclasses
 import json
-import os
 import pathlib
 from typing import Any, Mapping, Sequence
 
@@ -17,6 +16,8 @@ import torch
 from torch import nn
 
 from lvs_ros.errors import ModelFileError, TrainingError
+from lvs_ros.model.digest import CHECKSUM, checksum
+from lvs_ros.staging import write_whole
 from lvs_ros.training.random_state import RandomState
 
 FORMAT = 'lvs_ros checkpoint 1'
@@ -58,19 +59,16 @@ def save_checkpoint(path: pathlib.Path, stage: str, state: TrainingState,
         'optimiser': type(state.optimiser).__name__, 'step': state.step,
         'skipped_steps': state.skipped_steps, 'elapsed_s': state.elapsed_s,
         'numpy': [random.numpy for random in random_states]}
-    partial = path.with_name(path.name + '.partial')
     try:
-        partial.write_bytes(safetensors.torch.save(
-            {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
-            metadata={'format': FORMAT, 'training': json.dumps(described)}))
-        os.replace(partial, path)
+        stored = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        metadata = {'format': FORMAT, 'training': json.dumps(described)}
+        metadata[CHECKSUM] = checksum(metadata, stored)
+        write_whole(path, safetensors.torch.save(stored, metadata=metadata))
     except OSError as error:
         raise TrainingError(
-            f'{path}: the checkpoint cannot be written ({error}); make room or choose another '
-            'output folder, and start the same command again: it goes on from the checkpoint '
-            'before, if there is one') from error
-    finally:
-        partial.unlink(missing_ok=True)
+            f'{path}: the checkpoint cannot be written ({error.strerror}); make room or choose '
+            'another output folder, and start the same command again: it goes on from the '
+            'checkpoint before, if there is one') from error
 
 
 def load_checkpoint(path: pathlib.Path, stage: str, state: TrainingState) -> list[RandomState]:
@@ -88,13 +86,16 @@ def load_checkpoint(path: pathlib.Path, stage: str, state: TrainingState) -> lis
     if metadata.get('format') != FORMAT:
         raise _unusable(path, f'not a checkpoint of lvs_ros (format {metadata.get("format")!r}, '
                               f'expected {FORMAT!r})')
+    # one from an older lvs_ros has none
+    if CHECKSUM in metadata and metadata[CHECKSUM] != checksum(metadata, found):
+        raise _unusable(path, 'damaged, for its content does not fit its checksum')
     try:
         described = json.loads(metadata['training'])
         _check_origin(path, described, stage, state)
         counts = (int(described['step']), int(described['skipped_steps']),
                   float(described['elapsed_s']))
         random_states = _random_states(described['numpy'], found)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise _unusable(path, f'its description is damaged ({error!r})') from error
     _check_fit(path, found, state)
     with torch.no_grad():

@@ -6,10 +6,11 @@ import dataclasses
 import datetime
 import functools
 import json
-import os
 import pathlib
 import sys
 from typing import Any, Iterator, Mapping, Optional
+
+from lvs_ros.staging import write_whole
 
 TENSORBOARD_FOLDER = 'tensorboard'
 
@@ -110,10 +111,8 @@ class StageLog:
 def _drop_after(path: pathlib.Path, step: int) -> None:
     if not path.is_file():
         return
-    partial = path.with_name(path.name + '.partial')
-    partial.write_text(''.join(record.to_json() + '\n' for record in read_records(path)
-                               if record.step <= step), 'utf-8')
-    os.replace(partial, path)
+    write_whole(path, ''.join(record.to_json() + '\n' for record in read_records(path)
+                              if record.step <= step).encode())
 
 
 def _event_writer(folder: pathlib.Path, step: int) -> Any:
