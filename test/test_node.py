@@ -243,6 +243,20 @@ class Gate:
         return pipeline
 
 
+@pytest.mark.parametrize('size, expected_sizes', [([64, 48], [(64, 48)]), ([0, 0], [])])
+def test_the_network_is_warmed_up_for_the_size_of_the_camera(
+        make_rig: Rigs, size: list[int], expected_sizes: list[tuple[int, int]]) -> None:
+    warmed_up = []
+
+    def factory(options: PipelineOptions) -> Any:
+        pipeline = build_pipeline(options)
+        pipeline.warm_up = lambda *size: warmed_up.append(size)  # type: ignore[method-assign]
+        return pipeline
+
+    make_rig(pipeline_factory=factory, warm_up_size=size)
+    assert warmed_up == expected_sizes
+
+
 def test_the_newest_frame_wins_and_every_lost_one_is_counted(make_rig: Rigs) -> None:
     gate = Gate()
     rig = make_rig(pipeline_factory=gate)

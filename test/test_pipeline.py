@@ -38,9 +38,13 @@ class ManualSlowTrack(SlowTrack):
         self.high = high
         self.jobs: list[SlowJob] = []
         self.done: list[SlowResult] = []
+        self.warmed_up: list[SlowJob] = []
 
     def submit(self, job: SlowJob) -> None:
         self.jobs.append(job)
+
+    def warm_up(self, job: SlowJob) -> None:
+        self.warmed_up.append(job)
 
     def finish(self, number: int, error: str | None = None) -> SlowResult:
         job = next(job for job in self.jobs if job.number == number)
@@ -196,6 +200,21 @@ def test_frames_in_full_are_refined(network: SegmentationNetwork, schedule: str)
             mean = (both[:1] + both[1:].flip(3)) / 2
             expected = network.enlarge(mean, 32, 48).argmax(1)[0].numpy()
         assert (pipeline.step(frame(index)).mask == expected).mean() > 0.999    # but for ties
+
+
+@pytest.mark.parametrize('mirror', [True, False])
+def test_a_pipeline_of_options_refines_frames_in_full_where_that_is_asked_for(
+        network: SegmentationNetwork, mirror: bool) -> None:
+    plain, _, _ = make(network, schedule='every_frame')
+    refined, _, _ = make(network, schedule='every_frame', mirror=True)
+    expected, other = (one.step(frame(0)).mask for one in
+                       ((refined, plain) if mirror else (plain, refined)))
+    assert (expected != other).any()
+    prepared = prepare(network, device=torch.device('cpu'), precision='float32')
+    options = PipelineOptions(schedule='every_frame', slow_track='inline', mirror=mirror)
+    with assemble(prepared, options, propagation=RecordingPropagation(prepared)) as pipeline:
+        found = pipeline.step(frame(0)).mask
+    assert (found != expected).mean() < 0.5 * (found != other).mean()    # rounding aside
 
 
 def test_with_a_background_the_first_frame_is_not_refined(network: SegmentationNetwork) -> None:
@@ -551,9 +570,20 @@ def test_inference_and_output_size(network: SegmentationNetwork) -> None:
     assert seen == [(1, 3, 48, 64)] and mask.shape == (60, 100)
 
 
-def test_warm_up_leaves_no_trace(network: SegmentationNetwork) -> None:
-    pipeline, track, _ = make(network, threshold=1.0)
+@pytest.mark.parametrize('schedule', ['low_latency', 'every_frame'])
+def test_warm_up_runs_every_part_and_leaves_no_trace(
+        network: SegmentationNetwork, monkeypatch: pytest.MonkeyPatch, schedule: str) -> None:
+    pipeline, track, propagation = make(network, schedule, threshold=1.0)
+    measured = []
+
+    def deviation(key_low: torch.Tensor, low: torch.Tensor) -> torch.Tensor:
+        measured.append(low)
+        return SegmentationNetwork.deviation(network, key_low, low)
+
+    monkeypatch.setattr(network, 'deviation', deviation)
     pipeline.warm_up(48, 32)
+    assert measured and propagation.moved
+    assert [job.image.shape for job in track.warmed_up] == [(1, 3, 32, 48)]
     status = pipeline.step(frame(0, size=(64, 40))).status
     assert status.key_frame and status.reset_reason is None and track.jobs == []
 
@@ -610,8 +640,14 @@ def test_background_pipeline_end_to_end(
                               cpu_sharing=cpu_sharing)
     with build_pipeline(options) as pipeline:
         pipeline.warm_up(48, 32)
-        for index in range(200):
+        pipeline.step(frame(0))
+        assert pipeline.step(frame(1)).status.key_provisional
+        pipeline.threshold = 1.0    # so that frame 1 stays the key frame
+        for index in range(2, 1000):
             status = pipeline.step(frame(index)).status
-            if index > 2 and status.slow_track_ms is not None and not status.slow_track_failures:
+            if not status.key_provisional:
                 break
-        assert status.slow_track_error is None
+            threading.Event().wait(0.01)
+        assert not status.key_provisional, 'the result of S_h never came'
+        assert status.key_stamp_ns == FRAME_NS
+        assert status.slow_track_error is None and status.slow_track_failures == 0

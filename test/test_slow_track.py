@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The slow track: one job running, one waiting, results bound to their key frame."""
 
+import os
 import threading
 from typing import Callable, Optional
 
@@ -248,15 +249,31 @@ def test_a_failure_while_refining_is_a_result_and_the_next_job_runs(lane: Option
         track.close()
 
 
+def scheduling() -> tuple[bool, int]:
+    """Return whether the calling thread gets only what is left over, and its nice value."""
+    return (os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == os.SCHED_IDLE,
+            os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+
 @pytest.mark.parametrize('policy', ['idle', 'nice', 'normal'])
-def test_every_policy_computes(policy: str) -> None:
-    track = background(of_one_step(lambda low: low + 1), None, policy)
+def test_every_policy_computes_and_gives_way_as_it_says(policy: str) -> None:
+    seen = []
+
+    def high(low: torch.Tensor) -> torch.Tensor:
+        seen.append(scheduling())
+        return low + 1
+
+    track = background(of_one_step(high), None, policy)
     try:
         track.submit(job(7))
         result, = wait_for_results(track, 1)
         assert result_value(result) == 8
     finally:
         track.close()
+    usual = scheduling()
+    [(is_idle, nice)] = seen
+    assert is_idle == (policy == 'idle' or usual[0])
+    assert (nice > usual[1]) == (policy == 'nice')
 
 
 def test_inline_results_come_after_their_delay_in_stamp_time() -> None:

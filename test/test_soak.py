@@ -1,9 +1,11 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""``lvs soak``: runs, finds a leak, and takes nothing else for one."""
+"""``lvs soak``: runs, finds a leak, and takes nothing else for one; faults, and what they find."""
 
 import json
+import math
 import pathlib
+import struct
 from typing import Callable, Sequence
 
 import numpy as np
@@ -11,6 +13,11 @@ import pytest
 
 from lvs_ros.benchmark.durations import Durations
 from lvs_ros.benchmark.errors import BenchmarkError
+from lvs_ros.benchmark.faults import findings
+from lvs_ros.benchmark.faults.decoder_run import DecoderRun, Decoders
+from lvs_ros.benchmark.faults.findings import Count, Finding
+from lvs_ros.benchmark.faults.messages import Expected, Fault
+from lvs_ros.benchmark.faults.node_run import NodeRun
 from lvs_ros.benchmark.memory_growth import MemorySample, judge_memory
 from lvs_ros.benchmark.soak import SoakRun
 from lvs_ros.tools import soak
@@ -98,7 +105,9 @@ def test_the_exit_code_tells_whether_memory_grows(
     (['--frames', '10'], '--frames 10: expected 40 or more'),
     (['--tolerance', '-1'], '--tolerance -1.0: expected'),
     (['--size', '20x20'], 'within 64x48 and 2048x1024'),
-    (['--model', 'missing'], 'missing')])
+    (['--model', 'missing'], 'missing'),
+    (['--faults', '--messages', '10'], '--messages 10: expected 100 or more'),
+    (['--faults', '--decodes', '-1'], '--decodes -1: expected 100 or more')])
 def test_what_cannot_be_soaked_is_refused(
         ros_domain: int, words: list[str], text: str, tmp_path: pathlib.Path,
         capsys: pytest.CaptureFixture[str]) -> None:
@@ -124,3 +133,85 @@ def test_a_short_soak(ros_domain: int, tiny_model: pathlib.Path, tmp_path: pathl
     assert [frame for frame, _ in told['memory']] == list(range(1, 61))
     assert all(mebibytes > 50 for _, mebibytes in told['memory'])
     assert '60 frames of 96x64, tiny' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('expected, size, words', [
+    (Expected.NO_MASK, (64, 48), '64x48 came, and none was to come'),
+    (Expected.NO_MASK, None, None),
+    (Expected.MASK, (64, 48), None),
+    (Expected.MASK, (64, 40), '64x48 was to come, and one of 64x40 came'),
+    (Expected.MASK, None, 'none came'),
+    (Expected.ANY, (1, 1), None), (Expected.ANY, None, None)])
+def test_what_must_not_come_of_a_message(
+        expected: Expected, size: tuple[int, int] | None, words: str | None) -> None:
+    found = findings.complaint(Fault('any', b'', expected, (64, 48)), size)
+    assert (found is None) if words is None else (words in str(found))
+
+
+def test_a_decoder_that_does_harm_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    serialized_images = pytest.importorskip('lvs_ros.node.serialized_images')
+    picture = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    read, good = serialized_images.read_image, []
+
+    def read_anything(cdr: bytes) -> object:
+        if cdr[:2] not in (b'\0\0', b'\0\1'):
+            raise struct.error('a bug')
+        try:
+            good.append(read(cdr))
+        except serialized_images.ImageError:
+            pass
+        return good[-1]    # a part of it was the one before
+
+    monkeypatch.setattr(serialized_images, 'read_image', read_anything)
+    run = Decoders(picture, 1, longest_s=math.inf).decode(range(0, 112, 2))
+    found = {(one.kind, one.what.split(' of ')[0]) for one in run.findings}
+    assert ('data too short', 'a mask') in found
+    assert ('unknown encapsulation', 'error: a bug') in found
+    assert not {'no fault', 'every encoding', 'odd stamp'} & {kind for kind, _ in found}
+    assert all(one.cdr for one in run.findings)
+
+
+@pytest.mark.parametrize('memory, found, code, words', [
+    ('flat', (), 0, 'nothing found, memory stays flat'),
+    ('steadily', (), 1, 'memory grows: node of image_raw'),
+    ('flat', (Finding('image_raw', 7, 'depth', 'a mask of 8x8 came', b'CDR'),), 1, '1 findings')])
+def test_the_exit_code_tells_whether_faults_do_harm(
+        memory: str, found: tuple[Finding, ...], code: int, words: str, tmp_path: pathlib.Path,
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    run = NodeRun('image_raw', {'depth': Count(1, 99, 5.0)}, 0, 5, 0.25, 'depth', found,
+                  tuple(series((FLAT | GROWING)[memory])))
+    monkeypatch.setattr(soak, 'probe_nodes', lambda *_, **__: [run])
+    monkeypatch.setattr(soak, 'probe_decoders', lambda *_, **__: DecoderRun())
+    assert main(['soak', '--faults', '--size', '64x48', '--out', str(tmp_path / 'out')]) == code
+    out, error = capsys.readouterr()
+    assert '100 messages through a node: 1 masks, 99 dropped' in out
+    assert words in out and (words in error) == bool(code)
+    told = json.loads((tmp_path / 'out' / 'faults.json').read_text(encoding='utf-8'))
+    assert told['passes'] == (code == 0)
+    assert [one['kind'] for one in told['findings']] == [one.kind for one in found]
+    kept = sorted((tmp_path / 'out').glob('messages/*.cdr'))
+    assert [path.read_bytes() for path in kept] == [one.cdr for one in found]
+
+
+def test_a_few_faults(ros_domain: int, tiny_model: pathlib.Path, tmp_path: pathlib.Path,
+                      monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip('rclpy', reason='rclpy is not installed')
+    # How long something takes, and what memory it needs, is for a long run to say.
+    monkeypatch.setattr(findings, 'LONGEST_WAIT_S', math.inf)
+    out = tmp_path / 'out'
+    code = main(['soak', '--faults', '--messages', '160', '--decodes', '1000', '--size', '64x48',
+                 '--model', str(tiny_model), '--tolerance', '1000', '--domain-id',
+                 str(ros_domain), '--out', str(out)])
+    told = json.loads((out / 'faults.json').read_text(encoding='utf-8'))
+    assert code == 0, (told['findings'], told['verdict'])
+    runs = {run['topic']: run for run in told['nodes']}
+    assert runs.keys() == {'image_raw', 'image_raw/compressed'}
+    for run in runs.values():
+        assert run['sentinels'] == 4
+        assert sum(one['good'] + one['refused'] for one in run['counts'].values()) == 80
+        assert all(one['good'] + one['refused'] for one in run['counts'].values()), 'of each kind'
+    for run in (*runs.values(), told['decoders']):
+        for kind, one in run['counts'].items():
+            assert one['good'] if kind.endswith('no fault') else True
+            assert one['refused'] if kind.endswith('truncated') else True
+    assert sum(one['good'] + one['refused'] for one in told['decoders']['counts'].values()) == 1000

@@ -41,6 +41,11 @@ class SoakReport:
                 f'{pathlib.Path(self.options.model).stem}')
 
     @property
+    def passes(self) -> bool:
+        """Whether the memory stays flat."""
+        return self.growth.passes
+
+    @property
     def verdict(self) -> str:
         """What the memory did, in a sentence."""
         growth = self.growth

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
+from typing import Any
 
 from lvs_ros.pipeline import PipelineOptions
 from lvs_ros.process_group import end_group
@@ -59,6 +60,11 @@ class NodeProcess:
         self._output.seek(0)
         return ''.join(self._output.readlines()[-_LAST_LINES:]).rstrip() or '(nothing)'
 
+    def longest_line(self) -> int:
+        """Return the length of the longest line of its output."""
+        self._output.seek(0)
+        return max(map(len, self._output), default=0)
+
     def memory_bytes(self) -> int:
         """Return its resident memory; 0 once it has ended."""
         try:
@@ -99,17 +105,19 @@ class NodeProcess:
         self._output.close()
 
 
-def start_segmentation_node(options: PipelineOptions, *, size: tuple[int, int],
-                            domain_id: int) -> NodeProcess:
-    """Start the node ``/lvs``, as users do.
+def start_segmentation_node(options: PipelineOptions, *, size: tuple[int, int], domain_id: int,
+                            name: str = 'lvs', **others: Any) -> NodeProcess:
+    """Start the node, as users do.
 
     :param options: its parameters.
     :param size: (width, height) of the images, for its warm-up.
+    :param name: of the node.
+    :param others: more parameters.
     """
-    parameters = {**dataclasses.asdict(options), 'warm_up_size': size}
-    words = ['--ros-args']
-    for name, value in parameters.items():
-        words += ['-p', f'{name}:={json.dumps(value)}']
+    parameters = {**dataclasses.asdict(options), 'warm_up_size': size, **others}
+    words = ['--ros-args', '-r', f'__node:={name}']
+    for parameter, value in parameters.items():
+        words += ['-p', f'{parameter}:={json.dumps(value)}']
     return NodeProcess('the node', 'lvs_ros.node.executable', words,
                        environment={'ROS_DOMAIN_ID': str(domain_id)})
 

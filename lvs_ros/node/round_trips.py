@@ -7,7 +7,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from typing import Any, Mapping
+from typing import Any, Mapping, TypeVar
 
 from rcl_interfaces.srv import SetParameters
 from rclpy.event_handler import SubscriptionEventCallbacks
@@ -20,6 +20,8 @@ from lvs_ros.msg import FrameStatus
 from lvs_ros.node.image_messages import ns_to_stamp, stamp_to_ns
 from lvs_ros.node.serialized_images import read_header
 from lvs_ros.node.tool_node import ToolNode
+
+T = TypeVar('T', bound='RoundTrips')
 
 # On Linux domains above 101 use ports that the system also hands out to other programs.
 _DOMAIN_IDS = range(1, 102)
@@ -78,7 +80,7 @@ class RoundTrips(ToolNode):
         super().__init__('lvs_round_trips', domain_id=domain_id)
 
     @classmethod
-    def in_free_domain(cls) -> RoundTrips:
+    def in_free_domain(cls: type[T]) -> T:
         """Make one in a ROS domain in which nobody else is.
 
         :raises ConfigurationError: there is none.

@@ -1,0 +1,92 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""What is noted of each message, and what must not have happened."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+
+import numpy as np
+
+from lvs_ros.benchmark.faults.compressed_images import CompressedFaults
+from lvs_ros.benchmark.faults.messages import Expected, Fault
+from lvs_ros.benchmark.faults.raw_images import RawFaults
+
+LONGEST_WAIT_S = 1.0
+"""For any answer, or for a message to be decoded or refused."""
+LONGEST_TEXT = 10_000
+"""Characters of what a node or a decoder says of a message."""
+
+FaultSource = RawFaults | CompressedFaults
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """Something that must not happen.
+
+    :param number: of the message; with the seed, it makes the same message again
+    :param cdr: the message; empty where it is not known which it was
+    """
+
+    where: str
+    number: int
+    kind: str
+    what: str
+    cdr: bytes = b''
+
+    def __str__(self) -> str:
+        return f'{self.where}, message {self.number} ({self.kind}): {self.what}'
+
+
+@dataclasses.dataclass
+class Count:
+    """What became of the messages of a kind.
+
+    :param good: got a mask, or were decoded
+    :param refused: were dropped as malformed
+    :param longest_ms: for any of them
+    """
+
+    good: int = 0
+    refused: int = 0
+    longest_ms: float = 0.0
+
+    def add(self, *, is_good: bool, duration_s: float) -> None:
+        """Count a message."""
+        self.good += is_good
+        self.refused += not is_good
+        self.longest_ms = max(self.longest_ms, 1e3 * duration_s)
+
+    def merge(self, other: Count) -> None:
+        """Add the messages of another count."""
+        self.good += other.good
+        self.refused += other.refused
+        self.longest_ms = max(self.longest_ms, other.longest_ms)
+
+
+def sources(picture: np.ndarray) -> tuple[RawFaults, CompressedFaults]:
+    """Return what makes the messages of the two topics.
+
+    :param picture: (H, W, 3) uint8 RGB
+    """
+    return RawFaults(picture), CompressedFaults(picture)
+
+
+def numbered(source: FaultSource, seed: int, number: int, stamp_ns: int) -> Fault:
+    """Make the message of a number: the kinds take turns."""
+    return source.fault(random.Random(f'{seed} {source.topic} {number}'),
+                        source.kinds[number % len(source.kinds)], stamp_ns)
+
+
+def complaint(fault: Fault, size: tuple[int, int] | None) -> str | None:
+    """Tell what is wrong with what became of a message.
+
+    :param size: (width, height) of what came of it; None = it was refused
+    """
+    if fault.expected is Expected.NO_MASK and size is not None:
+        return f'a mask of {size[0]}x{size[1]} came, and none was to come'
+    if fault.expected is Expected.MASK and size != fault.size:
+        found = 'none came' if size is None else f'one of {size[0]}x{size[1]} came'
+        return f'a mask of {fault.size[0]}x{fault.size[1]} was to come, and {found}'
+    return None
