@@ -23,6 +23,7 @@ _CHUNK_OVERHEAD = 12    # length, name and checksum
 _HEADER = struct.Struct('>IIBBBBB')
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _MOST_OTHERS = 1000
+_OPTIONAL = 0x20    # in the first letter of a chunk's name: a small one
 # So many bytes of the compressed data are looked at, or as many again.
 _SAMPLES = 4096
 _FREQUENT = 0.03
@@ -48,8 +49,10 @@ def plain_png(data: bytes, *, max_pixels: int) -> bytes:
     # One more a row for its filter; interlaced, there are about twice as many rows.
     _check_inflated(data, [(start + 8, end - 4) for name, start, end in chunks
                            if name == b'IDAT'], height * row_bytes + 4 * height + 16)
-    critical = [data[start:end] for name, start, end in chunks if not name[0] & 0x20]
-    return data if len(critical) == len(chunks) else b''.join((SIGNATURE, *critical))
+    if not any(name[0] & _OPTIONAL for name, _, _ in chunks):
+        return data
+    return SIGNATURE + b''.join(data[start:end] for name, start, end in chunks
+                                if not name[0] & _OPTIONAL)
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
