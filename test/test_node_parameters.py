@@ -286,3 +286,8 @@ def test_an_override_of_the_quality_of_service_that_cannot_be(
         assert 'qos_overrides cannot be applied' in str(node.transition_failure)
     finally:
         node.destroy_node()
+
+
+def test_a_wrong_use_sim_time(context: Context) -> None:
+    with pytest.raises(ConfigurationError, match="use_sim_time: expected true or false.*'maybe'"):
+        start(context, '-p', 'use_sim_time:=maybe')
