@@ -198,7 +198,7 @@ def test_the_replay_ends_with_a_node_that_stays_down(code: int, respawn: str, en
     from launch.events.process import ProcessExited
     context = context_with({'respawn': respawn})
     node, = load('lvs.launch.py').start_node(context)
-    event = ProcessExited(returncode=code, action=node, name='lvs_node', cmd=[], cwd=None, env=None,
+    event = ProcessExited(returncode=code, action=node, name='lvs', cmd=[], cwd=None, env=None,
                           pid=1)
     assert module.is_node(node)
     if ends:
