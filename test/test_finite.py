@@ -236,13 +236,17 @@ def test_one_value_anywhere_is_enough(data: Any, value: str, channels_last: bool
     logits = torch.randn(shape)
     if channels_last:
         logits = logits.contiguous(memory_format=torch.channels_last)
-    named = {'height': shape[2], 'width': shape[3], 'align_corners': align_corners,
-             'enlarge': new_network().enlarge, 'want_confidence': confidence}
-    label_map(logits, **named)
+    content = shape[2] * 8 - 7 * align_corners, shape[3] * 8 - 7 * align_corners
+
+    def label() -> None:
+        label_map(logits, size=(shape[2], shape[3]), content=content,
+                  align_corners=align_corners, want_confidence=confidence)
+
+    label()
     place = tuple(data.draw(st.integers(0, size - 1)) for size in shape)
     logits[place] = VALUES[value]
     with pytest.raises(NotFiniteError):
-        label_map(logits, **named)
+        label()
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float32])
@@ -250,8 +254,8 @@ def test_the_largest_numbers_are_finite(dtype: torch.dtype) -> None:
     largest = torch.finfo(dtype).max
     logits = torch.full((1, 19, 90, 120), -largest, dtype=dtype)
     logits[:, 7] = largest    # all of them together are not finite any more
-    mask, _ = label_map(logits, height=90, width=120, enlarge=new_network().enlarge,
-                        align_corners=False, want_confidence=False)
+    mask, _ = label_map(logits, size=(90, 120), content=(720, 960), align_corners=False,
+                        want_confidence=False)
     assert (mask == 7).all()
 
 

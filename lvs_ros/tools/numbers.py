@@ -9,7 +9,7 @@ from typing import Any
 from lvs_ros.errors import ConfigurationError
 
 _LEAST, _MOST = 1e-9, 1e9
-_MOST_OF: dict[str, float] = {'origin_ns': 2 ** 63 - 1, 'seed': 2 ** 63 - 1}
+_MOST_OF = {'origin_ns': 2 ** 63 - 1, 'seed': 2 ** 63 - 1}
 
 
 def check_magnitudes(args: argparse.Namespace) -> None:
@@ -20,13 +20,13 @@ def check_magnitudes(args: argparse.Namespace) -> None:
     :raises ConfigurationError: naming the option
     """
     for name, given in vars(args).items():
-        most: float = _MOST_OF.get(name, _MOST)
+        most = _MOST_OF.get(name, _MOST)
         values: list[Any] = list(given) if isinstance(given, (list, tuple)) else [given]
         for value in values:
             if not isinstance(value, (int, float, fractions.Fraction)) or value != value:
                 continue
-            magnitude: float = abs(value)  # type: ignore[assignment]
-            if magnitude > most or 0 < magnitude < _LEAST:
+            size: Any = abs(value)
+            if size > most or 0 < size < _LEAST:
                 raise ConfigurationError(
                     f'--{name.replace("_", "-")} {value!s:.40}: expected 0, or a number between '
                     f'{_LEAST:g} and {most:g}')
