@@ -13,7 +13,7 @@ NAME = re.compile(r'`(test_\w+\.py)::(test_\w+)(?:\[(.+)\])?`')
 def rows() -> list[list[str]]:
     """Return the cells of each row."""
     lines = TABLE.read_text(encoding='utf-8').splitlines()
-    cells = [[cell.strip() for cell in line.strip('|').split('|')] for line in lines
+    cells = [[cell.strip() for cell in re.split(r'(?<!\\)\|', line.strip('|'))] for line in lines
              if line.startswith('|')]
     return [row for row in cells if row != ['fault', 'what happens', 'test']
             and set(row[0]) != {'-'}]

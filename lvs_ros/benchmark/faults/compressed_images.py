@@ -39,7 +39,6 @@ class CompressedFaults:
         scaled = [cv2.resize(bgr, size, interpolation=cv2.INTER_AREA) for size in _SIZES]
         self._sentinel = cv2.imencode('.png', bgr)[1].tobytes()
         self._jpegs = [one for image in scaled for one in pictures.jpegs(image)]
-        self._baseline = [one for one in self._jpegs if not one.is_progressive]
         self._standard = [pictures.jpegs(image)[0] for image in scaled]
         self._pngs = [one for image in scaled for one in pictures.pngs(image)]
         self._others = [one for image in scaled for one in pictures.others(image)]
@@ -140,13 +139,11 @@ class CompressedFaults:
         data = pictures.with_thumbnail(jpeg.data, self._thumbnail)
         return data[:random_.randrange(scan_start(data), len(data) - _LAST_BITS)], Expected.NO_MASK
 
-    def _jpeg_ended(self, random_: random.Random, *_: Picture) -> Made:
-        jpeg = random_.choice(self._baseline)
+    def _jpeg_ended(self, random_: random.Random, jpeg: Picture, _: Picture) -> Made:
         stop = random_.randrange(scan_start(jpeg.data), len(jpeg.data) - _LAST_BITS)
         return jpeg.data[:stop] + END_OF_IMAGE, Expected.NO_MASK
 
-    def _jpeg_middle(self, random_: random.Random, *_: Picture) -> Made:
-        jpeg = random_.choice(self._baseline)
+    def _jpeg_middle(self, random_: random.Random, jpeg: Picture, _: Picture) -> Made:
         first, last = scan_start(jpeg.data), len(jpeg.data) - 2
         begin = random_.randrange(first, first + (last - first) // 2)
         end = random_.randrange(begin + (last - first) // 4, last)

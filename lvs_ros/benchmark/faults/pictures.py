@@ -24,14 +24,12 @@ class Picture:
     """A compressed picture.
 
     :param codec: 'jpeg', 'png', …
-    :param is_progressive: a JPEG of several scans, which looks whole after any of them
     :param size: (width, height)
     """
 
     codec: str
     data: bytes
     size: tuple[int, int]
-    is_progressive: bool = False
 
 
 def jpegs(image: np.ndarray) -> list[Picture]:
@@ -77,10 +75,8 @@ def depth(image: np.ndarray) -> np.ndarray:
 
 def _encoded(codec: str, suffix: str, image: np.ndarray, parameters: Iterable[int] = ()
              ) -> Picture:
-    parameters = tuple(parameters)
-    data = cv2.imencode(suffix, image, parameters)[1].tobytes()
-    return Picture(codec, data, (image.shape[1], image.shape[0]),
-                   is_progressive=cv2.IMWRITE_JPEG_PROGRESSIVE in parameters)
+    data = cv2.imencode(suffix, image, tuple(parameters))[1].tobytes()
+    return Picture(codec, data, (image.shape[1], image.shape[0]))
 
 
 def jpeg_segments(jpeg: bytes) -> list[tuple[int, int, int]]:
