@@ -7,6 +7,7 @@
 1    failed, and may be started again (a crash ends here, too)              is started again
 2    the user has to mend something: an argument, a parameter, a file, ...  stays down
 130  a tool was interrupted (Ctrl-C)
+141  the reader of a tool's output is gone (``| head``): what a shell reports of SIGPIPE
 ===  =====================================================================  ====================
 
 The last column is what ``lvs.launch.py`` does with the node. A signal that kills the node is a
@@ -17,6 +18,7 @@ OK = 0
 FAILED = 1
 USER_ERROR = 2
 INTERRUPTED = 130
+READER_GONE = 141
 
 
 def is_worth_a_restart(code: int) -> bool:

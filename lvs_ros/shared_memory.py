@@ -66,7 +66,7 @@ def choose_transport(environ: Mapping[str, str], free: int) -> Transport:
     :param environ: the environment of the process; what the user chose there is kept.
     :param free: bytes of shared memory that are free.
     """
-    if 'fastrtps' not in environ.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp'):
+    if not _is_fast_dds(environ):
         return Transport({})
     profiles = [name for name in profile_variables() if environ.get(name)]
     chosen = [name for name in profiles if not is_own_profile(environ[name])]
@@ -118,8 +118,8 @@ def image_warning(environ: Mapping[str, str], width: int, height: int) -> str | 
     size = 3 * width * height
     if environ.get(TRANSPORTS_VARIABLE) == _UDP_ONLY:
         carried = _CARRIED_BY_UDP_BYTES
-    elif any(environ.get(name) for name in (*profile_variables(), TRANSPORTS_VARIABLE)) \
-            or 'fastrtps' not in environ.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp'):
+    elif not _is_fast_dds(environ) or any(
+            environ.get(name) for name in (*profile_variables(), TRANSPORTS_VARIABLE)):
         return None
     else:
         carried = _CARRIED_BY_DEFAULT_BYTES
@@ -136,6 +136,11 @@ def _try_to_load_ros(free: int) -> None:
     if child.returncode == -signal.SIGBUS:
         raise SharedMemoryError(f'{_there_is(free)}, too little for ROS to be loaded (it would '
                                 f'be killed by SIGBUS). {_REMEDY}')
+
+
+def _is_fast_dds(environ: Mapping[str, str]) -> bool:
+    # ROS comes with Fast DDS as its default.
+    return 'fastrtps' in (environ.get('RMW_IMPLEMENTATION') or 'rmw_fastrtps_cpp')
 
 
 def _there_is(free: int) -> str:

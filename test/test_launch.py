@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from lvs_ros.dds_profile import large_image_environment
+from lvs_ros.errors import ConfigurationError
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 PROFILE = REPOSITORY / 'config' / 'fastdds_large_images.xml'
@@ -188,3 +189,43 @@ def test_what_cannot_help_is_not_started_again(
         OpaqueFunction(function=module.start_node)]))
     assert asyncio.run(service.run_async()) == 0
     assert len(starts.read_text().split()) == times
+
+
+@pytest.mark.parametrize(('code', 'respawn', 'ends'), [
+    (2, 'true', True), (0, 'true', True), (1, 'true', False), (1, 'false', True)])
+def test_the_replay_ends_with_a_node_that_stays_down(code: int, respawn: str, ends: bool) -> None:
+    module = load('replay.launch.py')
+    from launch.events.process import ProcessExited
+    context = context_with({'respawn': respawn})
+    node, = load('lvs.launch.py').start_node(context)
+    event = ProcessExited(returncode=code, action=node, name='lvs', cmd=[], cwd=None, env=None,
+                          pid=1)
+    assert module.is_node(node)
+    if ends:
+        with pytest.raises(RuntimeError, match=f'the node ended with exit code {code}'):
+            module.end_with_the_node(event, context)
+    else:
+        assert module.end_with_the_node(event, context) is None
+
+
+def test_the_replay_fails_where_the_player_has() -> None:
+    module = load('replay.launch.py')
+    from launch.events.process import ProcessExited
+    event = ProcessExited(returncode=2, action=None, name='lvs', cmd=[], cwd=None, env=None, pid=1)
+    with pytest.raises(RuntimeError, match='the player ended with exit code 2'):
+        module.end_with_the_player(event, context_with({}))
+
+
+@pytest.mark.parametrize(('argument', 'text'), [
+    ({'threshold': 'abc'}, "argument threshold: expected a number, not 'abc'"),
+    ({'params_file': '/missing.yaml'}, 'argument params_file: cannot read /missing.yaml')])
+def test_a_wrong_argument_is_named(argument: dict[str, str], text: str) -> None:
+    with pytest.raises(ConfigurationError, match=text):
+        load('lvs.launch.py').start_node(context_with(argument))
+
+
+def test_a_compressed_topic_is_subscribed_to_as_such() -> None:
+    context = context_with({'image_topic': '/cam/compressed', 'input_transport': 'compressed'})
+    node, = load('lvs.launch.py').start_node(context)
+    node._perform_substitutions(context)
+    assert dict(node.expanded_remapping_rules)['image_raw/compressed'] == '/cam/compressed'

@@ -304,3 +304,8 @@ def test_a_model_without_a_checksum_is_told_in_the_log(
     node.destroy_node()
     [line] = [line for line in capfd.readouterr().err.splitlines() if 'no checksum' in line]
     assert 'WARN' in line and str(path) in line
+
+
+def test_a_wrong_use_sim_time(context: Context) -> None:
+    with pytest.raises(ConfigurationError, match="use_sim_time: expected true or false.*'maybe'"):
+        start(context, '-p', 'use_sim_time:=maybe')

@@ -16,6 +16,28 @@ SECOND = 1_000_000_000
 NOW = 1_700_000_000 * SECOND
 
 
+@pytest.mark.parametrize('usual_ms, processing_ms, frame_s, still_s, expected', [
+    (60.0, 20.0, 1.9, 1.9, []), (60.0, 20.0, 2.1, 0.0, ['frame']),
+    (60.0, 20.0, 0.0, 2.1, ['S_h']), (60.0, 20.0, 9.0, 9.0, ['frame', 'S_h']),
+    # a slow machine takes its time
+    (4e3, 20.0, 11.9, 11.9, []), (4e3, 20.0, 12.1, 12.1, ['frame', 'S_h']),
+    (60.0, 5e3, 14.9, 0.0, []), (60.0, 5e3, 15.1, 0.0, ['frame']),
+    (None, None, 4.9, 4.9, []), (None, None, 5.1, 5.1, ['frame', 'S_h'])])
+def test_what_does_not_come_back(
+        usual_ms: float | None, processing_ms: float | None, frame_s: float, still_s: float,
+        expected: list[str]) -> None:
+    window = FrameWindow()
+    if processing_ms is not None:
+        window.add(FrameRecord(time_s=0.0, published=True, processing_ms=processing_ms))
+    level, message = judge(window.summary(1.0), Condition(
+        active=True, publishers=1, silent_s=0.0, slow_track_ms=usual_ms,
+        slow_track_still_s=still_s, frame_s=frame_s, watchdog_s=10.0))
+    assert level == (Level.ERROR if expected else Level.OK)
+    assert ('a frame has been in work' in message) == ('frame' in expected)
+    assert ('(S_h) has not come back' in message) == ('S_h' in expected)
+    assert ('after 10 s (watchdog_s) the process ends' in message) == ('frame' in expected)
+
+
 def test_gaps_in_the_numbers_are_lost_frames() -> None:
     drops = DropCounter()
     assert [drops.update(number) for number in (5, 6, 9, 10, 20)] == [0, 0, 2, 0, 9]
@@ -132,6 +154,7 @@ def active(**fields: object) -> Condition:
 
 @pytest.mark.parametrize('condition, level, text', [
     (Condition(active=False), Level.OK, 'inactive'),
+    (Condition(active=False, shut_down=True), Level.STALE, 'shut down'),
     (Condition(active=False, transition_error='no model'), Level.ERROR, 'no model'),
     (active(publishers=2), Level.WARN, 'two cameras'),
     (active(), Level.OK, 'publishing masks'),

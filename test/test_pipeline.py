@@ -16,8 +16,8 @@ from lvs_ros.errors import ConfigurationError, ImageError, ModelFileError
 from lvs_ros.model import VARIANTS, SegmentationNetwork, load_network, save_network
 from lvs_ros.model.steps import Steps
 from lvs_ros.native.library import library
-from lvs_ros.pipeline import (Frame, KeyFrameError, PipelineOptions, ScheduleSettings,
-                              SegmentationPipeline, build_pipeline)
+from lvs_ros.pipeline import (SCHEDULES, Frame, KeyFrameError, PipelineOptions,
+                              ScheduleSettings, SegmentationPipeline, build_pipeline)
 from lvs_ros.pipeline.build import assemble, prepare
 from lvs_ros.pipeline.calling_thread import CallingThread
 from lvs_ros.pipeline.frame import CHANNELS
@@ -343,6 +343,32 @@ def test_time_going_back_resets(network: SegmentationNetwork) -> None:
     assert status.key_frame and status.reset_reason == 'time went back by 2.067 s'
     assert track.jobs == []
     assert pipeline.step(frame(1)).status.reset_reason is None
+
+
+TENTH_NS = 100_000_000
+
+
+@pytest.mark.parametrize('schedule', SCHEDULES)
+@pytest.mark.parametrize('steps_ns, resets', [
+    ([1_000], False), ([TENTH_NS], False), ([TENTH_NS + 1], True),
+    ([0], False),
+    ([TENTH_NS, -TENTH_NS // 2, TENTH_NS // 2], False),    # it jitters
+    ([TENTH_NS // 2, TENTH_NS // 2, 1], True),    # it runs backwards, a little each time
+    ([-365 * 86400 * 10**9, 365 * 86400 * 10**9], True)])
+def test_small_steps_back_are_let_through(
+        network: SegmentationNetwork, schedule: str, steps_ns: list[int], resets: bool) -> None:
+    pipeline, _, _ = make(network, schedule, threshold=1.0)
+    stamp_ns = 50 * TENTH_NS
+    pipeline.step(Frame(frame(0).image, stamp_ns))
+    reasons = []
+    for back_ns in steps_ns:
+        stamp_ns -= back_ns
+        reasons.append(pipeline.step(Frame(frame(0).image, stamp_ns)).status.reset_reason)
+    assert [reason is not None for reason in reasons] == [False] * (len(reasons) - 1) + [resets]
+    if resets:
+        assert reasons[-1] is not None and reasons[-1].startswith('time went back by')
+    later = pipeline.step(Frame(frame(0).image, stamp_ns + TENTH_NS)).status
+    assert later.reset_reason is None
 
 
 def test_new_image_size_resets(network: SegmentationNetwork) -> None:

@@ -4,6 +4,7 @@
 
 import os
 import threading
+import time
 from typing import Callable, Optional
 
 import pytest
@@ -109,6 +110,69 @@ def test_an_exception_is_a_result_and_the_next_job_runs(lane: Optional[Lane]) ->
         assert good.error is None and result_value(good) == 2
     finally:
         track.close()
+
+
+@pytest.mark.parametrize('error', [SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration])
+def test_whatever_the_network_raises_is_a_failure(
+        lane: Optional[Lane], error: type[BaseException]) -> None:
+    def high(low: torch.Tensor) -> Steps:
+        if float(low) == 1:
+            raise error('enough')
+        return of_one_step(lambda low: low)(low)
+
+    track = background(high, lane)
+    try:
+        track.submit(job(1))
+        failed, = wait_for_results(track, 1)
+        assert failed.high is None and failed.error == f'{error.__name__}: enough'
+        track.submit(job(2))
+        good, = wait_for_results(track, 1)
+        assert good.error is None and result_value(good) == 2
+    finally:
+        track.close()
+
+
+@pytest.mark.parametrize('refines', [False, True])
+@pytest.mark.parametrize('value', ['nan', 'inf', '-inf'])
+def test_what_is_not_finite_is_a_failure(
+        lane: Optional[Lane], value: str, refines: bool) -> None:
+    bad = torch.tensor([1.0, float(value), 2.0])
+
+    def refine(high: torch.Tensor, image: torch.Tensor) -> Steps:
+        return bad if refines else high
+        yield
+
+    track = background(of_one_step(lambda low: low if refines else bad), lane, refine=refine)
+    try:
+        track.submit(job(1))
+        results = wait_for_results(track, 2 if refines else 1)
+        assert results[-1].high is None and results[-1].error is not None
+        assert results[-1].error.endswith('F_h is not finite')
+        assert not refines or results[0].error is None
+    finally:
+        track.close()
+
+
+def test_how_long_s_h_has_stood_still(lane: Optional[Lane]) -> None:
+    gate = Gate()
+    track = background(of_one_step(gate), lane)
+    try:
+        assert track.still_s == 0.0
+        before_s = time.monotonic()
+        track.submit(job(1))
+        assert gate.entered.acquire(timeout=30)
+        threading.Event().wait(0.05)
+        assert 0.05 <= track.still_s <= time.monotonic() - before_s
+        track.reset()    # it stands still nevertheless
+        assert track.still_s >= 0.05
+        gate.go.release()
+        gate.go.release()
+        track.submit(job(2))
+        wait_for_results(track, 1)
+    finally:
+        gate.go.release()
+        track.close()
+    assert track.still_s == 0.0
 
 
 def test_a_reset_forgets_the_running_job(lane: Optional[Lane]) -> None:

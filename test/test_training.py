@@ -13,7 +13,8 @@ from lvs_ros.model import SegmentationNetwork, load_network, read_notes
 from lvs_ros.model.checkpoint import load_rivals, rivals_path
 from lvs_ros.model.rivals import Rivals
 from lvs_ros.tools.cli import main
-from lvs_ros.training.augment import grid_of, look, pixel_points, random_views, CropRange
+from lvs_ros.training.augment import (CropRange, grid_of, look, paste, pixel_points,
+                                      random_shade, random_views)
 from lvs_ros.training.frames import HeldFrames
 from lvs_ros.training.loop import LoopOptions, fit
 from lvs_ros.training.losses import class_weights, cross_entropy, distillation, soft_jaccard
@@ -51,11 +52,61 @@ def test_a_shifted_view_is_unlabelled_outside_the_frame() -> None:
 
 def test_views_keep_the_shape_of_things() -> None:
     # In pixels, a view is a similarity: its columns are orthogonal and equally long.
-    for view in random_views(20, 90, 120, CPU, CropRange()):
+    for view in random_views(20, 90, 120, CPU, CropRange(stretch=1.0)):
         matrix = view[:, :2] * torch.tensor([[120.], [90.]]) / torch.tensor([[120., 90.]])
         gram = matrix.T @ matrix
         assert gram[0, 1].abs() < 1e-4
         assert gram[0, 0] == pytest.approx(float(gram[1, 1]), rel=1e-4)
+
+
+def test_views_stretch_a_little() -> None:
+    torch.manual_seed(0)
+    ratios = []
+    for view in random_views(200, 90, 120, CPU, CropRange(zoom=(1.0, 1.0), stretch=1.2)):
+        columns = (view[:, :2] * torch.tensor([[120.], [90.]]) / torch.tensor([[120., 90.]])).norm(
+            dim=0)
+        ratios.append(float(columns[0] / columns[1]))
+        assert float(columns.prod()) == pytest.approx(1.0, rel=1e-4)
+    assert 1 / 1.2 <= min(ratios) < 0.87 and 1.15 < max(ratios) <= 1.2
+
+
+def test_what_is_rare_is_pasted_with_its_labels() -> None:
+    # each sample has a background of its own level, and one thing of class 2 in its own column
+    torch.manual_seed(0)
+    count, levels = 64, torch.arange(64)
+    labels = torch.zeros(count, 4, count, dtype=torch.int64)
+    labels[levels, 1:3, levels] = 2
+    labels[:, 0] = 255
+    images = levels.float()[:, None, None, None].expand(count, 3, 4, count)
+    seen, ids = paste(images, labels, torch.tensor([False, True, True]))
+    pasted = 0
+    for index in levels.tolist():
+        thing = ids[index] == 2
+        columns = set(thing.any(0).nonzero().flatten().tolist())
+        assert columns in ({index}, {index, (index - 1) % count})
+        assert (ids[index][:, index] == labels[index][:, index]).all()
+        pasted += len(columns) - 1
+        # image and labels come from the same sample; nothing else has changed
+        other = (index - 1) % count
+        assert (seen[index, :, 1:3, other] == (other if len(columns) == 2 else index)).all()
+        assert int((seen[index, 0] != index).sum()) == 2 * (len(columns) - 1)
+        assert (ids[index][0] == 255).all()
+    assert 5 < pasted < 28    # a quarter of 64
+    assert torch.equal(paste(images, labels, torch.tensor([False, True, False]))[1], labels)
+
+
+def test_shade_changes_light_and_not_shape() -> None:
+    torch.manual_seed(0)
+    images = torch.tensor([60.0, 80.0, 100.0])[None, :, None, None].expand(200, 3, 12, 16)
+    seen = random_shade(images, probability=0.5)
+    ratio = seen / images
+    untouched = (seen == images).flatten(1).all(1)
+    grey = (seen[:, 0] == seen[:, 2]).flatten(1).all(1)
+    assert 0.3 < untouched.float().mean() < 0.65 and 1 <= int(grey.sum()) < 30
+    # all channels of a pixel get the same light
+    lit = ratio[~untouched & ~grey]
+    assert lit.min() >= np.exp(-0.8) - 1e-4 and lit.max() <= np.exp(0.8) + 1e-4
+    torch.testing.assert_close(lit[:, 0], lit[:, 2])
 
 
 def test_labels_move_with_the_picture() -> None:
@@ -103,6 +154,14 @@ def test_soft_jaccard_of_a_certain_answer() -> None:
     right = torch.stack([(labels == 0), (labels == 1)], 1).float() * 100
     assert float(soft_jaccard(right, labels)) == pytest.approx(0.0, abs=1e-3)
     assert float(soft_jaccard(right.flip(1), labels)) == pytest.approx(1.0, abs=2e-3)
+
+
+def test_soft_jaccard_leaves_out_what_does_not_occur() -> None:
+    # class 2 is nowhere in the labels; an unlabelled pixel counts for nothing
+    labels = torch.tensor([[[0] * 400 + [1] * 400 + [255]]])
+    chance = torch.tensor([0.5, 0.5, 1e-12]).log()[None, :, None, None].expand(1, 3, 1, 801)
+    expected = 1 - (200 + 1) / (400 + 400 - 200 + 1)
+    assert float(soft_jaccard(chance, labels)) == pytest.approx(expected, rel=1e-4)
 
 
 def test_distillation_is_zero_only_for_the_teacher() -> None:

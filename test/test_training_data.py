@@ -4,6 +4,8 @@
 
 import dataclasses
 import pathlib
+import subprocess
+import sys
 import wave
 from typing import Callable
 
@@ -280,7 +282,8 @@ def test_the_next_batch_is_read_ahead_and_leaves_no_trace() -> None:
 def test_crops_keep_the_scale_and_the_shape_of_things() -> None:
     torch.manual_seed(0)
     frame_height, frame_width, height, width = 100, 300, 60, 80
-    for view in random_views(30, height, width, CPU, CropRange(), frame=(100, 300)):
+    crop = CropRange(zoom=(0.75, 2.2), stretch=1.0)
+    for view in random_views(30, height, width, CPU, crop, frame=(100, 300)):
         pixels = (torch.diag(torch.tensor([frame_width, frame_height]) / 2) @ view[:, :2]
                   @ torch.diag(2 / torch.tensor([float(width), float(height)])))
         gram = pixels.T @ pixels
@@ -293,6 +296,18 @@ def test_crops_keep_the_scale_and_the_shape_of_things() -> None:
 
 
 # --- the command
+
+
+def test_labelled_images_need_no_reader_of_recordings() -> None:
+    # a training server may have neither PyAV nor rosbags
+    code = """
+import sys
+for name in ('av', 'rosbags', 'rclpy'):
+    sys.modules[name] = None
+import lvs_ros.training.stages
+import lvs_ros.tools.train
+"""
+    subprocess.run([sys.executable, '-c', code], check=True, timeout=120)
 
 
 def train(folder: pathlib.Path, *more: str) -> int:

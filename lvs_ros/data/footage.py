@@ -4,20 +4,21 @@
 
 ``len()`` tells the number of frames without decoding one, so that a choice can be made before;
 ``frames(chosen)`` then decodes the chosen ones, in order.
+
+What reads videos (PyAV) and recordings (rosbags) is imported where it is used: a training on
+labelled images needs neither, on a server that may have neither.
 """
 
 import abc
+import functools
 import pathlib
 from typing import Container, Iterator, NamedTuple, Optional
 
-import av
 import numpy as np
 
 from lvs_ros.data.as_rgb import as_rgb
 from lvs_ros.data.drive import DriveFrame
 from lvs_ros.data.image_folder import FORMATS, image_files
-from lvs_ros.data.message_types import NS_PER_S
-from lvs_ros.data.recording import Recording
 from lvs_ros.errors import ImageError, RecordingError
 from lvs_ros.pipeline.pixel_limit import FILE_PIXELS
 
@@ -92,15 +93,17 @@ def open_footage(path: pathlib.Path, *, topic: Optional[str] = None,
 class _RecordedFootage(Footage):
 
     def __init__(self, path: pathlib.Path, topic: Optional[str]) -> None:
+        from lvs_ros.data.recording import Recording
         super().__init__(path)
-        with Recording(path) as recording:
+        self._open = functools.partial(Recording, path)
+        with self._open() as recording:
             self._topic = recording.image_topic(topic)
 
     def __len__(self) -> int:
         return self._topic.count
 
     def frames(self, chosen: Container[int]) -> Iterator[FootageFrame]:
-        with Recording(self.path) as recording:
+        with self._open() as recording:
             for index, message in enumerate(recording.messages(self._topic)):
                 if index not in chosen:
                     continue
@@ -108,7 +111,7 @@ class _RecordedFootage(Footage):
                     frame = message.decode(FILE_PIXELS).frame
                 except ImageError:
                     continue
-                yield FootageFrame(frame.stamp_ns / NS_PER_S, as_rgb(frame),
+                yield FootageFrame(frame.stamp_ns / 1e9, as_rgb(frame),
                                    f'{self.path}, image {index}')
 
 
@@ -131,6 +134,7 @@ class _FolderFootage(Footage):
 class _VideoFootage(Footage):
 
     def __init__(self, path: pathlib.Path) -> None:
+        import av
         super().__init__(path)
         try:
             with av.open(str(path)) as container:
@@ -146,6 +150,7 @@ class _VideoFootage(Footage):
         return self._count
 
     def frames(self, chosen: Container[int]) -> Iterator[FootageFrame]:
+        import av
         try:
             with av.open(str(self.path)) as container:
                 stream = container.streams.video[0]

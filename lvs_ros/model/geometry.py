@@ -13,6 +13,8 @@ import operator
 import torch
 from torch.nn import functional
 
+from lvs_ros.model.resampling import enlarge
+
 STRIDE = 8    # pixels from position to position
 
 
@@ -53,10 +55,9 @@ def upsample(features: torch.Tensor, size: tuple[int, int], *, content: tuple[in
     :param align_corners: as for :func:`torch.nn.functional.interpolate`
     :return: (B, C, height, width)
     """
-    if align_corners and size == content:
-        whole = aligned_size(content, align_corners=True)
-        return functional.interpolate(features, whole, mode='bilinear', align_corners=True)[
-            :, :, :size[0], :size[1]]
+    if size == content:
+        whole = aligned_size(content, align_corners=align_corners)
+        return enlarge(features, *whole, align_corners=align_corners)[:, :, :size[0], :size[1]]
     shift, scales = pixel_scales(size, content, align_corners=align_corners)
     # In a dimension of as many pixels as positions, torch copies and overlooks the scale.
     if not align_corners and all(map(operator.ne, size, features.shape[2:])):

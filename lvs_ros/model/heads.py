@@ -7,10 +7,10 @@ from typing import cast
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from lvs_ros.model.config import ModelConfig
 from lvs_ros.model.convolution import NormedConvolutions
+from lvs_ros.model.resampling import average_pool, enlarge
 from lvs_ros.model.resnet import conv_bn_relu
 from lvs_ros.model.steps import Steps, finish
 
@@ -35,9 +35,8 @@ class PyramidPoolingHead(nn.Module):
         """Do the same in steps; see :func:`~lvs_ros.model.convolution.convolve`."""
         levels = [x]
         for size, reduce in zip(self.bins, self.pools):
-            pooled = reduce(functional.adaptive_avg_pool2d(x, size))
-            levels.append(functional.interpolate(
-                pooled, x.shape[-2:], mode='bilinear', align_corners=self.align_corners))
+            pooled = reduce(average_pool(x, size))
+            levels.append(enlarge(pooled, *x.shape[-2:], align_corners=self.align_corners))
             yield
         x = torch.cat(levels, 1)
         yield

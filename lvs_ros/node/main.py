@@ -89,7 +89,8 @@ def _failure_code(node: SegmentationNode) -> int:
     """Return the exit code of a node that did not become active."""
     if not rclpy.ok():
         return exit_codes.OK
-    mendable = isinstance(node.transition_failure, LvsError)
+    failure = node.transition_failure
+    mendable = isinstance(failure, LvsError) and not isinstance(failure, DeviceLostError)
     return exit_codes.USER_ERROR if mendable else exit_codes.FAILED
 
 

@@ -253,6 +253,10 @@ class NodeParameters:
         overrides = _take_overrides(node)
         self.unknown = _unknown_names(overrides)
         self._values = _start_values(overrides)
+        use_sim_time = node.get_parameter('use_sim_time').value
+        if type(use_sim_time) is not bool:    # rclpy would only log it
+            raise ConfigurationError('wrong parameter use_sim_time: expected true or false, not '
+                                     f'{use_sim_time!r}')
         for name, entry in PARAMETERS.items():
             value = self._values[name]
             node.declare_parameter(name, list(value) if isinstance(value, tuple) else value,

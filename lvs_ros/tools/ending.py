@@ -12,10 +12,8 @@ import warnings
 from typing import Any, Callable, Iterator, Optional
 
 from lvs_ros.errors import LvsError
+from lvs_ros.exit_codes import INTERRUPTED, READER_GONE, USER_ERROR
 from lvs_ros.staging import NO_ROOM
-
-MEND, INTERRUPTED, READER_GONE = 2, 130, 141
-"""Exit codes; the last is what a shell reports of a program that SIGPIPE has ended."""
 
 # What the system says of a file that is named in the error...
 _OF_A_FILE = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR,
@@ -48,7 +46,7 @@ def ended(run: Callable[[], int], name: str) -> int:
             if text is None:
                 raise
             _say(f'{name}: error: {text}')
-            return _flushed(MEND, name)
+            return _flushed(USER_ERROR, name)
 
 
 def reason(error: BaseException) -> Optional[str]:
@@ -100,7 +98,7 @@ def _flushed(code: Any, name: str) -> Any:
         if isinstance(error, BrokenPipeError):
             return READER_GONE
         _say(f'{name}: error: the output cannot be written ({error.strerror})')
-        return MEND
+        return USER_ERROR
     return code
 
 

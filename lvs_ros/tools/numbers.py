@@ -9,7 +9,7 @@ from typing import Any
 from lvs_ros.errors import ConfigurationError
 
 _LEAST, _MOST = 1e-9, 1e9
-_MOST_OF: dict[str, float] = {'origin_ns': 2 ** 63 - 1, 'seed': 2 ** 63 - 1}
+_MOST_OF = {'origin_ns': 2 ** 63 - 1, 'seed': 2 ** 63 - 1}
 
 
 def check_magnitudes(args: argparse.Namespace) -> None:
@@ -25,7 +25,8 @@ def check_magnitudes(args: argparse.Namespace) -> None:
         for value in values:
             if not isinstance(value, (int, float, fractions.Fraction)) or value != value:
                 continue
-            if abs(value) > most or 0 < abs(value) < _LEAST:
+            size: Any = abs(value)
+            if size > most or 0 < size < _LEAST:
                 raise ConfigurationError(
                     f'--{name.replace("_", "-")} {value!s:.40}: expected 0, or a number between '
                     f'{_LEAST:g} and {most:g}')

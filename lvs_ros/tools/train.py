@@ -116,8 +116,9 @@ def _train(args: argparse.Namespace, network: SegmentationNetwork, data: Trainin
     # Each process draws other batches, and augments them in other ways.
     seed = args.seed + distributed.rank()
     torch.manual_seed(seed)
-    sampler = Sampler(data.sources, crop=tuple(args.crop or data.size), seed=seed)
     weights = class_weights(data.label_sample, network.config.classes)
+    sampler = Sampler(data.sources, crop=tuple(args.crop or data.size), seed=seed,
+                      pasted=weights > 1)    # the rare ones
     rivals = _rivals(args, network, stages).to(sampler.device)
     for stage, steps, minutes in zip(stages, _each(args.steps, stages), _each(
             args.minutes, stages)):

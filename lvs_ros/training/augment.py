@@ -19,34 +19,42 @@ from lvs_ros.labels import UNLABELLED
 
 @dataclasses.dataclass(frozen=True)
 class CropRange:
-    """How far the geometric augmentation goes."""
+    """How far the geometric augmentation goes.
 
-    zoom: tuple[float, float] = (0.75, 2.2)
+    :param stretch: largest ratio of the zoom in width to that in height, or the other way round
+    """
+
+    zoom: tuple[float, float] = (0.65, 2.2)
     rotation_deg: float = 4.0
+    stretch: float = 1.15
 
 
 def random_views(count: int, height: int, width: int, device: torch.device,
                  crop: CropRange, *, frame: Optional[tuple[int, int]] = None) -> torch.Tensor:
-    """Random zoom, rotation, flip and position.
+    """Random zoom, stretching, rotation, flip and position.
 
     :param height: of the crop, and width
     :param frame: (height, width) of the frames; None = the crop's. At zoom 1 the crop has the
         frame's scale, or a larger one where the frame is too small to fill it.
     :return: (count, 2, 3) float32, maps crop coordinates to frame coordinates, both -1..1
     """
-    uniform = torch.rand(count, 5, device=device)
+    uniform = torch.rand(count, 6, device=device)
     low, high = math.log(crop.zoom[0]), math.log(crop.zoom[1])
     scale = torch.exp(-(low + (high - low) * uniform[:, 0]))   # frame pixels a crop pixel
     angle = (uniform[:, 1] * 2 - 1) * math.radians(crop.rotation_deg)
     flip = torch.where(uniform[:, 2] < 0.5, -1.0, 1.0)
     frame_height, frame_width = frame or (height, width)
+    stretch = torch.exp((uniform[:, 5] - 0.5) * math.log(crop.stretch))
+    scale_x, scale_y = scale * stretch, scale / stretch
     enlarged = max(1.0, height / frame_height, width / frame_width)
     tall, wide = height / enlarged, width / enlarged
-    cos, sin = angle.cos() * scale, angle.sin() * scale
-    place_x = (uniform[:, 3] * 2 - 1) * (1 - scale * wide / frame_width).abs()
-    place_y = (uniform[:, 4] * 2 - 1) * (1 - scale * tall / frame_height).abs()
-    row_x = torch.stack((cos * flip * wide, -sin * tall, place_x * frame_width), 1) / frame_width
-    row_y = torch.stack((sin * flip * wide, cos * tall, place_y * frame_height), 1) / frame_height
+    cos, sin = angle.cos(), angle.sin()
+    place_x = (uniform[:, 3] * 2 - 1) * (1 - scale_x * wide / frame_width).abs()
+    place_y = (uniform[:, 4] * 2 - 1) * (1 - scale_y * tall / frame_height).abs()
+    row_x = torch.stack((cos * scale_x * flip * wide, -sin * scale_y * tall,
+                         place_x * frame_width), 1) / frame_width
+    row_y = torch.stack((sin * scale_x * flip * wide, cos * scale_y * tall,
+                         place_y * frame_height), 1) / frame_height
     return torch.stack((row_x, row_y), 1)
 
 
@@ -73,6 +81,43 @@ def look(images: torch.Tensor, labels: torch.Tensor, grid: torch.Tensor
     shifted = ((labels.long() + 1) % (UNLABELLED + 1)).float()[:, None]
     ids = functional.grid_sample(shifted, grid, mode='nearest', align_corners=False)[:, 0].long()
     return seen, (ids - 1) % (UNLABELLED + 1)
+
+
+def paste(images: torch.Tensor, labels: torch.Tensor, classes: torch.Tensor, *,
+          probability: float = 0.5) -> tuple[torch.Tensor, torch.Tensor]:
+    """Paste things of one sample over the next, at the place where they are.
+
+    Of each of these classes, some samples get all pixels that the sample before has ("ClassMix",
+    Olsson et al., WACV 2021, with labels), so that what is rare is seen more often and before
+    other backgrounds.
+
+    :param images: (B, 3, H, W); labels: (B, H, W) int64
+    :param classes: (classes,) bool, which classes are pasted
+    :param probability: of pasting into a sample, and again for each class
+    """
+    count, device = len(images), images.device
+    chosen = torch.zeros(count, UNLABELLED + 1, dtype=torch.bool, device=device)
+    chosen[:, :len(classes)] = classes & (
+        torch.rand(count, len(classes), device=device) < probability) & (
+        torch.rand(count, 1, device=device) < probability)
+    other_images, other_labels = images.roll(1, 0), labels.roll(1, 0)
+    taken = chosen.gather(1, other_labels.flatten(1)).view_as(labels)
+    return (torch.where(taken[:, None], other_images, images),
+            torch.where(taken, other_labels, labels))
+
+
+def random_shade(images: torch.Tensor, *, probability: float) -> torch.Tensor:
+    """Light some images unevenly (up to about twice or half), and take the colour of a few.
+
+    Colour goes from one in ten of them: cameras may be monochrome.
+    """
+    count = len(images)
+    field = functional.interpolate(
+        0.3 * torch.randn(count, 1, 3, 4, device=images.device), images.shape[2:],
+        mode='bicubic', align_corners=False).clamp(-0.8, 0.8)
+    chosen, grey = torch.rand(2, count, 1, 1, 1, device=images.device)
+    images = torch.where(chosen < probability, (images * field.exp()).clamp(0, 255), images)
+    return torch.where(grey < 0.1 * probability, images.mean(1, keepdim=True), images)
 
 
 def random_light(count: int, device: torch.device, *, strength: float) -> torch.Tensor:

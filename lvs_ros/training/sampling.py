@@ -8,8 +8,9 @@ from typing import Callable, Mapping, Optional, Sequence
 import numpy as np
 import torch
 
-from lvs_ros.training.augment import (CropRange, grid_of, look, pixel_points, random_blur,
-                                      random_light, random_views, relight)
+from lvs_ros.training.augment import (CropRange, grid_of, look, paste, pixel_points,
+                                      random_blur, random_light, random_shade, random_views,
+                                      relight)
 from lvs_ros.training.frames import Batch, FramePool
 from lvs_ros.training.motion import random_motion
 
@@ -76,13 +77,16 @@ class Sampler:
     :param sources: what to draw from
     :param crop: (height, width) of the batches
     :param seed: of the choice of frames; another one for each process of a distributed training
+    :param pasted: (classes,) bool, classes of which frames get more, see
+        :func:`~lvs_ros.training.augment.paste`; None = of none
     """
 
-    def __init__(self, sources: Sequence[Source], *, crop: tuple[int, int], seed: int) -> None:
+    def __init__(self, sources: Sequence[Source], *, crop: tuple[int, int], seed: int,
+                 pasted: Optional[torch.Tensor] = None) -> None:
         self._sources = [source for source in sources if source.share > 0]
         if not self._sources:
             raise ValueError('no source has a share above 0')
-        self._crop = crop
+        self._crop, self._pasted = crop, pasted
         self.random = np.random.default_rng(seed)
         self._ahead: Optional[_Ahead] = None
         self.device = self._sources[0].pool.device
@@ -161,8 +165,10 @@ class Sampler:
                  ) -> tuple[torch.Tensor, torch.Tensor]:
         views, points = self._views(images, CropRange())
         seen, ids = look(images, labels, grid_of(views, points))
+        if self._pasted is not None:
+            seen, ids = paste(seen, ids, self._pasted)
         seen = relight(seen, random_light(len(images), self.device, strength=1.0))
-        return random_blur(seen, probability=0.3), ids
+        return random_blur(random_shade(seen, probability=0.5), probability=0.3), ids
 
     def _moved_clip(self, plan: _Plan, middle: float) -> Clip:
         images, labels = _joined(plan)

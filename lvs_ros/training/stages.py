@@ -55,8 +55,9 @@ def train_network(network: SegmentationNetwork, sampler: Sampler, weights: torch
 
     def losses() -> Losses:
         images, labels = sampler.frames(options.batch_size)
-        logits = network(images.contiguous(memory_format=torch.channels_last))
-        extra = network.enlarge(auxiliary(middle['features']), *labels.shape[1:])
+        low = network.low(images.contiguous(memory_format=torch.channels_last))
+        logits = _enlarged(network, network.classify(network.high(low)), labels)
+        extra = _enlarged(network, auxiliary(middle['features']), labels)
         return {'cross_entropy': cross_entropy(logits, labels, weights),
                 'jaccard': 0.5 * soft_jaccard(logits, labels),
                 'auxiliary': 0.3 * cross_entropy(extra, labels, weights)}
@@ -66,6 +67,15 @@ def train_network(network: SegmentationNetwork, sampler: Sampler, weights: torch
     finally:
         hook.remove()
     network.eval()
+
+
+def _enlarged(network: SegmentationNetwork, logits: torch.Tensor, labels: torch.Tensor
+              ) -> torch.Tensor:
+    """Enlarge logits to the size of the labels.
+
+    In float32: each logit's gradient is a sum over its pixels, which 16 bits would round away.
+    """
+    return network.enlarge(logits.float().contiguous(), *labels.shape[1:])
 
 
 def train_propagation(network: SegmentationNetwork, sampler: Sampler, weights: torch.Tensor,
@@ -111,7 +121,7 @@ def _taught_losses(network: SegmentationNetwork, high: torch.Tensor, wanted: tor
     with torch.no_grad():
         teacher = network.classify(wanted)
     return {'cross_entropy': 0.5 * cross_entropy(
-                network.enlarge(logits, *labels.shape[1:]), labels, weights),
+                _enlarged(network, logits, labels), labels, weights),
             'labels': 2.0 * distillation(logits, teacher),
             'features': 1.0 * feature_distance(high, wanted)}
 
