@@ -145,6 +145,7 @@ DAMAGED_JPEGS = {
        for what in (half, third_gone, third_zero)},
     'cut short, with the end of a thumbnail': half(WITH_THUMBNAIL),
     'no end marker': JPEG[:-2],
+    'cut at a restart marker': RESTARTS[:RESTARTS.index(b'\xff\xd4')] + bytes(7) + END,
     'bytes of another picture before the end': JPEG[:-2] + JPEG[SCAN + 14:SCAN + 214] + END,
     'its first scan alone': scans(PROGRESSIVE, 1),
     'half of its scans': scans(PROGRESSIVE, 5),

@@ -203,6 +203,21 @@ def test_a_reset_forgets_the_running_job(lane: Optional[Lane]) -> None:
         track.close()
 
 
+def test_a_reset_forgets_a_result_that_nobody_has_taken(lane: Optional[Lane]) -> None:
+    track = background(of_one_step(lambda low: low), lane)
+    try:
+        track.submit(job(1))
+        for _ in range(3000):
+            if not track.busy:
+                break
+            threading.Event().wait(0.01)
+        assert not track.busy
+        track.reset()
+        assert track.poll(0) == []
+    finally:
+        track.close()
+
+
 def test_close_abandons_a_job_between_two_steps(lane: Optional[Lane]) -> None:
     gate = Gate()
     reached: list[torch.Tensor] = []

@@ -75,8 +75,8 @@ def decode_jpeg(data: bytes, *, grey: bool, max_pixels: int) -> np.ndarray:
         return _in_spite_of(str(error), data, grey)
 
 
-def _pixels(data: bytes, grey: bool, *, strict: bool = True) -> np.ndarray:
-    image = simplejpeg.decode_jpeg(data, 'GRAY' if grey else 'BGR', strict=strict)
+def _pixels(data: bytes, grey: bool) -> np.ndarray:
+    image = simplejpeg.decode_jpeg(data, 'GRAY' if grey else 'BGR', strict=True)
     return image[..., 0] if grey else image
 
 
@@ -93,8 +93,12 @@ def _in_spite_of(warning: str, data: bytes, grey: bool) -> np.ndarray:
             warning = str(error)
     padded = _PADDED.search(warning)
     if padded and _is_padding(data, int(padded[1])):
-        # The last of all warnings: the end marker follows.
-        return _pixels(data, grey, strict=False)
+        # Without them: where restart markers are still to come, more warnings follow.
+        end = next(start for marker, start, _ in _segments(data, 2) if marker == _END) - 2
+        try:
+            return _pixels(data[:end - int(padded[1])] + data[end:], grey)
+        except ValueError as error:
+            warning = str(error)
     raise _damaged(warning)
 
 
