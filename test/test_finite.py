@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is not finite: refused when a model is loaded, found on every frame, never labelled."""
 
-import dataclasses
 import pathlib
 from typing import Any, Callable, Iterator
 
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 
 from lvs_ros.errors import ModelFileError, NotFiniteError
 from lvs_ros.evaluation.rows import build_row
-from lvs_ros.model import VARIANTS, ModelConfig, SegmentationNetwork, save_network
+from lvs_ros.model import VARIANTS, SegmentationNetwork, save_network
 from lvs_ros.model.rivals import GatedRecurrentUnit
 from lvs_ros.model.steps import Steps
 from lvs_ros.pipeline import (SCHEDULES, Frame, PipelineOptions, ScheduleSettings,
@@ -38,10 +37,9 @@ def one_thread() -> Iterator[None]:
         yield
 
 
-def new_network(**changes: Any) -> SegmentationNetwork:
+def new_network() -> SegmentationNetwork:
     torch.manual_seed(0)
-    config: ModelConfig = dataclasses.replace(VARIANTS['tiny']('camvid', 11), **changes)
-    return SegmentationNetwork(config).eval()
+    return SegmentationNetwork(VARIANTS['tiny']('camvid', 11)).eval()
 
 
 def frame(index: int) -> Frame:
@@ -94,13 +92,15 @@ def test_a_model_whose_output_is_not_finite_is_refused(case: str, tmp_path: path
 
 
 def test_whoever_uses_a_model_refuses_it(tmp_path: pathlib.Path) -> None:
-    path = tmp_path / 'damaged.safetensors'
-    save_network(new_network(std=(1e-300, 50.0, 50.0)), path)
+    network, path = new_network(), tmp_path / 'damaged.safetensors'
+    damage, part = DAMAGES['negative variance in S_l']
+    damage(network)
+    save_network(network, path)
     options = PipelineOptions(model=str(path))
     for use in (lambda: build_pipeline(options), lambda: build_row('per_frame', options),
                 lambda: starting_network(DataOptions(street_clips=1), init=str(path),
                                          variant=None)):
-        refuses(use, path, 'S_l')
+        refuses(use, path, part)
 
 
 def test_what_overflows_in_the_chosen_precision_only_is_refused_there(
