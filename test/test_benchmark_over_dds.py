@@ -39,7 +39,7 @@ def test_measures_the_node_and_both_echoes(
 
 def test_a_node_that_does_not_start_is_told(ros_domain: int, tmp_path: pathlib.Path) -> None:
     options = PipelineOptions(model=str(tmp_path / 'missing.safetensors'))
-    with pytest.raises(BenchmarkError, match=r'the node ended with exit code 1(.|\n)*missing'):
+    with pytest.raises(BenchmarkError, match=r'the node ended with exit code 2(.|\n)*missing'):
         measure_over_dds(options, width=64, height=48, rate_hz=20.0, frames=10,
                          domain_id=ros_domain)
 

@@ -9,7 +9,7 @@ from typing import Any
 from lvs_ros.errors import ConfigurationError
 
 _LEAST, _MOST = 1e-9, 1e9
-_MOST_OF = {'origin_ns': 2 ** 63 - 1, 'seed': 2 ** 63 - 1}
+_MOST_OF = {'start_stamp': 2 ** 33, 'origin_ns': 2 ** 63 - 1, 'seed': 2 ** 63 - 1}
 
 
 def check_magnitudes(args: argparse.Namespace) -> None:

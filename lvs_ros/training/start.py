@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The network that a training starts from."""
 
+import dataclasses
 from typing import Optional, Sequence
 
 from lvs_ros.errors import ConfigurationError, ModelFileError
@@ -44,8 +45,9 @@ def starting_network(data: DataOptions, *, init: Optional[str], variant: Optiona
         _check_classes(source, data.label_set, init)
     else:
         label_set = data.label_set or source.config.label_set
-        network = SegmentationNetwork(VARIANTS[variant](
-            label_set, CLASSES.get(label_set, source.config.classes)))
+        config = VARIANTS[variant](label_set, CLASSES.get(label_set, source.config.classes))
+        network = SegmentationNetwork(dataclasses.replace(
+            config, image_size=source.config.image_size))
         if data.needs_teacher:
             _check_teacher(network, source, init)
         _take_over(network, source)
