@@ -69,7 +69,8 @@ def saved(folder: pathlib.Path, content: Any, name: str = 'foreign.pth') -> path
 
 def distance(network: SegmentationNetwork, expected: torch.Tensor) -> float:
     with torch.no_grad():
-        return float((network(image(tuple(expected.shape[2:]))) - expected).abs().max() / expected.std())
+        found = network(image(tuple(expected.shape[2:])))
+        return float((found - expected).abs().max() / expected.std())
 
 
 @pytest.mark.parametrize('name', list(SEGMENTORS))
