@@ -63,10 +63,15 @@ class Peer(Listener):
 
     def open_camera(self, kind: Any = Image, topic: str = 'image_raw') -> None:
         """Start to publish, as a camera that is started (again) does."""
-        if self.camera is not None:
-            self._node.destroy_publisher(self.camera)
+        self.close_camera()
         self.camera = self._node.create_publisher(
             kind, topic, QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT))
+
+    def close_camera(self) -> None:
+        """Stop to publish."""
+        if self.camera is not None:
+            self._node.destroy_publisher(self.camera)
+            self.camera = None
 
     def publish(self, message: Any) -> None:
         self.camera.publish(message)
@@ -159,6 +164,15 @@ class Rig:
                     and self.peer.camera.get_subscription_count() == 1)
 
         wait_until(connected)
+
+    def restart_camera(self) -> None:
+        """Let the node see that its camera has gone, and connect it to the next one."""
+        self.peer.close_camera()
+        subscription = next(subscription for subscription in self.node.subscriptions
+                            if 'image_raw' in subscription.topic_name)
+        wait_until(lambda: subscription.get_publisher_count() == 0)
+        self.peer.open_camera()
+        self.connect()
 
     def send(self, message: Any) -> tuple[Image, FrameStatus]:
         """Publish an image; return its mask and status."""

@@ -277,8 +277,7 @@ def test_masks_and_drops_add_up_over_a_restart_of_the_camera(make_rig: Rigs) -> 
     rig = make_rig(pipeline_factory=gate)
     for number in range(1, 4):
         rig.send(image_message(picture(), stamp_ns=number * SECOND))
-    rig.peer.open_camera()
-    rig.connect()
+    rig.restart_camera()
     for number in range(4, 6):
         rig.send(image_message(picture(), stamp_ns=number * SECOND))
     while gate.entered.acquire(blocking=False):
