@@ -105,7 +105,7 @@ def load_network(name_or_path: Union[str, os.PathLike]) -> SegmentationNetwork:
         _check_fit(path, SegmentationNetwork(config).state_dict(), state)
     network = SegmentationNetwork(config)
     network.origin = str(path)
-    return _fill(path, network, state)
+    return _fill(network, state)
 
 
 def rivals_path(name_or_path: Union[str, os.PathLike]) -> pathlib.Path:
@@ -129,7 +129,9 @@ def load_rivals(path: Union[str, os.PathLike], network: SegmentationNetwork) -> 
             f'{path}: missing; the rows grfp5 and small_per_frame need weights of their own: '
             'train them with "lvs train --stages small recurrent", or leave these rows out')
     metadata, state = _read(path, RIVALS_FORMAT, 'a file of comparison weights')
-    rivals = _fill(path, Rivals(network), state)
+    rivals = Rivals(network)
+    _check_fit(path, rivals.state_dict(), state)
+    _fill(rivals, state)
     if metadata.get('network') != _digest(network):
         raise ModelFileError(
             f'{path}: made for another network than the model beside it; train them for this one '
@@ -165,8 +167,8 @@ def _opened(path: pathlib.Path) -> Iterator[Any]:
                              'copy it again or train a new one with "lvs train"') from error
 
 
-def _fill(path: pathlib.Path, module: _Module, state: Mapping[str, torch.Tensor]) -> _Module:
-    _check_fit(path, module.state_dict(), state)
+def _fill(module: _Module, state: Mapping[str, torch.Tensor]) -> _Module:
+    """Load weights that :func:`_check_fit` has looked at."""
     module.load_state_dict({name: value.float() for name, value in state.items()}, strict=False)
     return module.eval()
 

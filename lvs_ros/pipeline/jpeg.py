@@ -94,7 +94,7 @@ def _in_spite_of(warning: str, data: bytes, grey: bool) -> np.ndarray:
     padded = _PADDED.search(warning)
     if padded and _is_padding(data, int(padded[1])):
         # Without them: where restart markers are still to come, more warnings follow.
-        end = next(start for marker, start, _ in _segments(data, 2) if marker == _END) - 2
+        end = _end_marker(data)
         try:
             return _pixels(data[:end - int(padded[1])] + data[end:], grey)
         except ValueError as error:
@@ -106,8 +106,12 @@ def _is_padding(data: bytes, length: int) -> bool:
     """Tell whether the bytes before the end marker are padding, not pixels that were left over."""
     if length <= _MOST_LEFT or length > _MOST_FILLED:
         return length <= _MOST_LEFT
-    end = next(start for marker, start, _ in _segments(data, 2) if marker == _END) - 2
+    end = _end_marker(data)
     return data[end - length:end].count(data[end - 1]) == length
+
+
+def _end_marker(data: bytes) -> int:
+    return next(start for marker, start, _ in _segments(data, 2) if marker == _END) - 2
 
 
 def _segments(data: bytes, at: int) -> Iterator[tuple[int, int, int]]:
