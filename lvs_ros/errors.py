@@ -6,6 +6,9 @@ Each message says what was wrong, what was expected and how to mend it, so that 
 the node can print it as it is, without a traceback.
 """
 
+import contextlib
+from typing import Iterator
+
 
 class LvsError(Exception):
     """Base of all errors that a user can mend."""
@@ -53,6 +56,20 @@ class LabelSetError(LvsError):
 
 class SharedMemoryError(LvsError):
     """There is no shared memory left, and ROS cannot be loaded without."""
+
+
+@contextlib.contextmanager
+def ros_needed(what: str) -> Iterator[None]:
+    """Import in this block what is there with ROS 2 only.
+
+    :param what: needs it, for the error
+    :raises ConfigurationError: it is not there
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f'{what} needs ROS 2, and {error.name} is not there: source '
+                                 'the setup file of a ROS installation, or env.sh') from error
 
 
 def cut(text: str, length: int = 500) -> str:

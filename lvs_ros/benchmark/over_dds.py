@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from lvs_ros.benchmark.dds_camera import Camera, Peer, local_environment, street_images
 from lvs_ros.benchmark.durations import Durations
 from lvs_ros.benchmark.progress import progress
-from lvs_ros.errors import ConfigurationError
+from lvs_ros.errors import ros_needed
 from lvs_ros.pipeline import PipelineOptions
 from lvs_ros.pipeline.memory import keep_freed_memory
 
@@ -60,13 +60,9 @@ def measure_over_dds(options: PipelineOptions, *, width: int, height: int, rate_
     :raises ConfigurationError: without ROS 2, or for a size that the street cannot be drawn at
     :raises BenchmarkError: when a process does not start, ends or does not answer
     """
-    try:
+    with ros_needed('the way over DDS'):
         from lvs_ros.node.processes import start_echo_node, start_segmentation_node
         from lvs_ros.node.round_trips import RoundTrips
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(f'the way over DDS needs ROS 2, and {error.name} is not there: '
-                                 'source the setup file of a ROS installation, or env.sh'
-                                 ) from error
     size = width, height
     mask_size = size if options.output_size == (0, 0) else options.output_size
     images = street_images(size, rate_hz=rate_hz)

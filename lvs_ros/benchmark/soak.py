@@ -18,7 +18,7 @@ from lvs_ros.benchmark.dds_camera import Camera, Peer, local_environment, street
 from lvs_ros.benchmark.durations import Durations
 from lvs_ros.benchmark.memory_growth import MemorySample
 from lvs_ros.benchmark.progress import progress
-from lvs_ros.errors import ConfigurationError
+from lvs_ros.errors import ConfigurationError, ros_needed
 from lvs_ros.pipeline import PipelineOptions
 
 if TYPE_CHECKING:
@@ -75,12 +75,9 @@ def run_soak(options: PipelineOptions, *, size: tuple[int, int], frames: int,
     """
     if frames < FEWEST_FRAMES:
         raise ConfigurationError(f'--frames {frames}: expected {FEWEST_FRAMES} or more')
-    try:
+    with ros_needed('the soak'):
         from lvs_ros.node.processes import start_segmentation_node
         from lvs_ros.node.round_trips import RoundTrips
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(f'the soak needs ROS 2, and {error.name} is not there: source '
-                                 'the setup file of a ROS installation, or env.sh') from error
     images = street_images(size, rate_hz=_RATE_HZ, most=45)
     others = street_images(_other_size(size), rate_hz=_RATE_HZ, most=4)
     with contextlib.ExitStack() as stack:

@@ -10,7 +10,7 @@ import sys
 from typing import Sequence
 
 from lvs_ros import exit_codes
-from lvs_ros.errors import ConfigurationError, LvsError
+from lvs_ros.errors import ConfigurationError, LvsError, ros_needed
 from lvs_ros.shared_memory import prepare_shared_memory
 
 _LAST_DOMAIN_ID = 232
@@ -27,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             signal.signal(signal.SIGTERM, signal.default_int_handler)
         _check_domain_id(os.environ.get('ROS_DOMAIN_ID', ''))
         prepare_shared_memory('lvs_node')
-        from lvs_ros.node.main import main as run_node
+        with ros_needed('the node'):
+            from lvs_ros.node.main import main as run_node
         return run_node(arguments)
     except LvsError as error:
         print(f'lvs_node: error: {error}', file=sys.stderr)

@@ -22,7 +22,7 @@ from lvs_ros.data.output_folder import output_folder
 from lvs_ros.data.run_log import RunLog
 from lvs_ros.data.run_summary import RunSummary
 from lvs_ros.data.street import StreetScene
-from lvs_ros.errors import ConfigurationError, LvsError
+from lvs_ros.errors import ConfigurationError, LvsError, ros_needed
 from lvs_ros.labels import load_label_set
 from lvs_ros.shared_memory import prepare_shared_memory
 from lvs_ros.tools.child_process import ChildProcess
@@ -131,11 +131,8 @@ def _watch(args: argparse.Namespace, log: RunLog) -> int:
 
 def _join(log: RunLog, wanted: int | None) -> tuple[Watcher, int]:
     """Enter a ROS domain: the wanted one, or one where nobody is."""
-    try:
+    with ros_needed('the demo'):
         from lvs_ros.node.watcher import Watcher
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(f'the demo needs ROS 2, and {error.name} is not there: source '
-                                 'the setup file of a ROS installation, or env.sh') from error
     if wanted is not None:
         return Watcher(log, domain_id=wanted), wanted
     for domain_id in random.sample(_DOMAIN_IDS, 8):

@@ -4,7 +4,7 @@
 
 import argparse
 
-from lvs_ros.errors import ConfigurationError
+from lvs_ros.node.executable import main
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,9 +17,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the node until it is told to stop."""
-    try:
-        from lvs_ros.node.executable import main
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(f'the node needs ROS 2, and {error.name} is not there: source '
-                                 'the setup file of a ROS installation, or env.sh') from error
     return main(['--ros-args', *args.ros_args])

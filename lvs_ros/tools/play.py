@@ -22,7 +22,7 @@ from lvs_ros.data.playback import (
 from lvs_ros.data.read_ahead import ReadAhead
 from lvs_ros.data.recording import Recording
 from lvs_ros.data.transport import TRANSPORTS, sent_topic, sent_type, serialize, with_stamp
-from lvs_ros.errors import ConfigurationError, ImageError
+from lvs_ros.errors import ConfigurationError, ImageError, ros_needed
 from lvs_ros.shared_memory import prepare_shared_memory
 from lvs_ros.tools.interruption import ended_like_interrupted
 
@@ -68,11 +68,8 @@ def run(args: argparse.Namespace) -> int:
     """Run ``lvs play``."""
     _check(args)
     prepare_shared_memory('lvs play')
-    try:
+    with ros_needed('playing'):
         from lvs_ros.node.image_publisher import ImagePublisher
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(f'playing needs ROS 2, and {error.name} is not there: source '
-                                 'the setup file of a ROS installation, or env.sh') from error
     with contextlib.ExitStack() as stack:
         stack.enter_context(ended_like_interrupted())
         recording = stack.enter_context(Recording(args.bag))

@@ -10,7 +10,7 @@ import math
 import cv2
 
 from lvs_ros.data.street import StreetScene
-from lvs_ros.errors import ConfigurationError
+from lvs_ros.errors import ConfigurationError, ros_needed
 from lvs_ros.shared_memory import prepare_shared_memory
 from lvs_ros.tools.image_size import image_size
 from lvs_ros.tools.interruption import ended_like_interrupted
@@ -49,11 +49,8 @@ def run(args: argparse.Namespace) -> int:
     if not (math.isfinite(args.prepare) and args.prepare >= 0):
         raise ConfigurationError(f'--prepare {args.prepare}: expected 0 or more')
     prepare_shared_memory('lvs street')
-    try:
+    with ros_needed('the camera'):
         from lvs_ros.node.street_camera import StreetCamera
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(f'the camera needs ROS 2, and {error.name} is not there: source '
-                                 'the setup file of a ROS installation, or env.sh') from error
     # The other cores are for the network.
     cv2.setNumThreads(1)
     width, height = args.size

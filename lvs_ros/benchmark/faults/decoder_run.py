@@ -22,7 +22,7 @@ from lvs_ros.benchmark.faults.findings import (Count, FaultSource, Finding, comp
 from lvs_ros.benchmark.faults.messages import Fault
 from lvs_ros.benchmark.memory_growth import MemorySample
 from lvs_ros.benchmark.progress import progress
-from lvs_ros.errors import ConfigurationError, ImageError
+from lvs_ros.errors import ImageError, ros_needed
 
 MOST_MEMORY_MIB = 256.0
 """That decoding or refusing a message may take for a while: its image has less than 0.1."""
@@ -116,12 +116,8 @@ class Decoders:
 
     def __init__(self, picture: np.ndarray, seed: int, *,
                  longest_s: float = limits.LONGEST_WAIT_S) -> None:
-        try:
+        with ros_needed('the soak'):
             from lvs_ros.node.serialized_images import read_compressed_image, read_image
-        except ModuleNotFoundError as error:
-            raise ConfigurationError(f'the soak needs ROS 2, and {error.name} is not there: '
-                                     'source the setup file of a ROS installation, or env.sh'
-                                     ) from error
         self._seed, self._picture, self._longest_s = seed, picture, longest_s
         raw, compressed = sources(picture)
         self._ways: tuple[tuple[FaultSource, Callable[[bytes], Any]], ...] = (

@@ -22,7 +22,7 @@ from lvs_ros.benchmark.faults.findings import (Count, FaultSource, Finding, comp
 from lvs_ros.benchmark.faults.messages import Fault
 from lvs_ros.benchmark.memory_growth import MemorySample
 from lvs_ros.benchmark.progress import progress
-from lvs_ros.errors import ConfigurationError
+from lvs_ros.errors import ros_needed
 from lvs_ros.pipeline import PipelineOptions
 
 if TYPE_CHECKING:
@@ -74,12 +74,9 @@ def probe_nodes(options: PipelineOptions, sources: tuple[FaultSource, ...], *, s
     :raises ConfigurationError: without ROS 2
     :raises BenchmarkError: when a node does not start
     """
-    try:
+    with ros_needed('the soak'):
         from lvs_ros.node.fault_probe import FaultProbe, reliable_parameters
         from lvs_ros.node.processes import start_segmentation_node
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(f'the soak needs ROS 2, and {error.name} is not there: source '
-                                 'the setup file of a ROS installation, or env.sh') from error
     with contextlib.ExitStack() as stack:
         stack.enter_context(local_environment())
         probe = stack.enter_context(FaultProbe.in_free_domain() if domain_id is None
