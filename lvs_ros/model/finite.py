@@ -16,7 +16,7 @@ def extremes(tensor: torch.Tensor) -> torch.Tensor:
     """Return the smallest and the largest value, (2,) float32; NaN where there is one.
 
     They are finite where all values are: nothing is added up that could overflow. One pass, and
-    on a GPU nobody waits for it.
+    no synchronisation with a GPU.
     """
     if not tensor.is_contiguous():
         tensor = tensor.permute(0, 2, 3, 1)    # channels last has no gaps then, and is not copied
@@ -42,9 +42,10 @@ def check_network(network: SegmentationNetwork) -> None:
     """
     image, second = _images(network.mean.device)
     key_low, low = network.low(image), network.low(second)
-    kernels = network.kernel_predictor(network.embed(key_low), network.embed(low))
+    embeddings = network.embed(key_low), network.embed(low)
+    kernels = network.kernel_predictor(*embeddings)
     high = network.refine(network.high(key_low), image)
-    moved = network.adapt(low, network.propagate(network.embed(key_low), network.embed(low), high))
+    moved = network.adapt(low, network.propagate(*embeddings, high))
     name = first_not_finite({
         'the low features (S_l)': key_low, 'the low features (S_l) of a second image': low,
         'the high features (S_h)': high, 'the logits (classifier)': network.classify(high),
