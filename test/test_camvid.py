@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from lvs_ros.data.camvid import list_camvid
+from lvs_ros.datasets.camvid import list_camvid
 from lvs_ros.errors import DatasetError
 
 

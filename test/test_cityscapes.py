@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from lvs_ros.data.cityscapes import list_cityscapes
+from lvs_ros.datasets.cityscapes import list_cityscapes
 from lvs_ros.errors import DatasetError
 from lvs_ros.labels import load_label_set
 

@@ -24,15 +24,15 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 
-from lvs_ros.data.run_log import RunLog, StatusSample
-from lvs_ros.data.run_summary import Latency, summarise
-from lvs_ros.data.street import StreetScene
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import VARIANTS, SegmentationNetwork, save_network
-from lvs_ros.node.street_camera import StreetCamera, scene_time_s
+from lvs_ros.street import StreetScene
+from lvs_ros.tool_nodes.run_log import RunLog, StatusSample
+from lvs_ros.tool_nodes.street_camera import StreetCamera, scene_time_s
 from lvs_ros.tools.demo_display import DemoDisplay, current_figures
 from lvs_ros.tools.demo_report import CONTENTS
 from lvs_ros.tools.interruption import interrupted_once, interruption_deferred
+from lvs_ros.tools.run_summary import Latency, summarise
 
 MS = 1_000_000
 PATIENCE_S = 180

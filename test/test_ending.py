@@ -17,9 +17,9 @@ import cv2
 import pytest
 import torch
 
-from lvs_ros.data.video import VideoWriter
 from lvs_ros.errors import ConfigurationError, OutputError
 from lvs_ros.model import load_network, save_network
+from lvs_ros.recordings.video import VideoWriter
 from lvs_ros.tools.cli import main
 from lvs_ros.tools.ending import ended
 

@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from lvs_ros.data.drive import DriveFrame
-from lvs_ros.data.street import StreetScene
+from lvs_ros.datasets.drive import DriveFrame
 from lvs_ros.errors import ConfigurationError, DatasetError
 from lvs_ros.evaluation.clock import SkippingClock
 from lvs_ros.evaluation.dataset import Dataset, camvid, make_dataset
@@ -28,6 +27,7 @@ from lvs_ros.model import VARIANTS, SegmentationNetwork, load_network, save_netw
 from lvs_ros.model.checkpoint import rivals_path, save_rivals
 from lvs_ros.model.rivals import Rivals
 from lvs_ros.pipeline import Frame, PipelineOptions, build_pipeline
+from lvs_ros.street import StreetScene
 from lvs_ros.tools.cli import main
 
 FRAMES = 12

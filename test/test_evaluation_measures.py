@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from lvs_ros.data.metrics import ConfusionMatrix, confusion_of, iou, miou, pixel_accuracy
 from lvs_ros.evaluation.bootstrap import resample, resampled_miou, standard_error
 from lvs_ros.evaluation.deviation import ranks_of, spearman
+from lvs_ros.evaluation.metrics import ConfusionMatrix, confusion_of, iou, miou, pixel_accuracy
 from lvs_ros.evaluation.summary import RowSummary
 from lvs_ros.evaluation.sweep import CurvePoint, at_equal_rate
 

@@ -12,9 +12,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from lvs_ros.data.metrics import confusion_of, miou
-from lvs_ros.data.street import StreetScene
 from lvs_ros.errors import ConfigurationError, ImageError
+from lvs_ros.evaluation.metrics import confusion_of, miou
 from lvs_ros.model import VARIANTS, SegmentationNetwork, load_network
 from lvs_ros.model.geometry import STRIDE, aligned_size, upsample
 from lvs_ros.pipeline import Frame, PipelineOptions, SegmentationPipeline
@@ -22,6 +21,7 @@ from lvs_ros.pipeline.build import assemble, prepare
 from lvs_ros.pipeline.inference_size import InferenceSize
 from lvs_ros.pipeline.output import label_map
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
+from lvs_ros.street import StreetScene
 
 sides = strategies.integers(16, 200)
 

@@ -7,8 +7,8 @@ import pathlib
 import numpy as np
 import pytest
 
-from lvs_ros.data.metrics import ConfusionMatrix, pixel_accuracy
 from lvs_ros.errors import LabelSetError
+from lvs_ros.evaluation.metrics import ConfusionMatrix, pixel_accuracy
 from lvs_ros.labels import LabelSet, load_label_set
 
 

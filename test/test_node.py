@@ -21,9 +21,9 @@ from node_rig import HEIGHT, SECOND, WIDTH, Rig, Rigs, image_message, picture, p
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 
-from lvs_ros.data.message_types import IMAGE, typestore  # noqa: E402
 from lvs_ros.labels import LabelSet, load_label_set  # noqa: E402
 from lvs_ros.pipeline import Frame, PipelineOptions, StepResult, build_pipeline  # noqa: E402
+from lvs_ros.recordings.message_types import IMAGE, typestore  # noqa: E402
 
 
 @pytest.fixture

@@ -16,11 +16,11 @@ import ros_domains  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 
 from lvs_ros.errors import ConfigurationError  # noqa: E402
-from lvs_ros.node import round_trips  # noqa: E402
-from lvs_ros.node.processes import (NodeProcess, start_echo_node,  # noqa: E402
-                                    start_segmentation_node)
-from lvs_ros.node.round_trips import RoundTrips, step_ms  # noqa: E402
 from lvs_ros.pipeline import PipelineOptions  # noqa: E402
+from lvs_ros.tool_nodes import round_trips  # noqa: E402
+from lvs_ros.tool_nodes.processes import (NodeProcess, start_echo_node,  # noqa: E402
+                                          start_segmentation_node)
+from lvs_ros.tool_nodes.round_trips import RoundTrips, step_ms  # noqa: E402
 
 TIMEOUT_S = 60
 

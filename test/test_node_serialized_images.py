@@ -18,10 +18,10 @@ from rclpy.serialization import deserialize_message, serialize_message  # noqa: 
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 
-from lvs_ros.data.message_types import typestore  # noqa: E402
 from lvs_ros.errors import ImageError  # noqa: E402
 from lvs_ros.node.serialized_images import (SerializedHeader, read_compressed_image,  # noqa: E402
                                             read_header, read_image, write_image)
+from lvs_ros.recordings.message_types import typestore  # noqa: E402
 
 HEIGHT, WIDTH = 5, 7
 FRAME_IDS = ['', 'c', 'ca', 'cam', 'came', 'camera_front', 'Kamera_übers_Dach']

@@ -6,8 +6,8 @@ import pathlib
 
 import pytest
 
-from lvs_ros.data.output_folder import output_folder
 from lvs_ros.errors import ConfigurationError
+from lvs_ros.output_folder import output_folder
 
 
 def fill(path: pathlib.Path, text: str, *, force: bool = False) -> None:

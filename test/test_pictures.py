@@ -17,11 +17,11 @@ from PIL import Image
 import pytest
 import simplejpeg
 
-from lvs_ros.data.drive import DriveFrame
-from lvs_ros.data.recorded_message import RecordedMessage
+from lvs_ros.datasets.drive import DriveFrame
 from lvs_ros.errors import DatasetError, ImageError
 from lvs_ros.pipeline.encodings import decode_compressed, image_view
 from lvs_ros.pipeline.pixel_limit import MAX_PIXELS
+from lvs_ros.recordings.recorded_message import RecordedMessage
 
 HEIGHT, WIDTH = 120, 160
 END = b'\xff\xd9'

@@ -20,7 +20,7 @@ from listener import TIMEOUT_S, Listener  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 
-from lvs_ros.data.transport import with_stamp  # noqa: E402
+from lvs_ros.recordings.transport import with_stamp  # noqa: E402
 from lvs_ros.tools.cli import main  # noqa: E402
 
 COUNT = 8

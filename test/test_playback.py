@@ -8,11 +8,11 @@ from typing import Iterator
 
 import pytest
 
-from lvs_ros.data.message_types import IMAGE
-from lvs_ros.data.playback import PlaybackReport, TimedMessage, play, timed_messages
-from lvs_ros.data.read_ahead import ReadAhead
-from lvs_ros.data.recorded_message import RecordedMessage
 from lvs_ros.errors import ImageError
+from lvs_ros.recordings.message_types import IMAGE
+from lvs_ros.recordings.playback import PlaybackReport, TimedMessage, play, timed_messages
+from lvs_ros.recordings.read_ahead import ReadAhead
+from lvs_ros.recordings.recorded_message import RecordedMessage
 
 MS = 1_000_000
 

@@ -8,7 +8,7 @@ from typing import Optional
 import cv2
 import numpy as np
 
-from lvs_ros.data.plots import DeviationSample, plot_deviation
+from lvs_ros.plots import DeviationSample, plot_deviation
 
 BLUE, RED = (31, 119, 180), (214, 39, 40)
 PALE_GREEN = (150, 208, 150)  # (44, 160, 44), half transparent

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
 
-from lvs_ros.data.message_types import COMPRESSED_IMAGE, IMAGE
+from lvs_ros.recordings.message_types import COMPRESSED_IMAGE, IMAGE
 from lvs_ros.tools.cli import main
 
 # In the order of the alphabet, frame10 comes before frame9 and the PNG before both.

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
 
-from lvs_ros.data.recording import Recording, read_images
-from lvs_ros.data.recording_writer import RecordingWriter
 from lvs_ros.errors import ConfigurationError, ImageError, RecordingError
 from lvs_ros.pipeline.frame import StepStatus
+from lvs_ros.recordings.recording import Recording, read_images
+from lvs_ros.recordings.recording_writer import RecordingWriter
 
 STAMPS = [1_600_000_000 * bags.S + i * 66_666_667 for i in range(5)]
 PICTURES = bags.pictures(len(STAMPS))

@@ -12,12 +12,12 @@ from typing import Iterator
 
 import pytest
 
-from lvs_ros.data.output_folder import output_folder
+from lvs_ros.output_folder import output_folder
 from lvs_ros.staging import write_whole
 
 MAKE = """
 import pathlib, sys
-from lvs_ros.data.output_folder import output_folder
+from lvs_ros.output_folder import output_folder
 with output_folder(pathlib.Path(sys.argv[1]), marker='done', force=True) as folder:
     folder.mkdir()
     (folder / 'half').write_text('half')

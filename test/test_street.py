@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from lvs_ros.data.street import StreetScene
 from lvs_ros.errors import ConfigurationError
+from lvs_ros.street import StreetScene
 
 SKY, BUILDING, POLE, ROAD, PAVEMENT, TREE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLIST = range(11)
 SIZE = {'width': 240, 'height': 180}
@@ -49,7 +49,7 @@ def test_same_bytes_in_any_order_and_from_another_scene() -> None:
 
 
 def test_same_bytes_in_another_process() -> None:
-    code = ('import hashlib; from lvs_ros.data.street import StreetScene; '
+    code = ('import hashlib; from lvs_ros.street import StreetScene; '
             'i, l = StreetScene(seed=2, width=96, height=64).render(12.5); '
             'print(hashlib.sha256(i.tobytes() + l.tobytes()).hexdigest())')
     there = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,

@@ -9,9 +9,9 @@ from typing import Any, cast
 
 import pytest
 
-from lvs_ros.data.tables import markdown_table, text_table
 from lvs_ros.evaluation.evaluation import Evaluation
 from lvs_ros.evaluation.tables import terminal_table
+from lvs_ros.tables import markdown_table, text_table
 
 ABSURD = ['1000000000', 'nan', '-inf', '', '29167111035112036', '73.8 ±1.2', '[bold]', '–']
 

@@ -14,7 +14,6 @@ from torch import nn
 from torch.nn import functional
 
 from compiled_operators import assert_equal_but_for_rounding
-from lvs_ros.data.street import StreetScene
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import VARIANTS, SegmentationNetwork, load_network
 from lvs_ros.model.compiled_fusion import CompiledFusion
@@ -26,6 +25,7 @@ from lvs_ros.model.steps import finish
 from lvs_ros.model.tile_convolution import TileConvolution
 from lvs_ros.native import library as native
 from lvs_ros.pipeline.build import choose_precision, prepare
+from lvs_ros.street import StreetScene
 
 with_tiles = pytest.mark.skipif(
     not native.has_tiles(), reason='this processor does not multiply tiles of bfloat16')

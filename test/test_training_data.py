@@ -16,8 +16,8 @@ import pytest
 import torch
 
 from bags import S, Entry, IMAGE, png, compressed_entry, raw_entry, write_rosbag2
-from lvs_ros.data.camvid import list_camvid
-from lvs_ros.data.footage import open_footage, spread_runs
+from lvs_ros.datasets.camvid import list_camvid
+from lvs_ros.datasets.footage import open_footage, spread_runs
 from lvs_ros.errors import DatasetError
 from lvs_ros.labels import UNLABELLED
 from lvs_ros.model import (VARIANTS, SegmentationNetwork, load_network, read_notes,
@@ -304,8 +304,8 @@ def test_labelled_images_need_no_reader_of_recordings() -> None:
 import sys
 for name in ('av', 'rosbags', 'rclpy'):
     sys.modules[name] = None
-import lvs_ros.training.stages
 import lvs_ros.tools.train
+import lvs_ros.training.stages
 """
     subprocess.run([sys.executable, '-c', code], check=True, timeout=120)
 

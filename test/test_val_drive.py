@@ -22,8 +22,8 @@ messages = pytest.importorskip('lvs_ros.msg', reason='the messages are not compi
 from listener import TIMEOUT_S, Listener  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 
-from lvs_ros.data.camvid import list_camvid  # noqa: E402
-from lvs_ros.data.metrics import ConfusionMatrix  # noqa: E402
+from lvs_ros.datasets.camvid import list_camvid  # noqa: E402
+from lvs_ros.evaluation.metrics import ConfusionMatrix  # noqa: E402
 from lvs_ros.pipeline import PipelineOptions, build_pipeline  # noqa: E402
 from lvs_ros.pipeline.frame import Frame  # noqa: E402
 from lvs_ros.tools.cli import main  # noqa: E402

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from lvs_ros.data.video import VideoWriter
+from lvs_ros.recordings.video import VideoWriter
 
 MS = 1_000_000
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from lvs_ros.benchmark.errors import BenchmarkError
 from lvs_ros.benchmark.progress import progress
-from lvs_ros.data.footage import open_footage
-from lvs_ros.data.street import StreetScene
+from lvs_ros.datasets.footage import open_footage
 from lvs_ros.pipeline import Frame
+from lvs_ros.street import StreetScene
 
 LENGTH = 16
 """Images of a clip, at most: a second of a camera at 15 Hz."""

@@ -18,8 +18,8 @@ from lvs_ros.shared_memory import prepare_shared_memory
 if TYPE_CHECKING:
     from sensor_msgs.msg import Image
 
-    from lvs_ros.node.processes import NodeProcess
-    from lvs_ros.node.round_trips import Answerer, RoundTrips
+    from lvs_ros.tool_nodes.processes import NodeProcess
+    from lvs_ros.tool_nodes.round_trips import Answerer, RoundTrips
 
 _START_S, _FIRST_ANSWER_S, _LAST_ANSWERS_S, _IDLE_S = 600.0, 600.0, 2.0, 30.0
 _SETTLE_S = 0.5

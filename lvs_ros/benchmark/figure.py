@@ -21,7 +21,7 @@ from lvs_ros.benchmark.findings import once_in_full
 from lvs_ros.benchmark.stages import OF_MESSAGES, STAGES
 from lvs_ros.benchmark.tables import FULL_STAGES, full_stages
 from lvs_ros.benchmark.tracks import Track
-from lvs_ros.data.plots import save_figure
+from lvs_ros.plots import save_figure
 
 _WAIT, _PROPAGATION = 'waiting for the cores', 'propagation, all of it'
 _REST = 'between and behind them'

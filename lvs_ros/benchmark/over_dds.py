@@ -61,8 +61,8 @@ def measure_over_dds(options: PipelineOptions, *, width: int, height: int, rate_
     :raises BenchmarkError: when a process does not start, ends or does not answer
     """
     with ros_needed('the way over DDS'):
-        from lvs_ros.node.processes import start_echo_node, start_segmentation_node
-        from lvs_ros.node.round_trips import RoundTrips
+        from lvs_ros.tool_nodes.processes import start_echo_node, start_segmentation_node
+        from lvs_ros.tool_nodes.round_trips import RoundTrips
     size = width, height
     mask_size = size if options.output_size == (0, 0) else options.output_size
     images = street_images(size, rate_hz=rate_hz)
@@ -114,7 +114,7 @@ def _durations(peer: Peer) -> Durations:
 
 def _added_ms(camera: Camera, node: Peer, *, wanted: int) -> list[float]:
     """Return what node and DDS add to the step, of frames that waited for no other frame."""
-    from lvs_ros.node.round_trips import step_ms
+    from lvs_ros.tool_nodes.round_trips import step_ms
     stamps_ns = node.unqueued_ns()
     deadline_s = time.monotonic() + _ANSWER_S
     while len(stamps_ns) < wanted and not (stamps_ns and time.monotonic() > deadline_s):

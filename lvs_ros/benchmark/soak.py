@@ -76,8 +76,8 @@ def run_soak(options: PipelineOptions, *, size: tuple[int, int], frames: int,
     if frames < FEWEST_FRAMES:
         raise ConfigurationError(f'--frames {frames}: expected {FEWEST_FRAMES} or more')
     with ros_needed('the soak'):
-        from lvs_ros.node.processes import start_segmentation_node
-        from lvs_ros.node.round_trips import RoundTrips
+        from lvs_ros.tool_nodes.processes import start_segmentation_node
+        from lvs_ros.tool_nodes.round_trips import RoundTrips
     images = street_images(size, rate_hz=_RATE_HZ, most=45)
     others = street_images(_other_size(size), rate_hz=_RATE_HZ, most=4)
     with contextlib.ExitStack() as stack:

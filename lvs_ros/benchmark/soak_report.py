@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 
 from lvs_ros.benchmark.memory_growth import MemoryGrowth
 from lvs_ros.benchmark.soak import OTHER_SIZE, SoakRun
-from lvs_ros.data.plots import save_figure
-from lvs_ros.data.tables import WIDTH
 from lvs_ros.pipeline import PipelineOptions
+from lvs_ros.plots import save_figure
+from lvs_ros.tables import WIDTH
 
 JSON, PICTURE = 'soak.json', 'soak.png'
 _LEAST_SPAN = 32.0    # MiB: less would blow up noise

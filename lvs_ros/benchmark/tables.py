@@ -11,7 +11,7 @@ from lvs_ros.benchmark.durations import Durations
 from lvs_ros.benchmark.findings import notes, once_in_full, ratios, shares
 from lvs_ros.benchmark.operators import OperatorTimes
 from lvs_ros.benchmark.stages import OF_MESSAGES, STAGES, step_ms
-from lvs_ros.data.tables import Table, markdown_table, text_table
+from lvs_ros.tables import Table, markdown_table, text_table
 
 _RATIOS = {
     'fast_alone_p99_to_fast_alone_p50': 'p99 alone, to the p50 alone',

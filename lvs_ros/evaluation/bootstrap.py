@@ -11,7 +11,7 @@ from typing import Optional, Sequence
 
 import numpy as np
 
-from lvs_ros.data.metrics import miou
+from lvs_ros.evaluation.metrics import miou
 
 RESAMPLES = 1000
 BLOCK_S = 1.0

@@ -9,9 +9,9 @@ from typing import Optional, Sequence
 
 import numpy as np
 
-from lvs_ros.data.camvid import list_camvid
-from lvs_ros.data.cityscapes import list_cityscapes
-from lvs_ros.data.drive import DriveFrame
+from lvs_ros.datasets.camvid import list_camvid
+from lvs_ros.datasets.cityscapes import list_cityscapes
+from lvs_ros.datasets.drive import DriveFrame
 from lvs_ros.errors import ConfigurationError, DatasetError
 from lvs_ros.labels import LabelSet, load_label_set
 from lvs_ros.pipeline import Frame, SegmentationPipeline

@@ -13,7 +13,6 @@ from typing import Optional, Sequence
 import numpy as np
 import torch
 
-from lvs_ros.data.plots import DeviationSample
 from lvs_ros.evaluation.dataset import Dataset
 from lvs_ros.evaluation.run import RowRun, unpack
 from lvs_ros.model import SegmentationNetwork, load_network
@@ -22,6 +21,7 @@ from lvs_ros.pipeline.build import choose_device, prepare
 from lvs_ros.pipeline.inference_size import InferenceSize
 from lvs_ros.pipeline.input import fit, to_tensor
 from lvs_ros.pipeline.threads import cores, intra_op_threads
+from lvs_ros.plots import DeviationSample
 
 DISTANCES = (1, 2, 3, 5, 8, 10, 15)
 """Frames from the earlier to the later frame of a pair."""

@@ -12,12 +12,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from lvs_ros.data.plots import save_figure
-from lvs_ros.evaluation.deviation import DeviationPair, spearman
 from lvs_ros.evaluation.dataset import Dataset
+from lvs_ros.evaluation.deviation import DeviationPair, spearman
 from lvs_ros.evaluation.run import RowRun, unpack
 from lvs_ros.evaluation.sweep import ADAPTIVE, FIXED, LOW_LATENCY, CurvePoint, Sweep
 from lvs_ros.labels import LabelSet
+from lvs_ros.plots import save_figure
 
 _STYLES = {FIXED: ('0.4', 's', (6, -9)), ADAPTIVE: ('tab:blue', 'o', (-6, 4)),
            LOW_LATENCY: ('tab:orange', '^', (6, -9))}

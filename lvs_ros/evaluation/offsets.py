@@ -13,9 +13,9 @@ from typing import Iterator
 import numpy as np
 from tqdm import tqdm
 
-from lvs_ros.data.metrics import confusion_of, miou
 from lvs_ros.errors import DatasetError
 from lvs_ros.evaluation.dataset import Dataset, LoadedDrive
+from lvs_ros.evaluation.metrics import confusion_of, miou
 from lvs_ros.evaluation.rows import ROWS, build_row
 from lvs_ros.evaluation.run import options_of
 from lvs_ros.pipeline import PipelineOptions, SegmentationPipeline

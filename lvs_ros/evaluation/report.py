@@ -8,11 +8,11 @@ import math
 import pathlib
 from typing import Any, Iterable, Mapping
 
-from lvs_ros.data.plots import plot_deviation
 from lvs_ros.evaluation.deviation import deviation_samples
 from lvs_ros.evaluation.evaluation import Evaluation
 from lvs_ros.evaluation.figures import plot_scatter, plot_strip, plot_sweep
 from lvs_ros.evaluation.tables import markdown
+from lvs_ros.plots import plot_deviation
 
 JSON, CSV, FRAMES, MARKDOWN = ('evaluation.json', 'evaluation.csv', 'frames.csv',
                                'evaluation.md')

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from lvs_ros.data.metrics import confusion_of
 from lvs_ros.evaluation.clock import Clock
 from lvs_ros.evaluation.dataset import Dataset, LoadedDrive
+from lvs_ros.evaluation.metrics import confusion_of
 from lvs_ros.evaluation.rows import ROWS, build_row
 from lvs_ros.labels import UNLABELLED
 from lvs_ros.pipeline import Frame, PipelineOptions, SegmentationPipeline, StepResult, StepStatus

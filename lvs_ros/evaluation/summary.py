@@ -7,9 +7,9 @@ from typing import Any, Mapping, Optional, Sequence
 
 import numpy as np
 
-from lvs_ros.data.metrics import iou, miou, pixel_accuracy
 from lvs_ros.evaluation.bootstrap import BLOCK_S, resample, resampled_miou, standard_error
 from lvs_ros.evaluation.dataset import Dataset
+from lvs_ros.evaluation.metrics import iou, miou, pixel_accuracy
 from lvs_ros.evaluation.run import FrameResult, RowRun
 
 

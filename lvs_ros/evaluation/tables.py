@@ -4,10 +4,10 @@
 
 from typing import Any, Optional, Sequence
 
-from lvs_ros.data.tables import Table, markdown_table, text_table
 from lvs_ros.evaluation.evaluation import Evaluation, deviation_by_distance
 from lvs_ros.evaluation.run import REFERENCE
 from lvs_ros.evaluation.summary import RowSummary
+from lvs_ros.tables import Table, markdown_table, text_table
 
 
 def terminal_table(evaluation: Evaluation) -> str:

@@ -11,12 +11,12 @@ import numpy as np
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
 
-from lvs_ros.data.as_rgb import as_rgb
 from lvs_ros.labels import LabelSet
 from lvs_ros.msg import FrameStatus
 from lvs_ros.node import qos
 from lvs_ros.node.image_messages import ns_to_stamp
 from lvs_ros.node.serialized_images import ReceivedImage, SerializedHeader, write_image
+from lvs_ros.pipeline.as_rgb import as_rgb
 from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
 from lvs_ros.pipeline.status_fields import nan_if_none, status_fields
 

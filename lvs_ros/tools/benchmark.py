@@ -20,12 +20,12 @@ from lvs_ros.benchmark.random_model import random_model
 from lvs_ros.benchmark.report import JSON, MARKDOWN, PICTURE, write_report
 from lvs_ros.benchmark.stages import ros_messages
 from lvs_ros.benchmark.tables import headline, terminal_tables
-from lvs_ros.data.output_folder import output_folder
-from lvs_ros.data.tables import WIDTH
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.evaluation.clock import RealClock
 from lvs_ros.model import VARIANTS, find_model
+from lvs_ros.output_folder import output_folder
 from lvs_ros.pipeline.build import check_options, choose_device
+from lvs_ros.tables import WIDTH
 from lvs_ros.tools.image_size import image_size
 from lvs_ros.tools.interruption import ended_like_interrupted
 from lvs_ros.tools.pipeline_options import (add_device_arguments, add_max_key_age_argument,

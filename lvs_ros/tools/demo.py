@@ -18,22 +18,22 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from lvs_ros.data.output_folder import output_folder
-from lvs_ros.data.run_log import RunLog
-from lvs_ros.data.run_summary import RunSummary
-from lvs_ros.data.street import StreetScene
 from lvs_ros.errors import ConfigurationError, LvsError, ros_needed
 from lvs_ros.labels import load_label_set
+from lvs_ros.output_folder import output_folder
 from lvs_ros.shared_memory import prepare_shared_memory
+from lvs_ros.street import StreetScene
+from lvs_ros.tool_nodes.run_log import RunLog
 from lvs_ros.tools.child_process import ChildProcess
 from lvs_ros.tools.demo_display import DemoDisplay
 from lvs_ros.tools.demo_report import CONTENTS, SUMMARY, DemoReport
 from lvs_ros.tools.image_size import image_size
 from lvs_ros.tools.interruption import interrupted_once, interruption_deferred
+from lvs_ros.tools.run_summary import RunSummary
 from lvs_ros.tools.street import ORIGIN_TEXT
 
 if TYPE_CHECKING:
-    from lvs_ros.node.watcher import Watcher
+    from lvs_ros.tool_nodes.watcher import Watcher
 
 # On Linux domains above 101 use ports that the system also hands out to other programs.
 _DOMAIN_IDS = range(1, 102)
@@ -132,7 +132,7 @@ def _watch(args: argparse.Namespace, log: RunLog) -> int:
 def _join(log: RunLog, wanted: int | None) -> tuple[Watcher, int]:
     """Enter a ROS domain: the wanted one, or one where nobody is."""
     with ros_needed('the demo'):
-        from lvs_ros.node.watcher import Watcher
+        from lvs_ros.tool_nodes.watcher import Watcher
     if wanted is not None:
         return Watcher(log, domain_id=wanted), wanted
     for domain_id in random.sample(_DOMAIN_IDS, 8):

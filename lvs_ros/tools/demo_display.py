@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from lvs_ros.data.run_log import RunLog
-from lvs_ros.data.run_summary import Latency
+from lvs_ros.tool_nodes.run_log import RunLog
+from lvs_ros.tools.run_summary import Latency
 
 _RATE_WINDOW_NS = 3_000_000_000
 _LINE_EVERY_S = 2.0

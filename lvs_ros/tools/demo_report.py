@@ -12,13 +12,13 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from lvs_ros.data.metrics import ConfusionMatrix
-from lvs_ros.data.plots import DeviationSample, plot_deviation, save_figure
-from lvs_ros.data.run_log import RunLog
-from lvs_ros.data.run_summary import RunSummary, summarise
-from lvs_ros.data.street import StreetScene
-from lvs_ros.data.video import VideoWriter
+from lvs_ros.evaluation.metrics import ConfusionMatrix
 from lvs_ros.labels import LabelSet
+from lvs_ros.plots import DeviationSample, plot_deviation, save_figure
+from lvs_ros.recordings.video import VideoWriter
+from lvs_ros.street import StreetScene
+from lvs_ros.tool_nodes.run_log import RunLog
+from lvs_ros.tools.run_summary import RunSummary, summarise
 
 SUMMARY = 'summary.json'
 CONTENTS = {

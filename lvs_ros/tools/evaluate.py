@@ -8,8 +8,6 @@ import pathlib
 import sys
 import textwrap
 
-from lvs_ros.data.output_folder import output_folder
-from lvs_ros.data.tables import WIDTH
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.evaluation.clock import RealClock, SkippingClock
 from lvs_ros.evaluation.dataset import Dataset, camvid, cityscapes
@@ -19,7 +17,9 @@ from lvs_ros.evaluation.rows import ROWS
 from lvs_ros.evaluation.sweep import THRESHOLDS
 from lvs_ros.evaluation.tables import notes, terminal_table
 from lvs_ros.model.checkpoint import rivals_path
+from lvs_ros.output_folder import output_folder
 from lvs_ros.pipeline import ScheduleSettings
+from lvs_ros.tables import WIDTH
 from lvs_ros.tools.interruption import ended_like_interrupted
 from lvs_ros.tools.pipeline_options import add_pipeline_arguments, pipeline_options
 

@@ -11,23 +11,23 @@ import math
 import pathlib
 from typing import TYPE_CHECKING
 
-from lvs_ros.data.message_types import COMPRESSED_IMAGE
-from lvs_ros.data.playback import (
+from lvs_ros.errors import ConfigurationError, ImageError, ros_needed
+from lvs_ros.recordings.message_types import COMPRESSED_IMAGE
+from lvs_ros.recordings.playback import (
     LATE_S,
     PlaybackReport,
     TimedMessage,
     play,
     timed_messages,
 )
-from lvs_ros.data.read_ahead import ReadAhead
-from lvs_ros.data.recording import Recording
-from lvs_ros.data.transport import TRANSPORTS, sent_topic, sent_type, serialize, with_stamp
-from lvs_ros.errors import ConfigurationError, ImageError, ros_needed
+from lvs_ros.recordings.read_ahead import ReadAhead
+from lvs_ros.recordings.recording import Recording
+from lvs_ros.recordings.transport import TRANSPORTS, sent_topic, sent_type, serialize, with_stamp
 from lvs_ros.shared_memory import prepare_shared_memory
 from lvs_ros.tools.interruption import ended_like_interrupted
 
 if TYPE_CHECKING:
-    from lvs_ros.node.image_publisher import ImagePublisher
+    from lvs_ros.tool_nodes.image_publisher import ImagePublisher
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     prepare_shared_memory('lvs play')
     with ros_needed('playing'):
-        from lvs_ros.node.image_publisher import ImagePublisher
+        from lvs_ros.tool_nodes.image_publisher import ImagePublisher
     with contextlib.ExitStack() as stack:
         stack.enter_context(ended_like_interrupted())
         recording = stack.enter_context(Recording(args.bag))

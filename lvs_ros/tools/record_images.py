@@ -8,12 +8,12 @@ import pathlib
 
 from tqdm import tqdm
 
-from lvs_ros.data.image_folder import FORMATS, image_files
-from lvs_ros.data.message_types import NS_PER_S
-from lvs_ros.data.recording_writer import STORAGES, RecordingWriter
+from lvs_ros.datasets.image_folder import FORMATS, image_files
 from lvs_ros.errors import ConfigurationError, DatasetError, ImageError
 from lvs_ros.pipeline.encodings import decode_compressed
 from lvs_ros.pipeline.pixel_limit import FILE_PIXELS
+from lvs_ros.recordings.message_types import NS_PER_S
+from lvs_ros.recordings.recording_writer import STORAGES, RecordingWriter
 from lvs_ros.tools.interruption import ended_like_interrupted
 
 _ENCODINGS = {'rgb': 'rgb8', 'bgr': 'bgr8'}

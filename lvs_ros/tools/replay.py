@@ -14,21 +14,21 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from lvs_ros.data.as_rgb import as_rgb
-from lvs_ros.data.output_folder import output_folder
-from lvs_ros.data.plots import plot_deviation
-from lvs_ros.data.recorded_message import RecordedImage, RecordedMessage
-from lvs_ros.data.recording import RecordedTopic, Recording
-from lvs_ros.data.recording_writer import STORAGES, RecordingWriter
-from lvs_ros.data.replay_summary import ReplaySummary
-from lvs_ros.data.video import VideoWriter
 from lvs_ros.errors import ImageError, RecordingError
 from lvs_ros.labels import LabelSet, load_label_set
+from lvs_ros.output_folder import output_folder
 from lvs_ros.pipeline import SCHEDULES, PipelineOptions, build_pipeline
+from lvs_ros.pipeline.as_rgb import as_rgb
 from lvs_ros.pipeline.frame import StepResult
 from lvs_ros.pipeline.pixel_limit import MAX_PIXELS
+from lvs_ros.plots import plot_deviation
+from lvs_ros.recordings.recorded_message import RecordedImage, RecordedMessage
+from lvs_ros.recordings.recording import RecordedTopic, Recording
+from lvs_ros.recordings.recording_writer import STORAGES, RecordingWriter
+from lvs_ros.recordings.video import VideoWriter
 from lvs_ros.tools.interruption import ended_like_interrupted
 from lvs_ros.tools.pipeline_options import add_pipeline_arguments, pipeline_options
+from lvs_ros.tools.replay_summary import ReplaySummary
 
 RECORDING, VIDEO, PLOT, SUMMARY = 'recording', 'overlay.mp4', 'deviation.png', 'summary.json'
 """What stands in the output folder."""

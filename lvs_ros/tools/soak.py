@@ -20,9 +20,9 @@ from lvs_ros.benchmark.faults.node_run import probe_nodes
 from lvs_ros.benchmark.memory_growth import judge_memory
 from lvs_ros.benchmark.soak import run_soak
 from lvs_ros.benchmark.soak_report import JSON, PICTURE, SoakReport
-from lvs_ros.data.output_folder import output_folder
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import find_model
+from lvs_ros.output_folder import output_folder
 from lvs_ros.pipeline import PipelineOptions
 from lvs_ros.pipeline.build import check_options
 from lvs_ros.tools.image_size import image_size

@@ -9,9 +9,9 @@ import math
 
 import cv2
 
-from lvs_ros.data.street import StreetScene
 from lvs_ros.errors import ConfigurationError, ros_needed
 from lvs_ros.shared_memory import prepare_shared_memory
+from lvs_ros.street import StreetScene
 from lvs_ros.tools.image_size import image_size
 from lvs_ros.tools.interruption import ended_like_interrupted
 
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigurationError(f'--prepare {args.prepare}: expected 0 or more')
     prepare_shared_memory('lvs street')
     with ros_needed('the camera'):
-        from lvs_ros.node.street_camera import StreetCamera
+        from lvs_ros.tool_nodes.street_camera import StreetCamera
     # The other cores are for the network.
     cv2.setNumThreads(1)
     width, height = args.size

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from lvs_ros.data.plots import save_figure
+from lvs_ros.plots import save_figure
 from lvs_ros.training.stage_log import Record, read_records
 
 CURVES = 'curves.png'

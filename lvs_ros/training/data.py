@@ -7,8 +7,8 @@ from typing import NamedTuple, Optional, Sequence
 
 import torch
 
-from lvs_ros.data import camvid, cityscapes
-from lvs_ros.data.footage import open_footage
+from lvs_ros.datasets import camvid, cityscapes
+from lvs_ros.datasets.footage import open_footage
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.training.data_options import DataOptions
 from lvs_ros.training.drive_pool import drive_pool

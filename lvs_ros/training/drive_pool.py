@@ -9,7 +9,7 @@ from typing import Iterator, Optional, Sequence
 import numpy as np
 from tqdm import tqdm
 
-from lvs_ros.data.drive import DriveFrame
+from lvs_ros.datasets.drive import DriveFrame
 from lvs_ros.labels import UNLABELLED
 from lvs_ros.training.compressed_frame import compress_mask, expand_mask
 from lvs_ros.training.frames import FramePool, HeldFrames, LazyFrames, read_threads

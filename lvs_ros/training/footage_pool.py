@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from lvs_ros.data.footage import Footage, spread_runs
+from lvs_ros.datasets.footage import Footage, spread_runs
 from lvs_ros.errors import DatasetError
 from lvs_ros.training.compressed_frame import CompressedFrame
 from lvs_ros.training.frames import FramePool, HeldFrames, LazyFrames, read_threads

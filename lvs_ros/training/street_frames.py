@@ -7,7 +7,7 @@ import concurrent.futures
 import numpy as np
 import torch
 
-from lvs_ros.data.street import StreetScene
+from lvs_ros.street import StreetScene
 from lvs_ros.training.frames import FramePool, HeldFrames
 
 STREET_RATE_HZ = 15.0

@@ -26,8 +26,8 @@ from lvs_ros.errors import ros_needed
 from lvs_ros.pipeline import PipelineOptions
 
 if TYPE_CHECKING:
-    from lvs_ros.node.fault_probe import FaultProbe, Mask, Target
-    from lvs_ros.node.processes import NodeProcess
+    from lvs_ros.tool_nodes.fault_probe import FaultProbe, Mask, Target
+    from lvs_ros.tool_nodes.processes import NodeProcess
 
 _START_S, _GIVE_UP_S, _DIAGNOSTICS_S, _SETTLE_S = 600.0, 30.0, 5.0, 0.5
 _RESET_EVERY = 20
@@ -75,8 +75,8 @@ def probe_nodes(options: PipelineOptions, sources: tuple[FaultSource, ...], *, s
     :raises BenchmarkError: when a node does not start
     """
     with ros_needed('the soak'):
-        from lvs_ros.node.fault_probe import FaultProbe, reliable_parameters
-        from lvs_ros.node.processes import start_segmentation_node
+        from lvs_ros.tool_nodes.fault_probe import FaultProbe, reliable_parameters
+        from lvs_ros.tool_nodes.processes import start_segmentation_node
     with contextlib.ExitStack() as stack:
         stack.enter_context(local_environment())
         probe = stack.enter_context(FaultProbe.in_free_domain() if domain_id is None

@@ -1,2 +1,0 @@
-# Copyright 2026 lvs_ros maintainers
-# SPDX-License-Identifier: Apache-2.0

@@ -1,0 +1,89 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Recorded image messages as serialised ROS 2 messages: as they are, raw or compressed."""
+
+import struct
+
+import cv2
+import numpy as np
+
+from lvs_ros.errors import ImageError
+from lvs_ros.pipeline.as_rgb import as_rgb
+from lvs_ros.pipeline.pixel_limit import FILE_PIXELS
+from lvs_ros.recordings.message_types import (
+    COMPRESSED_IMAGE,
+    IMAGE,
+    IMAGE_TYPES,
+    NS_PER_S,
+    typestore,
+)
+from lvs_ros.recordings.recorded_message import RecordedMessage
+
+TRANSPORTS = ('recorded', 'raw', 'compressed')
+"""'recorded' passes messages on as they are; the others convert those of the other kind."""
+
+COMPRESSED_SUFFIX = '/compressed'
+"""What image_transport puts behind the name of a raw topic."""
+
+_ENCODINGS = {'rgb': 'rgb8', 'bgr': 'bgr8', 'rgba': 'rgba8', 'bgra': 'bgra8', 'mono': 'mono8'}
+_JPEG_QUALITY = 95
+# CDR: four bytes of encapsulation, the second of which tells the byte order; then the header,
+# which begins with the stamp.
+_STAMP_START, _STAMP_END = 4, 12
+
+
+def sent_type(msgtype: str, transport: str) -> str:
+    """Return the message type that ``transport`` makes of a recorded one."""
+    return {'recorded': msgtype, 'raw': IMAGE, 'compressed': COMPRESSED_IMAGE}[transport]
+
+
+def sent_topic(topic: str, msgtype: str, transport: str) -> str:
+    """Return the topic that ``transport`` makes of a recorded one, as image_transport names it."""
+    assert msgtype in IMAGE_TYPES
+    base = topic.removesuffix(COMPRESSED_SUFFIX)
+    kind = sent_type(msgtype, transport)
+    if kind == msgtype:
+        return topic
+    return base + COMPRESSED_SUFFIX if kind == COMPRESSED_IMAGE else base
+
+
+def serialize(message: RecordedMessage, transport: str) -> bytes:
+    """Serialise a recorded message the way it is to be sent.
+
+    :param transport: one of :data:`TRANSPORTS`
+    :return: CDR
+    :raises ImageError: when the message is malformed, or must be converted and its image is
+    """
+    kind = sent_type(message.msgtype, transport)
+    # Parsed in any case: what is no message at all would trip up its subscribers.
+    parsed = message.parse()
+    if kind == message.msgtype:
+        return message.cdr()
+    frame = message.decode(FILE_PIXELS).frame
+    # The header as it is, not the frame's stamp, which stands in for one that is not set.
+    header, image = parsed.header, frame.image
+    if kind == COMPRESSED_IMAGE:
+        bgr = as_rgb(frame)[..., ::-1]
+        written, jpeg = cv2.imencode('.jpg', np.ascontiguousarray(bgr),
+                                     [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+        if not written:
+            raise ImageError(f'OpenCV cannot compress an image of shape {image.shape}')
+        sent = typestore().types[kind](header=header, format='jpeg', data=jpeg.reshape(-1))
+    else:
+        pixels = np.ascontiguousarray(image)
+        sent = typestore().types[kind](
+            header=header, height=image.shape[0], width=image.shape[1],
+            encoding=_ENCODINGS[frame.order], is_bigendian=0, step=pixels.nbytes // image.shape[0],
+            data=pixels.reshape(-1))
+    return bytes(typestore().serialize_cdr(sent, kind))
+
+
+def with_stamp(cdr: bytes, stamp_ns: int) -> bytes:
+    """Return a serialised message that begins with a header, with another stamp in it.
+
+    :param cdr: the message
+    :param stamp_ns: the stamp, nanoseconds
+    """
+    byte_order = '<' if cdr[1] & 1 else '>'
+    stamp = struct.pack(byte_order + 'iI', stamp_ns // NS_PER_S, stamp_ns % NS_PER_S)
+    return b''.join((cdr[:_STAMP_START], stamp, memoryview(cdr)[_STAMP_END:]))

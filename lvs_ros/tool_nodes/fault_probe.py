@@ -1,0 +1,119 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Sends serialised messages, good ones and others, to segmentation nodes, and watches them."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, NamedTuple
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image
+from std_srvs.srv import Trigger
+
+from lvs_ros.msg import FrameStatus
+from lvs_ros.node.image_messages import stamp_to_ns
+from lvs_ros.node.serialized_images import read_image
+from lvs_ros.tool_nodes.round_trips import RoundTrips
+
+QUEUE = 10
+_TYPES = {'image_raw': Image, 'image_raw/compressed': CompressedImage}
+
+
+class Mask(NamedTuple):
+    """A mask that came.
+
+    :param stamp_ns: of its header
+    :param size: (width, height)
+    :param digest: of its pixels
+    """
+
+    stamp_ns: int
+    size: tuple[int, int]
+    digest: str
+
+
+class Target:
+    """A segmentation node that is probed.
+
+    :param name: of the node
+    """
+
+    def __init__(self, name: str, publisher: Any, reset: Any) -> None:
+        self.name = name
+        self.masks: list[Mask] = []
+        self.statuses: dict[int, FrameStatus] = {}
+        """By stamp, nanoseconds."""
+        self.diagnostics: dict[str, str] = {}
+        """The latest values."""
+        self.longest_diagnosis = 0
+        """Characters of the longest message on /diagnostics."""
+        self._publisher, self._reset = publisher, reset
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether messages reach it, and it can be reset."""
+        return self._publisher.get_subscription_count() > 0 and self._reset.service_is_ready()
+
+    def forget(self) -> None:
+        """Forget masks and statuses that have come."""
+        self.masks.clear()
+        self.statuses.clear()
+
+    def send(self, cdr: bytes) -> None:
+        """Publish a serialised message."""
+        self._publisher.publish(cdr)
+
+    def reset(self) -> Any:
+        """Call ~/reset; return the future of its response."""
+        return self._reset.call_async(Trigger.Request())
+
+    def answer_to(self, stamp_ns: int) -> Mask | None:
+        """Return the mask with this stamp once its status is there, too."""
+        if stamp_ns not in self.statuses:
+            return None
+        return next((mask for mask in self.masks if mask.stamp_ns == stamp_ns), None)
+
+    def on_mask(self, cdr: bytes) -> None:
+        """Take note of a mask."""
+        header, frame = read_image(cdr)
+        self.masks.append(Mask(header.stamp_ns, frame.size,
+                               hashlib.sha256(frame.image.tobytes()).hexdigest()))
+
+    def on_status(self, status: FrameStatus) -> None:
+        """Take note of a status."""
+        self.statuses[stamp_to_ns(status.header.stamp)] = status
+
+    def on_diagnostics(self, array: DiagnosticArray) -> None:
+        """Take note of a diagnosis, if it is of this node."""
+        for status in array.status:
+            if status.hardware_id == self.name:
+                self.longest_diagnosis = max(self.longest_diagnosis, len(status.message))
+                self.diagnostics = {pair.key: pair.value for pair in status.values}
+
+
+class FaultProbe(RoundTrips):
+    """Sends whatever bytes it is given."""
+
+    def add_target(self, name: str, topic: str) -> Target:
+        """Get to know a node.
+
+        :param topic: 'image_raw' or 'image_raw/compressed'
+        """
+        reliable = QoSProfile(depth=QUEUE, history=HistoryPolicy.KEEP_LAST,
+                              reliability=ReliabilityPolicy.RELIABLE)
+        node: Any = self._node
+        target = Target(name, node.create_publisher(_TYPES[topic], topic, reliable),
+                        node.create_client(Trigger, f'/{name}/reset'))
+        node.create_subscription(Image, f'/{name}/mask', target.on_mask, reliable, raw=True)
+        node.create_subscription(FrameStatus, f'/{name}/status', target.on_status, reliable)
+        node.create_subscription(DiagnosticArray, '/diagnostics', target.on_diagnostics, reliable)
+        return target
+
+
+def reliable_parameters(name: str, topic: str) -> dict[str, Any]:
+    """Return parameters with which a node takes every message and every mask of it arrives."""
+    return {f'qos_overrides./{topic}.subscription.reliability': 'reliable',
+            f'qos_overrides./{topic}.subscription.depth': QUEUE,
+            f'qos_overrides./{name}/mask.publisher.depth': QUEUE}

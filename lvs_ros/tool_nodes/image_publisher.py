@@ -1,0 +1,114 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Publishing serialised image messages, as a camera driver would."""
+
+from __future__ import annotations
+
+import time
+from typing import Callable
+
+from builtin_interfaces.msg import Time
+from rclpy.duration import Duration
+from rclpy.publisher import Publisher
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CompressedImage, Image
+
+from lvs_ros.errors import ConfigurationError
+from lvs_ros.tool_nodes.tool_node import ToolNode
+
+RELIABILITIES = {'reliable': ReliabilityPolicy.RELIABLE,
+                 'best_effort': ReliabilityPolicy.BEST_EFFORT}
+
+_NANOSECONDS = 1_000_000_000
+_POLL_S = 0.02
+# The publisher learns of a subscriber before that one learns of it; what is published in between
+# is lost to a best effort subscriber.
+_SETTLE_S = 0.5
+_ACKNOWLEDGE_S = 2.0
+# A best effort subscriber acknowledges nothing, and what it has not fetched yet lies in this
+# process's shared memory.
+_LINGER_S = 0.5
+
+
+class ImagePublisher(ToolNode):
+    """A node with one image publisher and, if wanted, one of ``/clock``.
+
+    Images on their way are lost when it is closed: see :meth:`flush`.
+
+    :param topic: where to publish.
+    :param compressed: CompressedImage instead of Image.
+    :param reliability: 'reliable' or 'best_effort'.
+    :param with_clock: publish ``/clock`` too.
+    :param node_name: name of the node.
+    """
+
+    def __init__(self, topic: str, *, compressed: bool, reliability: str = 'reliable',
+                 with_clock: bool = False, node_name: str = 'lvs_play') -> None:
+        super().__init__(node_name)
+        with self._closed_on_error():
+            self._type = CompressedImage if compressed else Image
+            self._reliable = reliability == 'reliable'
+            self._images: Publisher = self._node.create_publisher(
+                self._type, topic, QoSProfile(depth=10, history=HistoryPolicy.KEEP_LAST,
+                                              reliability=RELIABILITIES[reliability]))
+            self._clock: Publisher | None = (
+                self._node.create_publisher(Clock, '/clock', 10) if with_clock else None)
+
+    @property
+    def topic(self) -> str:
+        """The full name of the topic."""
+        return self._images.topic_name
+
+    def now_ns(self) -> int:
+        """Return the time of the system's clock, nanoseconds."""
+        return self._node.get_clock().now().nanoseconds
+
+    def publish(self, cdr: bytes) -> None:
+        """Publish a serialised message of the publisher's type."""
+        self._images.publish(cdr)
+
+    def publish_clock(self, time_ns: int) -> None:
+        """Publish a simulated time, nanoseconds."""
+        assert self._clock is not None
+        self._clock.publish(Clock(clock=Time(sec=time_ns // _NANOSECONDS,
+                                             nanosec=time_ns % _NANOSECONDS)))
+
+    def wait_for_subscriber(self, *, timeout_s: float | None,
+                            on_wait: Callable[[], None]) -> None:
+        """Return once a subscriber is connected.
+
+        :param timeout_s: None: wait for ever.
+        :param on_wait: called once, if there is none yet.
+        :raises ConfigurationError: none came in time.
+        """
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        waited = False
+        while self._images.get_subscription_count() == 0:
+            if deadline is not None and time.monotonic() >= deadline:
+                raise ConfigurationError(f'no subscriber on {self.topic} within {timeout_s:g} s; '
+                                         + self._why_not())
+            if not waited:
+                on_wait()
+                waited = True
+            time.sleep(_POLL_S)
+        time.sleep(_SETTLE_S)
+
+    def flush(self) -> None:
+        """Give what was published the time to arrive."""
+        if self._reliable:
+            self._images.wait_for_all_acked(Duration(seconds=_ACKNOWLEDGE_S))
+        time.sleep(_LINGER_S)
+
+    def _why_not(self) -> str:
+        """Say what the ROS graph knows of subscribers that do not fit."""
+        expected = f'sensor_msgs/msg/{self._type.__name__}'
+        for found in self._node.get_subscriptions_info_by_topic(self.topic):
+            if found.topic_type != expected:
+                return (f'{found.node_name} subscribes to it as {found.topic_type}, this is '
+                        f'{expected}: see --transport')
+            if found.qos_profile.reliability == ReliabilityPolicy.RELIABLE and not self._reliable:
+                return (f'{found.node_name} wants it reliable and this is best effort: '
+                        'see --reliability')
+        return ('is the node running, with the same ROS_DOMAIN_ID, and listening to this topic? '
+                'See --to and --no-wait')

@@ -1,0 +1,135 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes as processes of their own, started, looked at from outside, and never left behind."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from lvs_ros.pipeline import PipelineOptions
+from lvs_ros.process_group import end_group
+
+_LAST_LINES = 15
+_POLL_S = 0.1
+_IDLE_SHARE = 0.1
+_PAGE_BYTES = os.sysconf('SC_PAGE_SIZE')
+_TICKS_PER_S = os.sysconf('SC_CLK_TCK')
+
+# What lvs_ros.pipeline.memory tells the C library for the node: without it, an echo of large
+# images is slower by the page faults of its buffers, which has nothing to do with DDS.
+_KEEP_FREED_MEMORY = {'MALLOC_TRIM_THRESHOLD_': str((1 << 31) - 1),
+                      'MALLOC_MMAP_THRESHOLD_': str(32 << 20)}
+
+
+class NodeProcess:
+    """A process in a group of its own; a context manager, which ends it.
+
+    Ctrl-C in the terminal reaches only its parent.
+
+    :param name: what people call it.
+    :param module: run as ``python -m``.
+    :param words: its arguments.
+    :param environment: added to that of the parent.
+    """
+
+    def __init__(self, name: str, module: str, words: Sequence[str], *,
+                 environment: Mapping[str, str]) -> None:
+        self.name = name
+        self._output = tempfile.TemporaryFile('w+', errors='replace')
+        self._process = subprocess.Popen(
+            [sys.executable, '-m', module, *words], env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT,
+            start_new_session=True)
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; minus the signal's number when a signal ended it."""
+        return self._process.poll()
+
+    def last_output(self) -> str:
+        """Return its last lines."""
+        self._output.seek(0)
+        return ''.join(self._output.readlines()[-_LAST_LINES:]).rstrip() or '(nothing)'
+
+    def longest_line(self) -> int:
+        """Return the length of the longest line of its output."""
+        self._output.seek(0)
+        return max(map(len, self._output), default=0)
+
+    def memory_bytes(self) -> int:
+        """Return its resident memory; 0 once it has ended."""
+        try:
+            with open(f'/proc/{self._process.pid}/statm', encoding='ascii') as statm:
+                return int(statm.read().split()[1]) * _PAGE_BYTES
+        except (OSError, IndexError):
+            return 0
+
+    def cpu_s(self) -> float:
+        """Return the processor time it has used; 0 once it has ended."""
+        try:
+            with open(f'/proc/{self._process.pid}/stat', encoding='ascii') as stat:
+                # Behind the name, which may hold anything: state is field 3, times are 14 and 15.
+                fields = stat.read().rpartition(')')[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+    def wait_until_idle(self, timeout_s: float) -> None:
+        """Return once it uses next to no processor time, or after the timeout."""
+        deadline_s = time.monotonic() + timeout_s
+        used_s, is_idle = self.cpu_s(), False
+        while not is_idle and time.monotonic() < deadline_s:
+            time.sleep(_POLL_S)
+            before_s, used_s = used_s, self.cpu_s()
+            is_idle = used_s - before_s <= _IDLE_SHARE * _POLL_S
+
+    def stop(self) -> None:
+        """End it, politely at first."""
+        end_group(self._process)
+
+    def __enter__(self) -> NodeProcess:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        self.stop()
+        self._output.close()
+
+
+def start_segmentation_node(options: PipelineOptions, *, size: tuple[int, int], domain_id: int,
+                            name: str = 'lvs', **others: Any) -> NodeProcess:
+    """Start the node, as users do.
+
+    :param options: its parameters.
+    :param size: (width, height) of the images, for its warm-up.
+    :param name: of the node.
+    :param others: more parameters.
+    """
+    parameters = {**dataclasses.asdict(options), 'warm_up_size': size, **others}
+    words = ['--ros-args', '-r', f'__node:={name}']
+    for parameter, value in parameters.items():
+        words += ['-p', f'{parameter}:={json.dumps(value)}']
+    return NodeProcess('the node', 'lvs_ros.node.executable', words,
+                       environment={'ROS_DOMAIN_ID': str(domain_id)})
+
+
+def start_echo_node(name: str, *, mask_size: tuple[int, int] | None, domain_id: int
+                    ) -> NodeProcess:
+    """Start an echo node.
+
+    :param name: of the node.
+    :param mask_size: see :class:`~lvs_ros.tool_nodes.echo_node.EchoNode`.
+    """
+    words = [] if mask_size is None else ['--mask', *map(str, mask_size)]
+    return NodeProcess(name, 'lvs_ros.tool_nodes.echo_node',
+                       [*words, '--ros-args', '-r', f'__node:={name}'],
+                       environment={'ROS_DOMAIN_ID': str(domain_id), **_KEEP_FREED_MEMORY})
