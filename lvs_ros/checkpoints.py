@@ -26,7 +26,7 @@ def checkpoint() -> None:
 
 
 def is_interruptible() -> bool:
-    """Tell whether a checkpoint means anything in this thread: otherwise no piece need be small."""
+    """Tell whether a checkpoint means anything here; if not, no piece need be small."""
     return _CALLBACK.get() is not None
 
 
