@@ -8,7 +8,7 @@ import resource
 
 import pytest
 
-from lvs_ros.pipeline.memory import keep_freed_memory, out_of_the_collectors_sight
+from lvs_ros.memory import keep_freed_memory, out_of_the_collectors_sight
 
 PAGE_BYTES = resource.getpagesize()
 SIZE_BYTES = 8 << 20

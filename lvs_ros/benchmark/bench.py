@@ -22,10 +22,10 @@ from lvs_ros.benchmark.slow import RepeatedHigh, SlowMeter, count_steps, rounds_
 from lvs_ros.benchmark.stages import FastTrackParts, Messages, StageMeter, Threads
 from lvs_ros.benchmark.tracks import Conditions, TrackMeter
 from lvs_ros.evaluation.clock import Clock
+from lvs_ros.memory import out_of_the_collectors_sight
 from lvs_ros.model import SegmentationNetwork, load_network
 from lvs_ros.pipeline import PipelineOptions, SegmentationPipeline
 from lvs_ros.pipeline.build import assemble, prepare
-from lvs_ros.pipeline.memory import out_of_the_collectors_sight
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
 from lvs_ros.pipeline.threads import share_cores, takes_turns
 

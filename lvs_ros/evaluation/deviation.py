@@ -20,7 +20,6 @@ from lvs_ros.pipeline import Frame, PipelineOptions
 from lvs_ros.pipeline.build import choose_device, prepare
 from lvs_ros.pipeline.inference_size import InferenceSize
 from lvs_ros.pipeline.input import fit, to_tensor
-from lvs_ros.pipeline.threads import cores, intra_op_threads
 from lvs_ros.plots import DeviationSample
 
 DISTANCES = (1, 2, 3, 5, 8, 10, 15)
@@ -52,15 +51,8 @@ def deviation_pairs(options: PipelineOptions, dataset: Dataset, reference: RowRu
     :param options: model, device, precision and size as in the runs
     :param reference: the per-frame network's run
     """
-    device = choose_device(options.device)
-    network = prepare(load_network(options.model), device=device, precision=options.precision)
-    # A pipeline that was open before may have left this thread to compute alone.
-    with intra_op_threads(cores() if device.type == 'cpu' else 0):
-        return _pairs(network, options, dataset, reference, distances)
-
-
-def _pairs(network: SegmentationNetwork, options: PipelineOptions, dataset: Dataset,
-           reference: RowRun, distances: Sequence[int]) -> list[DeviationPair]:
+    network = prepare(load_network(options.model), device=choose_device(options.device),
+                      precision=options.precision)
     pairs = []
     for number, drive in enumerate(dataset.drives):
         masks = [unpack(frame.packed_mask) for frame in reference.frames

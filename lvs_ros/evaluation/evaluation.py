@@ -21,7 +21,7 @@ from lvs_ros.evaluation.dataset import Dataset
 from lvs_ros.evaluation.deviation import DeviationPair, deviation_pairs, spearman
 from lvs_ros.evaluation.offsets import OffsetsSummary, run_offsets
 from lvs_ros.evaluation.rows import ROWS, build_row
-from lvs_ros.evaluation.run import REFERENCE, RowRun, Runner, options_of
+from lvs_ros.evaluation.run import REFERENCE, RowRun, Runner
 from lvs_ros.evaluation.summary import RowSummary, Summariser
 from lvs_ros.evaluation.sweep import Sweep, sweep_threshold
 from lvs_ros.model.checkpoint import find_model
@@ -41,7 +41,8 @@ class Plan:
     """What is to be measured.
 
     :param rows: names of rows; the per-frame network is run whether it is among them or not
-    :param options: of all rows; slow_track 'inline' means simulated time
+    :param options: of all rows
+    :param slow_delay_s: simulated duration of S_h; None = it takes as long as it takes
     :param offsets: the protocol of :mod:`~lvs_ros.evaluation.offsets` too
     :param thresholds: of the sweep; None = no sweep
     :param seed: of the bootstrap
@@ -49,6 +50,7 @@ class Plan:
 
     rows: tuple[str, ...]
     options: PipelineOptions
+    slow_delay_s: Optional[float] = None
     offsets: bool = False
     thresholds: Optional[tuple[float, ...]] = None
     seed: int = 0
@@ -56,7 +58,7 @@ class Plan:
     @property
     def simulated(self) -> bool:
         """S_h takes a simulated time, in place of the time it really takes."""
-        return self.options.slow_track == 'inline'
+        return self.slow_delay_s is not None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,8 +116,8 @@ def evaluate(plan: Plan, dataset: Dataset, clock: Clock) -> Evaluation:
     for name in plan.rows:
         # weights that are not there shall show before anything is run
         if ROWS[name].rival is not None:
-            build_row(name, options_of(name, plan.options)).close()
-    runner = Runner(dataset, plan.options, clock)
+            build_row(name, plan.options).close()
+    runner = Runner(dataset, plan.options, clock, plan.slow_delay_s)
     summariser = Summariser(dataset, runner.reference, seed=plan.seed)
     runs = [runner.run(name) for name in plan.rows]
     offsets = [run_offsets(name, plan.options, dataset) for name in plan.rows
@@ -159,10 +161,10 @@ def _about(plan: Plan, dataset: Dataset, reference: RowRun, summariser: Summaris
         'machine': machine_name(reference.device),
         'cores': cores(),
         'precision': choose_precision(plan.options.precision, torch.device(reference.device)),
-        'mirror': plan.options.mirror,
+        'flip_averaging': plan.options.flip_averaging,
         'inference_size': plan.options.inference_size,
         'clock': 'simulated' if plan.simulated else 'real',
-        'slow_delay_s': plan.options.slow_delay_s if plan.simulated else None,
+        'slow_delay_s': plan.slow_delay_s,
         'bootstrap': {'resamples': RESAMPLES, 'block_s': BLOCK_S,
                       'block_frames': summariser.block_frames, 'seed': plan.seed},
         'reference': REFERENCE,

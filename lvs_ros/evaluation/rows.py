@@ -11,6 +11,7 @@ from lvs_ros.model.checkpoint import load_rivals, rivals_path
 from lvs_ros.model.rivals import SmallNetwork
 from lvs_ros.pipeline import PipelineOptions, SegmentationPipeline
 from lvs_ros.pipeline.build import assemble, check_options, choose_device, prepare
+from lvs_ros.pipeline.execution import SimulatedExecutor
 from lvs_ros.pipeline.propagation import (FlowPropagation, HoldPropagation, Propagation,
                                           SpatiallyVariantPropagation)
 from lvs_ros.pipeline.smoothing import GatedRecurrentSmoothing
@@ -42,6 +43,11 @@ class Row:
     propagation: Callable[[SegmentationNetwork], Propagation] = SpatiallyVariantPropagation
     rival: Optional[str] = None
 
+    @property
+    def has_background(self) -> bool:
+        """Whether S_h runs beside the frames."""
+        return self.schedule == 'low_latency'
+
 
 ROWS: Mapping[str, Row] = {row.name: row for row in (
     Row('clockwork', 'Clockwork (hold)', 'fixed', _hold),
@@ -56,10 +62,12 @@ ROWS: Mapping[str, Row] = {row.name: row for row in (
 """The paper's Table 1, and the small network on every frame."""
 
 
-def build_row(name: str, options: PipelineOptions) -> SegmentationPipeline:
+def build_row(name: str, options: PipelineOptions, slow_delay_s: Optional[float] = None
+              ) -> SegmentationPipeline:
     """Make the pipeline of a row; to be called in the thread that will run the steps.
 
     :param options: of all rows; the schedule comes from the row
+    :param slow_delay_s: simulated duration of S_h; None = it takes as long as it takes
     :raises ConfigurationError: for an unknown row, or an option that cannot work.
     :raises ModelFileError: when the model, or the weights that the row needs, are not there.
     """
@@ -75,10 +83,16 @@ def build_row(name: str, options: PipelineOptions) -> SegmentationPipeline:
         rivals = load_rivals(rivals_path(options.model), network)
         if row.rival == 'small_head':
             network = SmallNetwork(network, rivals.small_head)
-            options = dataclasses.replace(options, mirror=False)    # it would be small no longer
+            options = dataclasses.replace(options, flip_averaging=False)    # small no more
         else:
             # Probabilities of 5 frames in 16 bits would round away what is to be added up.
             smoothing = GatedRecurrentSmoothing(
                 rivals.recurrent.requires_grad_(False).to(device))
     network = prepare(network, device=device, precision=options.precision)
-    return assemble(network, options, propagation=row.propagation(network), smoothing=smoothing)
+    executor = None
+    if not row.has_background:    # all cores for each frame
+        executor = SimulatedExecutor(0.0, threads=options.cpu_threads)
+    elif slow_delay_s is not None:
+        executor = SimulatedExecutor(slow_delay_s, threads=options.cpu_threads)
+    return assemble(network, options, executor=executor, propagation=row.propagation(network),
+                    smoothing=smoothing)

@@ -17,8 +17,8 @@ from lvs_ros.evaluation.dataset import Dataset, LoadedDrive
 from lvs_ros.evaluation.metrics import confusion_of
 from lvs_ros.evaluation.rows import ROWS, build_row
 from lvs_ros.labels import UNLABELLED
+from lvs_ros.memory import uncollected
 from lvs_ros.pipeline import Frame, PipelineOptions, SegmentationPipeline, StepResult, StepStatus
-from lvs_ros.pipeline.memory import out_of_the_collectors_sight
 
 REFERENCE = 'per_frame'
 """The row that every other one is compared with."""
@@ -86,14 +86,16 @@ class Steps(Protocol):
 class Runner:
     """Runs rows over the same drives.
 
-    :param options: of all rows. With slow_track 'background', S_h's result enters when it is
-        really done, which needs a real clock; with 'inline' after a simulated time, the same on
-        every machine.
+    :param options: of all rows
+    :param slow_delay_s: simulated duration of S_h, the same on every machine; None = its result
+        enters when it is really done, which needs a real clock
     """
 
-    def __init__(self, dataset: Dataset, options: PipelineOptions, clock: Clock) -> None:
+    def __init__(self, dataset: Dataset, options: PipelineOptions, clock: Clock,
+                 slow_delay_s: Optional[float] = None) -> None:
         self._dataset = dataset
         self._options = options
+        self._slow_delay_s = slow_delay_s
         self._clock = clock
         self._reference: Optional[RowRun] = None
 
@@ -117,10 +119,10 @@ class Runner:
         return self._run(name, dataclasses.replace(self._options, **changes), reference)
 
     def _run(self, name: str, options: PipelineOptions, reference: Optional[RowRun]) -> RowRun:
-        options = options_of(name, options)
+        is_simulated = ROWS[name].has_background and self._slow_delay_s is not None
         results: list[FrameResult] = []
         warm_size: Optional[tuple[int, int]] = None
-        with build_row(name, options) as pipeline, \
+        with build_row(name, options, self._slow_delay_s) as pipeline, \
                 tqdm(desc=name, total=self._dataset.frame_count, unit='frame', mininterval=1.0,
                      disable=None, leave=False) as bar:
             self._dataset.check_model(pipeline, options.model)
@@ -132,10 +134,10 @@ class Runner:
                     _warm_up(pipeline, loaded)
                 pipeline.reset()
                 masks = _room_for_masks(loaded, options)
-                with out_of_the_collectors_sight():
+                with uncollected():
                     steps = play(pipeline, loaded.frames, self._clock, masks=masks,
                                  progress=bar.update,
-                                 leave_out_slow_track=_runs_slow_track_inline(name, options))
+                                 leave_out_slow_track=is_simulated)
                 expected = list(masks) if reference is None else [
                     unpack(frame.packed_mask) for frame in reference.frames
                     if frame.drive == number]
@@ -144,15 +146,11 @@ class Runner:
                     for index, (step, mask, expectation) in enumerate(
                         zip(steps, masks, expected, strict=True))]
             device = pipeline.device
-        return RowRun(name, ROWS[name].title, _settings(name, options), threads, device,
+        settings = _settings(name, options)
+        if is_simulated:
+            settings['slow_delay_s'] = self._slow_delay_s
+        return RowRun(name, ROWS[name].title, settings, threads, device,
                       tuple(results))
-
-
-def options_of(name: str, options: PipelineOptions) -> PipelineOptions:
-    """Return the options of one row: those that have no background get all the cores."""
-    if ROWS[name].schedule == 'low_latency':
-        return options
-    return dataclasses.replace(options, slow_track='inline')
 
 
 def play(pipeline: Steps, frames: Sequence[Frame], clock: Clock, *,
@@ -228,10 +226,6 @@ def _warm_up(pipeline: SegmentationPipeline, drive: LoadedDrive) -> None:
         pipeline.step(frame)
 
 
-def _runs_slow_track_inline(name: str, options: PipelineOptions) -> bool:
-    return options.slow_track == 'inline' and ROWS[name].schedule == 'low_latency'
-
-
 def _settings(name: str, options: PipelineOptions) -> dict[str, Any]:
     """Return the options that the row's schedule looks at."""
     schedule = ROWS[name].schedule
@@ -241,6 +235,4 @@ def _settings(name: str, options: PipelineOptions) -> dict[str, Any]:
     if schedule in ('adaptive', 'low_latency'):
         settings['threshold'] = options.threshold
         settings['max_key_age_frames'] = options.max_key_age_frames
-    if _runs_slow_track_inline(name, options):
-        settings['slow_delay_s'] = options.slow_delay_s
     return settings

@@ -143,7 +143,7 @@ def _rows(evaluation: Evaluation) -> str:
 def _clock_note(evaluation: Evaluation) -> str:
     plan = evaluation.plan
     if plan.simulated:
-        return (f'S_h takes a simulated {plan.options.slow_delay_s:g} s in the time of the '
+        return (f'S_h takes a simulated {plan.slow_delay_s:g} s in the time of the '
                 'camera, beside the frames, and uses no core: the masks are the same on every '
                 'machine, the times those of a fast track that has all cores to itself.')
     return ('Real time: frames arrive at the rate of the camera, one that arrives while another '

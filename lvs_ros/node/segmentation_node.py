@@ -21,6 +21,7 @@ from std_srvs.srv import Trigger
 
 from lvs_ros.errors import ConfigurationError, DeviceLostError, ImageError, LvsError, cut
 from lvs_ros.labels import LabelSet, load_label_set
+from lvs_ros.memory import uncollected
 from lvs_ros.node import qos
 from lvs_ros.node.diagnostic_messages import (diagnostic_array, memory_values, status_values,
                                               stream_values)
@@ -35,7 +36,6 @@ from lvs_ros.node.stamp_age import stamp_age
 from lvs_ros.node.watchdog import Watchdog
 from lvs_ros.pipeline import PipelineOptions, SegmentationPipeline, build_pipeline
 from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
-from lvs_ros.pipeline.memory import out_of_the_collectors_sight
 from lvs_ros.shared_memory import image_warning
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
@@ -213,7 +213,7 @@ class SegmentationNode(LifecycleNode):
         if self._watchdog is not None:
             self._watchdog.watch(self._subscription, self.parameters.node.watchdog_s)
         self._outputs.publish_label_info()
-        self._unseen.enter_context(out_of_the_collectors_sight())    # what is there by now stays
+        self._unseen.enter_context(uncollected())    # what is there by now stays
         self.get_logger().info(f'waiting for images on {self._subscription.topic_name}')
 
     def _unsubscribe(self) -> None:

@@ -2,39 +2,38 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pipeline step: one image in, one mask out, and the state that lies between two steps.
 
-Node, replay and evaluation all call :meth:`SegmentationPipeline.step`; there is no second
-forward path.
+Node, replay, evaluation and benchmark all call :meth:`SegmentationPipeline.step`; there is no
+second forward path.
 """
 
 import dataclasses
 import math
 import time
-from typing import Any, Callable, Iterator, Optional
+from typing import Any, Optional
 
 import numpy as np
 import torch
 
+from lvs_ros.backends.network_stages import NetworkStages
+from lvs_ros.backends.stages import Labels, Output, Source, Stages
 from lvs_ros.errors import LvsError, NotFiniteError
 from lvs_ros.model import SegmentationNetwork
-from lvs_ros.model.finite import first_not_finite
 from lvs_ros.pipeline.backoff import Backoff
-from lvs_ros.pipeline.calling_thread import CallingThread, FrameRunner
 from lvs_ros.pipeline.device_health import lasting_error
+from lvs_ros.pipeline.execution import Executor, Job, JobResult
+from lvs_ros.pipeline.execution.job import INTERRUPTIONS, compute, refine
 from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
 from lvs_ros.pipeline.inference_size import AUTO, InferenceSize
 from lvs_ros.pipeline.input import FittedFrame, fit, shares_memory, to_tensor
-from lvs_ros.pipeline.output import label_map
+from lvs_ros.pipeline.key_features import FrameFeatures, KeyFeatures
 from lvs_ros.pipeline.propagation import Propagation
 from lvs_ros.pipeline.schedule import ScheduleSettings
-from lvs_ros.pipeline.slow_track import (INTERRUPTIONS, NOT_FINITE, SlowJob, SlowResult, SlowTrack,
-                                         as_failed, first_pass, refine_here, run_job)
 from lvs_ros.pipeline.smoothing import Smoothing
 from lvs_ros.pipeline.stopwatch import Stopwatch
 from lvs_ros.pipeline.threads import intra_op_threads
 
-
 _LARGEST_STEP_BACK_NS = 100_000_000    # of stamps: clocks are slewed, and drivers jitter
-Labels = tuple[np.ndarray, Optional[np.ndarray]]    # mask and confidence
+_WARM_UP_S = 30.0    # at most: where S_h takes longer, its first call costs little beside it
 
 
 class KeyFrameError(LvsError):
@@ -42,100 +41,64 @@ class KeyFrameError(LvsError):
 
 
 @dataclasses.dataclass(frozen=True)
-class KeyFrame:
-    """What deviation is measured against.
+class _Now:
+    """The frame of a step on its way.
 
-    :param number: number of the frame in the stream
-    :param low: (1, C_l, h, w), F_l^k
+    :param image: (1, 3, H, W) uint8 on the device, as the network sees it
+    :param features: what is kept if it becomes the key frame
     """
 
-    number: int
-    stamp_ns: int
-    low: torch.Tensor
-
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """What is propagated.
-
-    Its frame is the key frame, but for one case: when S_h of an older key frame finishes while
-    that of the newer one is still to come, the newly computed features replace the provisional
-    ones, which had been propagated from still older features. The key frame, and with it the
-    deviation, stays as it is.
-
-    :param description: the propagation's description of the frame
-    :param high: (1, C_h, h, w), its F_h
-    :param provisional: F_h was itself propagated
-    """
-
-    number: int
-    description: Any
-    high: torch.Tensor
-    provisional: bool
-
-
-@dataclasses.dataclass
-class _State:
-    key: KeyFrame
-    source: Source
-
-
-@dataclasses.dataclass(frozen=True)
-class _Features:
-    """A frame on its way through the step."""
-
-    number: int
-    stamp_ns: int
+    frame: Frame
+    fitted: FittedFrame
     image: torch.Tensor
-    low: torch.Tensor
-    description: Any
+    features: FrameFeatures
 
-    def job(self, *, copies_image: bool = False) -> SlowJob:
-        """What S_h needs of it."""
-        return SlowJob(self.number, self.stamp_ns,
-                       self.image.clone() if copies_image else self.image, self.low,
-                       self.description)
+
+@dataclasses.dataclass(frozen=True)
+class _Done:
+    """What the executor hands back of a frame.
+
+    :param deviation: None where the schedule asked for none
+    :param job: S_h of the frame, to be submitted when its mask is there
+    """
+
+    number: int
+    labels: Labels
+    deviation: Optional[float]
+    job: Optional[Job]
+    stage_ms: dict[str, float]
 
 
 class SegmentationPipeline:
     """Labels a stream of images. Not thread-safe: one thread calls it.
 
-    :param network: in evaluation mode, on its device
+    :param network: prepared, on its device
     :param propagation: how features are moved between frames
-    :param slow_track: runs S_h; closed with the pipeline
+    :param executor: computes frames and S_h; closed with the pipeline
     :param settings: schedule and threshold
     :param inference_size: at what size the network sees the images, see
         :class:`~lvs_ros.pipeline.inference_size.InferenceSize`
     :param output_size: (width, height) of the masks; (0, 0) = the image's own
-    :param full_threads: CPU threads for frames that are computed in full, which have nothing
-        beside them to share the cores with; 0 = as many as for all others
-    :param runner: computes the frames; closed with the pipeline. None = the calling thread does
-    :param rehearse: it runs S_l and the deviation net on an empty image before each frame that it
-        expects, if it can
-    :param mirror: frames that are computed in full are refined by their mirror images, unless
-        the schedule has a background, where that is the slow track's to do
+    :param flip_averaging: F_h is the mean of that of the image and of its mirror image; where the
+        schedule has a background that is done after S_h, while no other job waits
     :param smoothing: improves the logits by those of earlier frames; None = they stay as they are
     """
 
     def __init__(self, network: SegmentationNetwork, *, propagation: Propagation,
-                 slow_track: SlowTrack, settings: ScheduleSettings,
-                 inference_size: str = AUTO,
-                 output_size: tuple[int, int] = (0, 0), full_threads: int = 0,
-                 runner: Optional[FrameRunner] = None, rehearse: bool = False,
-                 mirror: bool = False, smoothing: Optional[Smoothing] = None) -> None:
-        self._network = network
-        self._device = next(network.parameters()).device
-        self._propagation = propagation
-        self._slow_track = slow_track
+                 executor: Executor, settings: ScheduleSettings, inference_size: str = AUTO,
+                 output_size: tuple[int, int] = (0, 0), flip_averaging: bool = False,
+                 smoothing: Optional[Smoothing] = None) -> None:
+        self._config, self._device = network.config, network.mean.device
+        self._stages: Stages = NetworkStages(network, propagation)
+        self._flow = propagation.flow
+        self._executor = executor
         self._settings = settings
         self._policy = settings.build()
         self._inference_size = InferenceSize(inference_size, network.config.image_size)
         self._output_size = output_size
-        self._full_threads = full_threads
-        self._runner: FrameRunner = runner or CallingThread()
-        self._mirror = mirror
+        self._flip_averaging = flip_averaging
         self._smoothing = smoothing
-        self._state: Optional[_State] = None
+        self._state: Optional[KeyFeatures] = None
         self._reset_reason: Optional[str] = None
         self._count = 0
         self._last_stamp_ns: Optional[int] = None    # the largest since time last went back
@@ -144,19 +107,16 @@ class SegmentationPipeline:
         self._slow_failures = 0
         self._slow_error: Optional[str] = None
         self._backoff = Backoff()
-        self._image_shape: Optional[torch.Size] = None    # of the last frame's tensor
-        if rehearse:
-            self._runner.rehearse(self._rehearsal)
 
     @property
     def label_set_name(self) -> str:
         """Name of the label set that the model was trained for."""
-        return self._network.config.label_set
+        return self._config.label_set
 
     @property
     def num_classes(self) -> int:
         """Number of classes of the model."""
-        return self._network.config.classes
+        return self._config.classes
 
     @property
     def inference_size(self) -> InferenceSize:
@@ -171,7 +131,12 @@ class SegmentationPipeline:
     @property
     def cpu_threads(self) -> int:
         """Threads that a frame has on a CPU."""
-        return self._runner.frame_threads or torch.get_num_threads()
+        return self._executor.frame_threads
+
+    @property
+    def execution(self) -> str:
+        """How frames and S_h share the computer, for people."""
+        return self._executor.description
 
     @property
     def threshold(self) -> float:
@@ -218,11 +183,11 @@ class SegmentationPipeline:
 
     @property
     def slow_track_still_s(self) -> float:
-        """Seconds since S_h in the background last made a step; 0 where it has nothing to do.
+        """Seconds since S_h in the background last passed a checkpoint; 0 where none runs.
 
         This and :attr:`slow_track_ms` may be read by any thread at any time.
         """
-        return self._slow_track.still_s
+        return self._executor.stalled_s
 
     @property
     def slow_track_ms(self) -> Optional[float]:
@@ -230,7 +195,7 @@ class SegmentationPipeline:
         return self._slow_ms
 
     def lasting_error(self) -> Optional[str]:
-        """Return why the device cannot be used any more; to be called after an error of a step.
+        """Return why this process cannot use the device any more; to be called after an error.
 
         None = it can; another process is of no use.
         """
@@ -243,9 +208,8 @@ class SegmentationPipeline:
         self.close()
 
     def close(self) -> None:
-        """Stop the slow track."""
-        self._runner.close()
-        self._slow_track.close()
+        """Close the executor, which restores the settings of the process."""
+        self._executor.close()
 
     def reset(self, reason: str = 'reset requested') -> None:
         """Forget the key frame; the next frame becomes one."""
@@ -253,9 +217,22 @@ class SegmentationPipeline:
             self._reset_reason = reason
         self._state = None
         self._backoff.note_success()
-        self._slow_track.reset()
+        self._executor.cancel()
         if self._smoothing is not None:
             self._smoothing.reset()
+
+    def warm_up(self, width: int, height: int) -> None:
+        """Run every part once at this image size, so that no frame meets a first-call cost."""
+        blank = np.zeros((height, width, 3), np.uint8)
+        for number in range(2):
+            frame = Frame(image=blank, stamp_ns=number)
+            self.step(frame)
+            if self._state is not None:
+                self._executor.submit(self._executor.run(lambda: self._run_other_parts(frame)))
+        self._executor.wait(_WARM_UP_S)
+        self.reset()
+        self._reset_reason = self._last_stamp_ns = self._last_size = None
+        self._count = 0
 
     def step(self, frame: Frame, *, want_confidence: bool = False) -> StepResult:
         """Label one frame.
@@ -265,123 +242,71 @@ class SegmentationPipeline:
         :raises NotFiniteError: when what was computed is not finite; the key frame is forgotten.
         """
         frame.check()
-        wanted_s = time.perf_counter()
+        start_s = time.perf_counter()
         try:
-            result, job = self._runner.frame(
-                lambda: self._compute_step(frame, wanted_s, want_confidence))
+            done = self._executor.run(lambda: self._compute(frame, start_s, want_confidence))
         except NotFiniteError as error:
             self.reset(f'{error}')    # what is kept may hold the same
             raise
-        if job is not None:    # not before the mask is there: S_h's thread wakes up at once
-            self._slow_track.submit(job)
-        return _with_rest(result, step_ms=(time.perf_counter() - wanted_s) * 1e3)
+        if done.job is not None:    # not before the mask is there: the worker wakes up at once
+            self._executor.submit(done.job)
+        status = self._status(done, step_ms=(time.perf_counter() - start_s) * 1e3)
+        self._count += 1
+        return StepResult(done.labels.mask, done.labels.confidence, status)
 
     @torch.inference_mode()
-    def _compute_step(self, frame: Frame, wanted_s: float, want_confidence: bool
-                      ) -> tuple[StepResult, Optional[SlowJob]]:
-        wait_ms = (time.perf_counter() - wanted_s) * 1e3
+    def _compute(self, frame: Frame, start_s: float, want_confidence: bool) -> _Done:
+        """Label a frame and renew the state. Nothing waits for a GPU before the labels are there.
+
+        But for the deviation where S_h runs in the foreground.
+        """
+        wait_ms = (time.perf_counter() - start_s) * 1e3
         watch = Stopwatch(self._device)
-        fitted = self._fit(frame)
+        now = self._begin(frame, watch)
+        output = self._output(now, want_confidence)
+        self._take_results(frame.stamp_ns)
+        watch.lap('slow_track')
+        measured = self._measure_deviation(now)
+        watch.lap('deviation')
+        labels, deviation, job = None, None, None
+        if self._state is not None and self._policy.background:
+            labels = self._propagate(now, output, watch)
+            deviation = self._read(measured)
+            if self._becomes_key_frame(now, deviation):
+                self._remember(now, labels.high, provisional=True)
+                job = self._job(now, keeps_image=True)
+        else:
+            deviation = self._read(measured)
+            if self._state is None or self._becomes_key_frame(now, deviation):
+                labels = self._label_in_full(now, output, watch)
+            if labels is None:
+                labels = self._propagate(now, output, watch)
+        return _Done(now.features.number, labels, deviation, job,
+                     {'wait': wait_ms} | watch.stage_ms())
+
+    def _begin(self, frame: Frame, watch: Stopwatch) -> _Now:
+        fitted = fit(frame, size=self._inference_size.of(*frame.size),
+                     align_corners=self._config.align_corners)
         image = to_tensor(fitted.frame, device=self._device)
         self._check_continuity(frame)
         watch.lap('input')
-        self._image_shape = image.shape
-        low = self._network.low(image)
-        features = _Features(self._count, frame.stamp_ns, image, low,
-                             self._propagation.describe(fitted.frame, low))
+        low = self._stages.low(image)
         watch.lap('low')
-        self._take_results(frame.stamp_ns)
-        watch.lap('slow_track')
-        deviation, key_frame = self._decide(features)
-        watch.lap('deviation')
+        grey = None
+        if self._flow is not None:
+            grey = self._flow.grey(fitted.frame)
+            watch.lap('flow')
+        return _Now(frame, fitted, image, FrameFeatures(self._count, frame.stamp_ns, low, grey))
 
-        def label(high: torch.Tensor) -> Labels:
-            return self._label(fitted, features, high, watch, want_confidence)
-
-        labels, provisional = None, False
-        if self._state is None or (key_frame and not self._policy.background):
-            labels = self._label_in_full(features, label)
-        if labels is None:
-            high = self._propagate(features)
-            labels = label(high)
-            provisional = key_frame and self._policy.background
-        mask, confidence = labels
-        job = None
-        if provisional:
-            self._remember(features, high, provisional=True)
-            # The frame's memory is ours for this step only; its refinement needs the image later.
-            job = features.job(copies_image=self._mirror and shares_memory(image, frame))
-        status = self._status(features, deviation, {'wait': wait_ms} | watch.stage_ms(),
-                              busy=job is not None)
-        self._count += 1
-        return StepResult(mask=mask, confidence=confidence, status=status), job
-
-    def _label(self, fitted: FittedFrame, features: _Features, high: torch.Tensor,
-               watch: Stopwatch, want_confidence: bool) -> Labels:
-        """From F_h to mask and confidence.
-
-        The check of the logits is one of F_h, too: the classifier reads every channel at every
-        position. What is propagated is therefore always finite: it has been checked like this in
-        its own frame, or by the slow track.
-
-        :raises NotFiniteError: telling the first of F_l, F_h and logits that is not finite.
-        """
-        watch.lap('propagation')
-        logits = self._network.classify(high)
-        if self._smoothing is not None:
-            logits = self._smoothing.smooth(fitted.frame, features.image, logits)
-        watch.lap('classify')
-        width, height = (fitted.original_size if self._output_size == (0, 0)
+    def _output(self, now: _Now, want_confidence: bool) -> Output:
+        width, height = (now.fitted.original_size if self._output_size == (0, 0)
                          else self._output_size)
-        try:
-            labels = label_map(
-                logits, size=(height, width), content=fitted.content,
-                align_corners=self._network.config.align_corners, want_confidence=want_confidence)
-        except NotFiniteError:
-            if self._smoothing is not None:
-                self._smoothing.reset()
-            name = first_not_finite({'F_l': features.low, 'F_h': high})
-            raise NotFiniteError(NOT_FINITE if name == 'F_h' else
-                                 f'{name or "a logit"} is not finite') from None
-        watch.lap('output')
-        return labels
-
-    def warm_up(self, width: int, height: int) -> None:
-        """Run every part once at this image size, so that no frame meets a first-call cost."""
-        blank, job = np.zeros((height, width, 3), np.uint8), None
-        for number in range(2):
-            frame = Frame(image=blank, stamp_ns=number)
-            self.step(frame)
-            if self._state is not None:
-                job = self._runner.frame(lambda: self._warm_up_the_rest(frame))
-        if job is not None:
-            self._slow_track.warm_up(job)
-        self.reset()
-        self._reset_reason = self._last_stamp_ns = self._last_size = None
-        self._count = 0
-
-    @torch.inference_mode()
-    def _warm_up_the_rest(self, frame: Frame) -> SlowJob:
-        """Run what a first frame does not reach, whatever the schedule; return a job for S_h."""
-        assert self._state is not None
-        low, source = self._state.key.low, self._state.source
-        self._network.deviation(low, low)
-        self._propagation.move(source.description, source.description, source.high, low)
-        image = to_tensor(self._fit(frame).frame, device=self._device)
-        return SlowJob(source.number, frame.stamp_ns, image, low, source.description)
-
-    @torch.inference_mode()
-    def _rehearsal(self) -> Iterator[None]:
-        if self._image_shape is not None:
-            blank = torch.zeros(self._image_shape, dtype=torch.uint8)
-            low = yield from self._network.low_steps(
-                blank.contiguous(memory_format=torch.channels_last))
-            yield
-            self._network.deviation(low, low)
-
-    def _fit(self, frame: Frame) -> FittedFrame:
-        return fit(frame, size=self._inference_size.of(*frame.size),
-                   align_corners=self._network.config.align_corners)
+        output = Output((height, width), now.fitted.content, want_confidence)
+        smoothing = self._smoothing
+        if smoothing is None:
+            return output
+        return dataclasses.replace(output, smooth=lambda logits: smoothing.smooth(
+            now.fitted.frame, now.image, logits))
 
     def _check_continuity(self, frame: Frame) -> None:
         stamp_ns = frame.stamp_ns
@@ -397,22 +322,12 @@ class SegmentationPipeline:
         self._last_stamp_ns, self._last_size = stamp_ns, frame.size
 
     def _take_results(self, now_ns: int) -> None:
-        for result in self._slow_track.poll(now_ns):
+        for result in self._executor.results(now_ns):
             self._note(result)
-            state, job = self._state, result.job
-            if result.high is None or state is None:
-                continue
-            # The newest computed features win over older ones and over propagated ones. A late
-            # result replaces no features of its own or a newer frame that were computed, unless
-            # it refines them.
-            computed = not state.source.provisional
-            refines = result.refined and job.number == state.source.number
-            if refines or job.number == state.key.number or not (
-                    computed and state.source.number >= job.number):
-                state.source = Source(job.number, job.description, result.high,
-                                      provisional=False)
+            if self._state is not None:
+                self._state.take(result)
 
-    def _note(self, result: SlowResult) -> None:
+    def _note(self, result: JobResult) -> None:
         if not result.refined:
             self._slow_ms = result.duration_ms
         self._slow_error = result.error
@@ -425,18 +340,26 @@ class SegmentationPipeline:
             self._backoff.note_failure(self._count, self._last_stamp_ns,
                                        longest=result.refined)
 
-    def _decide(self, features: _Features) -> tuple[Optional[float], bool]:
-        if self._state is None:
-            return None, True
-        key = self._state.key
-        deviation = None
-        if self._policy.needs_deviation:
-            deviation = float(self._network.deviation(key.low, features.low))
-            if not math.isfinite(deviation):
-                raise NotFiniteError('the deviation is not finite')
-        wanted = self._policy.is_key_frame(
-            key_age_frames=features.number - key.number, deviation=deviation)
-        return deviation, self._tries_again(wanted) if self._backoff.failing else wanted
+    def _measure_deviation(self, now: _Now) -> Optional[torch.Tensor]:
+        if self._state is None or not self._policy.needs_deviation:
+            return None
+        return self._stages.deviation(self._state.key.low, now.features.low)
+
+    @staticmethod
+    def _read(deviation: Optional[torch.Tensor]) -> Optional[float]:
+        """Wait for the device."""
+        if deviation is None:
+            return None
+        value = float(deviation)
+        if not math.isfinite(value):
+            raise NotFiniteError('the deviation is not finite')
+        return value
+
+    def _becomes_key_frame(self, now: _Now, deviation: Optional[float]) -> bool:
+        assert self._state is not None
+        age = now.features.number - self._state.key.number
+        wanted = self._policy.is_key_frame(key_age_frames=age, deviation=deviation)
+        return self._tries_again(wanted) if self._backoff.failing else wanted
 
     def _tries_again(self, wanted: bool) -> bool:
         """Whether a frame after a failure of S_h becomes a key frame.
@@ -446,43 +369,47 @@ class SegmentationPipeline:
         assert self._last_stamp_ns is not None
         is_due = self._backoff.is_due(self._count, self._last_stamp_ns)
         if self._policy.background:
-            return wanted or is_due and not self._slow_track.busy
+            return wanted or is_due and not self._executor.busy
         return is_due    # until then no frame waits for what will fail again
 
-    def _propagate(self, features: _Features) -> torch.Tensor:
-        assert self._state is not None
-        source = self._state.source
-        return self._propagation.move(
-            source.description, features.description, source.high, features.low)
+    def _propagate(self, now: _Now, output: Output, watch: Stopwatch) -> Labels:
+        state, features = self._state, now.features
+        assert state is not None
+        displacement = None
+        if self._flow is not None:
+            assert features.grey is not None and state.source.grey is not None
+            height, width = features.low.low.shape[2:]
+            displacement = self._flow.displacement(
+                features.grey, state.source.grey, height=height, width=width)
+            watch.lap('flow')
+        return self._stages.label(Source(state.source.low, state.high, displacement),
+                                  features.low, output, watch.lap)
 
-    def _label_in_full(self, features: _Features, label: Callable[[torch.Tensor], Labels]
-                       ) -> Optional[Labels]:
+    def _label_in_full(self, now: _Now, output: Output, watch: Stopwatch) -> Optional[Labels]:
         """Run S_h at once, and label by what it comes to; None = propagate, for it failed.
 
         On a GPU, whether F_h is finite is known only with the labels.
-
-        :param label: from F_h to labels
         """
-        with intra_op_threads(self._full_threads):
-            result = run_job(features.job(), first_pass(self._network.high_steps), checks=False,
-                             fatal=INTERRUPTIONS)
-            assert result is not None
-            results = [result]
-            # With a background no frame waits for that: neither does the first one.
-            if self._mirror and result.high is not None and not self._policy.background:
-                results.append(refine_here(result, self._network.refine_steps, checks=False))
+        job = self._job(now)
+        with intra_op_threads(self._executor.full_threads):
+            results = [compute(job, checks=False, fatal=INTERRUPTIONS)]
+            # With a background no frame waits for flip averaging: neither does the first one.
+            if job.refine and results[0].high is not None and not self._policy.background:
+                results.append(refine(results[0], checks=False, fatal=INTERRUPTIONS))
         labels, problem = None, None
         for index in reversed(range(len(results))):    # the refined one first
             high = results[index].high
             if high is None or labels is not None:
                 continue
             try:
-                labels = label(high)
+                labels = self._stages.label_in_full(high, now.features.low, output, watch.lap)
             except NotFiniteError as error:
+                if self._smoothing is not None:
+                    self._smoothing.reset()
                 problem = error
-                results[index] = as_failed(results[index], str(error))
+                results[index] = results[index].as_failed(str(error))
             else:
-                self._remember(features, high, provisional=False)
+                self._remember(now, high, provisional=False)
         for result in results:
             self._note(result)
         if labels is None and self._state is None:
@@ -490,30 +417,43 @@ class SegmentationPipeline:
                 f'the first frame could not be computed: {results[0].error}')
         return labels
 
-    def _remember(self, features: _Features, high: torch.Tensor, *, provisional: bool) -> None:
-        self._state = _State(
-            key=KeyFrame(features.number, features.stamp_ns, features.low),
-            source=Source(features.number, features.description, high, provisional))
+    def _job(self, now: _Now, *, keeps_image: bool = False) -> Job:
+        """Return S_h of a frame.
 
-    def _status(self, features: _Features, deviation: Optional[float],
-                stage_ms: dict[str, float], *, busy: bool) -> StepStatus:
+        :param keeps_image: it runs when the memory of the frame is not ours any more
+        """
+        stages, features, image = self._stages, now.features, now.image
+        if not self._flip_averaging:
+            return Job(features, features.stamp_ns, lambda: stages.high(features.low.low))
+        if keeps_image and shares_memory(image, now.frame):
+            image = image.clone()
+        return Job(features, features.stamp_ns, lambda: stages.high(features.low.low),
+                   lambda high: stages.refine(high, image))
+
+    def _remember(self, now: _Now, high: torch.Tensor, *, provisional: bool) -> None:
+        self._state = KeyFeatures(now.features, now.features, high, provisional)
+
+    @torch.inference_mode()
+    def _run_other_parts(self, frame: Frame) -> Job:
+        """Run what a first frame does not reach, whatever the schedule; return a job for S_h."""
         assert self._state is not None
-        key, source = self._state.key, self._state.source
+        watch = Stopwatch(self._device)
+        now = self._begin(frame, watch)
+        self._stages.deviation(self._state.key.low, now.features.low)
+        self._propagate(now, self._output(now, False), watch)
+        return self._job(now, keeps_image=True)
+
+    def _status(self, done: _Done, *, step_ms: float) -> StepStatus:
+        assert self._state is not None
+        key = self._state.key
         reason, self._reset_reason = self._reset_reason, None
         return StepStatus(
-            schedule=self._settings.name, key_frame=key.number == features.number,
-            key_stamp_ns=key.stamp_ns, key_age_frames=features.number - key.number,
-            key_provisional=source.provisional or source.number != key.number,
-            deviation=deviation, threshold=self.threshold,
-            slow_track_busy=busy or self._slow_track.busy,
+            schedule=self._settings.name, key_frame=key.number == done.number,
+            key_stamp_ns=key.stamp_ns, key_age_frames=done.number - key.number,
+            key_provisional=self._state.awaits_key_frame,
+            deviation=done.deviation, threshold=self.threshold,
+            slow_track_busy=done.job is not None or self._executor.busy,
             slow_track_failures=self._slow_failures,
             slow_track_error=self._slow_error, slow_track_ms=self._slow_ms,
-            stage_ms=stage_ms, reset_reason=reason)
-
-
-def _with_rest(result: StepResult, *, step_ms: float) -> StepResult:
-    """Tell what the whole step took besides its stages, which is known only at its end."""
-    stage_ms = result.status.stage_ms
-    status = dataclasses.replace(
-        result.status, stage_ms={**stage_ms, 'rest': step_ms - sum(stage_ms.values())})
-    return dataclasses.replace(result, status=status)
+            stage_ms={**done.stage_ms, 'rest': step_ms - sum(done.stage_ms.values())},
+            reset_reason=reason)

@@ -20,11 +20,13 @@ class Stopwatch:
         self._marks.append((stage, self._mark()))
 
     def stage_ms(self) -> dict[str, float]:
-        """Milliseconds of each stage; waits for the device to get there."""
+        """Milliseconds of each stage, of all its laps; waits for the device to get there."""
         if self._cuda:
             self._marks[-1][1].synchronize()
-        return {stage: self._between_ms(before, after) for (_, before), (stage, after)
-                in zip(self._marks, self._marks[1:])}
+        stage_ms: dict[str, float] = {}
+        for (_, before), (stage, after) in zip(self._marks, self._marks[1:]):
+            stage_ms[stage] = stage_ms.get(stage, 0.0) + self._between_ms(before, after)
+        return stage_ms
 
     def _mark(self) -> Any:
         if not self._cuda:

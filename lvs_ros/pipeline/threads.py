@@ -1,11 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps the slow track out of the fast track's way on a CPU.
-
-Linux gives every thread a scheduling policy and a nice value of its own. The OpenMP team that a
-thread starts for torch inherits them, so setting them before the thread's first operation
-covers all of its work.
-"""
+"""CPU threads: how many torch uses, which cores they keep to, what the system calls them."""
 
 import contextlib
 import ctypes
@@ -15,13 +10,8 @@ from typing import Iterator, Sequence
 
 import torch
 
-from lvs_ros.errors import ConfigurationError
 from lvs_ros.native.library import library
 
-SLOW_POLICIES = ('nice', 'idle', 'normal')
-CPU_SHARING = ('auto', 'turns', 'side_by_side')
-_NICE_VALUE = 10
-_MOST_CORES_FOR_TURNS = 3
 _OMP_PAUSE_SOFT = 1    # from omp.h
 
 
@@ -33,41 +23,6 @@ def core_numbers() -> list[int]:
 def cores() -> int:
     """CPU cores that this process may use."""
     return len(core_numbers()) or os.cpu_count() or 1
-
-
-def takes_turns(sharing: str) -> bool:
-    """Tell whether the tracks use all cores in turn, rather than each its own all the time.
-
-    :param sharing: one of :data:`CPU_SHARING`; 'auto' chooses by the number of cores
-    """
-    return sharing == 'turns' or sharing == 'auto' and cores() <= _MOST_CORES_FOR_TURNS
-
-
-def share_cores(*, fast: int, slow: int, side_by_side: bool) -> tuple[int, int]:
-    """Return the thread counts of fast and slow track, each given or, if 0, chosen.
-
-    :param side_by_side: the tracks run at the same time. Together the two then have as many
-        threads as there are cores, if there are two: a thread of the fast track that waits for
-        its core holds up the others of its team, and the frame with them.
-    """
-    if not side_by_side:
-        return fast or cores(), slow or cores()
-    slow = slow or max(1, cores() // 2)
-    return fast or max(1, cores() - slow), slow
-
-
-def check_sharing(sharing: str) -> None:
-    """Raise :class:`~lvs_ros.errors.ConfigurationError` unless it is one of the known ones."""
-    if sharing not in CPU_SHARING:
-        raise ConfigurationError(f'cpu_sharing is {sharing!r}: expected one of '
-                                 + ', '.join(CPU_SHARING))
-
-
-def check_policy(policy: str) -> None:
-    """Raise :class:`~lvs_ros.errors.ConfigurationError` unless the policy is a known one."""
-    if policy not in SLOW_POLICIES:
-        raise ConfigurationError(f'slow_policy is {policy!r}: expected one of '
-                                 + ', '.join(SLOW_POLICIES))
 
 
 @contextlib.contextmanager
@@ -84,13 +39,12 @@ def intra_op_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def leave_computing_to_others() -> None:
-    """Let the calling thread compute alone from now on, and end the team that torch made for it.
+def end_team() -> None:
+    """End the threads that torch has started for the calling one; it starts others when needed.
 
-    OpenMP's threads wait awake for their next work only while a process has no more of them than
-    there are cores. A second team, even an idle one, would make those of the first sleep.
+    OpenMP's threads wait actively for their next work only while a process has no more of them
+    than there are cores.
     """
-    torch.set_num_threads(1)
     try:
         # By this name it is there already: torch has loaded it.
         ctypes.CDLL('libgomp.so.1').omp_pause_resource_all(_OMP_PAUSE_SOFT)
@@ -126,18 +80,3 @@ def team_threads(count: int) -> tuple[int, ...]:
     ids = (ctypes.c_int * count)()
     native.lvs_team_threads(ids, count)
     return tuple(number for number in ids if number)
-
-
-def enter_slow_thread(*, policy: str, threads: int) -> None:
-    """Set up the calling thread, and the team it will start, as the slow track.
-
-    :param policy: 'nice' (yields to the fast track), 'idle' (runs only where nothing else wants
-        the core: on a machine whose cores are all busy it may stand still, and with it, while it
-        holds Python's interpreter lock, everything else) or 'normal'
-    :param threads: size of its team
-    """
-    if policy == 'idle' and hasattr(os, 'sched_setscheduler'):
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))   # 0: the calling thread
-    elif policy != 'normal' and hasattr(os, 'setpriority'):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE_VALUE)
-    torch.set_num_threads(threads)

@@ -24,7 +24,7 @@ _IDLE_SHARE = 0.1
 _PAGE_BYTES = os.sysconf('SC_PAGE_SIZE')
 _TICKS_PER_S = os.sysconf('SC_CLK_TCK')
 
-# What lvs_ros.pipeline.memory tells the C library for the node: without it, an echo of large
+# What lvs_ros.memory tells the C library for the node: without it, an echo of large
 # images is slower by the page faults of its buffers, which has nothing to do with DDS.
 _KEEP_FREED_MEMORY = {'MALLOC_TRIM_THRESHOLD_': str((1 << 31) - 1),
                       'MALLOC_MMAP_THRESHOLD_': str(32 << 20)}

@@ -8,6 +8,7 @@ import sys
 from typing import Optional, Sequence
 
 from lvs_ros import __version__
+from lvs_ros.memory import keep_freed_memory
 from lvs_ros.tools.ending import ended, interrupted_at_once
 from lvs_ros.tools.numbers import check_magnitudes
 
@@ -51,6 +52,7 @@ def _run(words: Sequence[str], chosen: Optional[str]) -> int:
             tool.add_arguments(subparser)
             subparser.set_defaults(run=tool.run)
     args = parser.parse_args(words)
+    keep_freed_memory()
     check_magnitudes(args)
     return int(args.run(args))
 

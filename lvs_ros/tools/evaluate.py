@@ -82,11 +82,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace) -> Plan:
-    others = {'slow_track': 'background'} if args.slow_delay_s is None else {
-        'slow_track': 'inline', 'slow_delay_s': args.slow_delay_s}
     plan = Plan(rows=_rows(args),
-                options=pipeline_options(args, **others), offsets=args.protocol == 'offsets',
-                thresholds=_thresholds(args.sweep), seed=args.seed)
+                options=pipeline_options(args), slow_delay_s=args.slow_delay_s,
+                offsets=args.protocol == 'offsets', thresholds=_thresholds(args.sweep),
+                seed=args.seed)
     for threshold in (args.threshold, *(plan.thresholds or ())):
         # what is wrong shows before anything is run
         ScheduleSettings(name='adaptive', threshold=threshold, fixed_interval=args.fixed_interval,

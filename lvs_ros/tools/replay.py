@@ -19,6 +19,7 @@ from lvs_ros.labels import LabelSet, load_label_set
 from lvs_ros.output_folder import output_folder
 from lvs_ros.pipeline import SCHEDULES, PipelineOptions, build_pipeline
 from lvs_ros.pipeline.as_rgb import as_rgb
+from lvs_ros.pipeline.execution import SimulatedExecutor
 from lvs_ros.pipeline.frame import StepResult
 from lvs_ros.pipeline.pixel_limit import MAX_PIXELS
 from lvs_ros.plots import plot_deviation
@@ -54,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='default: %(default)s')
     add_pipeline_arguments(parser)
     parser.add_argument('--slow-delay-s', metavar='S', type=float,
-                        default=PipelineOptions.slow_delay_s,
+                        default=0.3,
                         help='how long S_h is taken to run, in seconds of the recording (default: '
                              '%(default)s)')
     parser.add_argument('--max-pixels', metavar='N', type=int, default=MAX_PIXELS,
@@ -68,8 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run ``lvs replay``."""
-    options = pipeline_options(args, schedule=args.schedule, slow_track='inline',
-                               slow_delay_s=args.slow_delay_s)
+    options = pipeline_options(args, schedule=args.schedule)
     with contextlib.ExitStack() as stack:
         stack.enter_context(ended_like_interrupted())  # or the partial folder would be left
         folder = stack.enter_context(output_folder(args.out, marker=SUMMARY, force=args.force))
@@ -93,7 +93,8 @@ def _replay(recording: Recording, topic: RecordedTopic, options: PipelineOptions
             summary: ReplaySummary, folder: pathlib.Path, args: argparse.Namespace) -> None:
     """Run the frames through a pipeline; write recording and video, and fill the summary."""
     with contextlib.ExitStack() as stack:
-        pipeline = stack.enter_context(build_pipeline(options))
+        pipeline = stack.enter_context(build_pipeline(
+            options, SimulatedExecutor(args.slow_delay_s, threads=options.cpu_threads)))
         video = stack.enter_context(VideoWriter(folder / VIDEO))
         outputs = _Outputs(
             stack.enter_context(RecordingWriter(folder / RECORDING, storage=args.storage)),

@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Memory that one frame frees is kept for the next one; what stays is not looked through."""
+"""Settings of the process for memory: for the entry points of programs, not for a library."""
 
 import contextlib
 import ctypes
@@ -18,7 +18,8 @@ def keep_freed_memory() -> None:
 
     Every frame needs as much as the one before. Where the library gives it back in between, the
     system hands out each page again, cleared: over 2000 page faults a frame at 480x360. The
-    process stays as large as it once was. Does nothing where the C library is not glibc.
+    process stays as large as it once was. This cannot be undone, so only programs do it. Does
+    nothing where the C library is not glibc.
     """
     if platform.libc_ver()[0] != 'glibc':
         return
@@ -28,10 +29,10 @@ def keep_freed_memory() -> None:
 
 
 @contextlib.contextmanager
-def out_of_the_collectors_sight() -> Iterator[None]:
-    """Keep what there is by now from Python's garbage collector while frames come.
+def uncollected() -> Iterator[None]:
+    """Keep the objects that exist by now from Python's garbage collector in this block.
 
-    To look through it all takes a tenth of a second, and one frame would have to wait for it.
+    To look through them all takes a tenth of a second, and one frame would have to wait for it.
     """
     gc.collect()
     gc.freeze()
