@@ -9,10 +9,9 @@ import pytest
 import torch
 
 from lvs_ros.model import VARIANTS, SegmentationNetwork
-from lvs_ros.model.steps import Steps
 from lvs_ros.pipeline import SCHEDULES, Frame, ScheduleSettings, SegmentationPipeline, StepStatus
+from lvs_ros.pipeline.execution import SimulatedExecutor
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
-from lvs_ros.pipeline.slow_track import InlineSlowTrack
 from lvs_ros.pipeline.threads import intra_op_threads
 
 FRAME_NS = 66_666_667
@@ -32,15 +31,15 @@ def one_thread() -> Iterator[None]:
 class FlakyHigh:
     """S_h, which fails when it is told to."""
 
-    def __init__(self, steps: Callable[..., Steps] = NETWORK.high_steps) -> None:
+    def __init__(self, high: Callable[..., torch.Tensor] = NETWORK.high) -> None:
         self.fails, self.calls_ns, self.now_ns = False, list[int](), 0
-        self._steps = steps
+        self._high = high
 
-    def __call__(self, *inputs: torch.Tensor) -> Steps:
+    def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
         self.calls_ns.append(self.now_ns)
         if self.fails:
             raise RuntimeError('out of memory')
-        return self._steps(*inputs)
+        return self._high(*inputs)
 
 
 class Scene:
@@ -51,15 +50,15 @@ class Scene:
 
     def __init__(self, schedule: str, *, step_ns: int = FRAME_NS, refines: bool = False,
                  threshold: float = 1.0) -> None:
-        self.high, self.refine = FlakyHigh(), FlakyHigh(NETWORK.refine_steps)
+        self.high, self.refine = FlakyHigh(), FlakyHigh(NETWORK.refine)
         network = SegmentationNetwork(NETWORK.config).eval()
         network.load_state_dict(NETWORK.state_dict())
-        setattr(network, 'high_steps', self.high)
+        setattr(network, 'high', self.high)
+        setattr(network, 'refine', self.refine)
         self.pipeline = SegmentationPipeline(
             network, propagation=SpatiallyVariantPropagation(network),
-            slow_track=InlineSlowTrack(self.high, delay_s=1.5 * FRAME_NS / 1e9,
-                                       refine=self.refine if refines else None),
-            settings=ScheduleSettings(schedule, threshold, 5, 0))
+            executor=SimulatedExecutor(1.5 * FRAME_NS / 1e9, threads=1),
+            settings=ScheduleSettings(schedule, threshold, 5, 0), flip_averaging=refines)
         self._step_ns, self._stamp_ns = step_ns, 10 * SECOND_NS
 
     def see(self, count: int) -> list[StepStatus]:

@@ -70,8 +70,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 @pytest.fixture
 def options(model: pathlib.Path) -> PipelineOptions:
-    return PipelineOptions(model=str(model), device='cpu', slow_track='inline', slow_delay_s=0.1,
-                           fixed_interval=3)
+    return PipelineOptions(model=str(model), device='cpu', fixed_interval=3)
 
 
 def evaluated(street: pathlib.Path, model: pathlib.Path, *words: str) -> int:
@@ -137,7 +136,7 @@ def test_simulated_time_gives_the_same_masks_again(street: pathlib.Path,
                                                    options: PipelineOptions) -> None:
     dataset = camvid(street)
     masks = [[unpack(frame.packed_mask) for frame in
-              Runner(dataset, options, SkippingClock()).run('low_latency').frames]
+              Runner(dataset, options, SkippingClock(), 0.1).run('low_latency').frames]
              for _ in range(2)]
     np.testing.assert_array_equal(masks[0], masks[1])
 
@@ -145,7 +144,7 @@ def test_simulated_time_gives_the_same_masks_again(street: pathlib.Path,
 def test_a_row_is_scored_as_the_pipeline_labels(street: pathlib.Path,
                                                 options: PipelineOptions) -> None:
     dataset = camvid(street)
-    runner = Runner(dataset, options, SkippingClock())
+    runner = Runner(dataset, options, SkippingClock(), 0.1)
     fixed, reference = runner.run('fixed'), runner.reference
     equal = []
     with build_pipeline(dataclasses.replace(options, schedule='fixed')) as pipeline, \
@@ -172,7 +171,7 @@ def test_unlabelled_frames_are_run_but_not_scored(street: pathlib.Path,
     sparse = make_dataset('street', 'camvid', frames)
     rows = {}
     for dataset in (labelled, sparse):
-        runner = Runner(dataset, options, SkippingClock())
+        runner = Runner(dataset, options, SkippingClock(), 0.1)
         rows[dataset.name] = runner.run('fixed')
         summary = Summariser(dataset, runner.reference).summarise(rows[dataset.name])
     assert (summary.frames, summary.labelled_frames) == (FRAMES, 3)
@@ -185,7 +184,7 @@ def test_unlabelled_frames_are_run_but_not_scored(street: pathlib.Path,
 def test_the_real_clock_runs_s_h_in_the_background(street: pathlib.Path,
                                                    options: PipelineOptions) -> None:
     dataset = camvid(street, limit=4, rate_hz=1000)
-    runner = Runner(dataset, dataclasses.replace(options, slow_track='background'),
+    runner = Runner(dataset, options,
                     SkippingClock())
     run = runner.run('low_latency', threshold=0.0)
     assert [frame.status.key_frame for frame in run.frames] == [True] * 4
@@ -198,7 +197,7 @@ def test_offsets_are_distances_from_the_key_frame(street: pathlib.Path,
                                                   options: PipelineOptions) -> None:
     dataset = camvid(street, limit=5)
     found = run_offsets('clockwork', options, dataset)
-    per_frame = Runner(dataset, options, SkippingClock()).reference
+    per_frame = Runner(dataset, options, SkippingClock(), 0.1).reference
     labels = [frame.load()[1] for frame in dataset.drives[0].frames]
     assert found.frames == 3
     # Clockwork holds the key frame's features: its mask is the key frame's.
@@ -224,7 +223,7 @@ def test_offsets_need_the_frames_before(street: pathlib.Path, options: PipelineO
 def test_true_deviation_is_the_share_of_changed_labels(street: pathlib.Path,
                                                        options: PipelineOptions) -> None:
     dataset = camvid(street)
-    runner = Runner(dataset, options, SkippingClock())
+    runner = Runner(dataset, options, SkippingClock(), 0.1)
     masks = [unpack(frame.packed_mask) for frame in runner.reference.frames]
     pairs = deviation_pairs(options, dataset, runner.reference, distances=(1, 5))
     assert [(pair.index, pair.distance) for pair in pairs] == [

@@ -15,12 +15,11 @@ from lvs_ros.errors import ModelFileError, NotFiniteError
 from lvs_ros.evaluation.rows import build_row
 from lvs_ros.model import VARIANTS, SegmentationNetwork, save_network
 from lvs_ros.model.rivals import GatedRecurrentUnit
-from lvs_ros.model.steps import Steps
 from lvs_ros.pipeline import (SCHEDULES, Frame, PipelineOptions, ScheduleSettings,
                               SegmentationPipeline, build_pipeline)
+from lvs_ros.pipeline.execution import SimulatedExecutor
 from lvs_ros.pipeline.output import label_map
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
-from lvs_ros.pipeline.slow_track import InlineSlowTrack
 from lvs_ros.pipeline.smoothing import GatedRecurrentSmoothing
 from lvs_ros.pipeline.threads import intra_op_threads
 from lvs_ros.training.data_options import DataOptions
@@ -130,17 +129,12 @@ class Poison:
     def after(self, function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
         return lambda *inputs: self.into(function(*inputs))
 
-    def after_steps(self, function: Callable[..., Steps]) -> Callable[..., Steps]:
-        def steps(*inputs: torch.Tensor) -> Steps:
-            return self.into((yield from function(*inputs)))
-        return steps
-
 
 def make(schedule: str, network: SegmentationNetwork, threshold: float = 0.0, **options: Any
          ) -> SegmentationPipeline:
     return SegmentationPipeline(
         network, propagation=SpatiallyVariantPropagation(network),
-        slow_track=InlineSlowTrack(network.high_steps, delay_s=1.5 * FRAME_NS / 1e9),
+        executor=SimulatedExecutor(1.5 * FRAME_NS / 1e9, threads=1),
         settings=ScheduleSettings(schedule, threshold, 2, 0), **options)
 
 
@@ -188,7 +182,7 @@ def test_a_deviation_that_is_not_finite_is_no_deviation(schedule: str, value: st
 def test_a_result_of_s_h_that_is_not_finite_is_a_failure(schedule: str, value: str) -> None:
     network = new_network()
     poison = Poison(VALUES[value])
-    setattr(network, 'high_steps', poison.after_steps(network.high_steps))
+    setattr(network, 'high', poison.after(network.high))
     pipeline = make(schedule, network)
     pipeline.step(frame(0))
     poison.on = True
@@ -205,18 +199,18 @@ def test_what_cannot_be_refined_is_labelled_as_it_was(schedule: str) -> None:
     network = new_network()
     expected = make(schedule, network).step(frame(0)).mask
     poison = Poison(float('nan'))
-    setattr(network, 'refine_steps', poison.after_steps(network.refine_steps))
+    setattr(network, 'refine', poison.after(network.refine))
     poison.on = True
-    result = make(schedule, network, mirror=True).step(frame(0))
+    result = make(schedule, network, flip_averaging=True).step(frame(0))
     assert (result.mask == expected).all()
     assert result.status.slow_track_error == (
-        'while the mirror image was looked at: F_h is not finite')
+        'while the mirror image was computed: F_h is not finite')
 
 
 def test_a_first_frame_that_is_not_finite_is_told() -> None:
     network = new_network()
     poison = Poison(float('nan'))
-    setattr(network, 'high_steps', poison.after_steps(network.high_steps))
+    setattr(network, 'high', poison.after(network.high))
     poison.on = True
     pipeline = make('low_latency', network)
     for index in range(2):

@@ -24,18 +24,18 @@ MAIN = 'import sys; from lvs_ros.node.executable import main; sys.exit(main())'
 # A job of S_h that is inside native calls of torch for half a minute, and cannot be stopped.
 SLOW_JOB = """
 import torch
-import lvs_ros.pipeline.slow_track as slow_track
+from lvs_ros.pipeline.execution import background
 
-usual_job = slow_track.run_job
+usual_compute = background.compute
 
-def run_job(job, high, **others):
+def compute(job):
     if job.stamp_ns < 10:    # of the warm-up
-        return usual_job(job, high, **others)
+        return usual_compute(job)
     print('the slow job runs', flush=True)
     side = torch.ones(6000, 6000, dtype=torch.float64)
     side @ side @ side @ side
 
-slow_track.run_job = run_job
+background.compute = compute
 """
 
 
@@ -93,7 +93,7 @@ def start(ros_domain: int, tiny_model: pathlib.Path) -> Iterator[Any]:
     processes: list[Process] = []
 
     def start_node(*parameters: str, code: str = MAIN) -> Process:
-        words = [f'model:={tiny_model}', f'warm_up_size:=[{WIDTH}, {HEIGHT}]', 'fast_threads:=1',
+        words = [f'model:={tiny_model}', f'warm_up_size:=[{WIDTH}, {HEIGHT}]', 'cpu_threads:=1',
                  *parameters]
         processes.append(Process('--ros-args', *(word for parameter in words
                                                  for word in ('-p', parameter)), code=code))

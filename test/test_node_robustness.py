@@ -16,8 +16,9 @@ import node_rig  # noqa: E402
 from node_rig import SECOND, Rigs, image_message, picture, values  # noqa: E402
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 
-from lvs_ros.pipeline import (Frame, PipelineOptions, StepResult, build_pipeline,  # noqa: E402
-                              slow_track)
+from lvs_ros.model import SegmentationNetwork  # noqa: E402
+from lvs_ros.pipeline import (Frame, PipelineOptions, StepResult,  # noqa: E402
+                              build_pipeline)
 
 
 @pytest.fixture
@@ -115,15 +116,14 @@ def test_malformed_images_are_logged_at_most_once_a_second(
 def test_a_failing_accurate_network_never_stops_the_masks(
         make_rig: Rigs, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = threading.Event()
-    run_job = slow_track.run_job
+    high = SegmentationNetwork.high
 
-    def explode(_: Any) -> Any:
-        raise RuntimeError('CUDA out of memory')
+    def flaky(network: SegmentationNetwork, low: Any) -> Any:
+        if broken.is_set():
+            raise RuntimeError('CUDA out of memory')
+        return high(network, low)
 
-    def flaky(job: Any, high: Any, **others: Any) -> Any:
-        return run_job(job, explode if broken.is_set() else high, **others)
-
-    monkeypatch.setattr(slow_track, 'run_job', flaky)
+    monkeypatch.setattr(SegmentationNetwork, 'high', flaky)
     rig = make_rig(threshold=0.0)  # every frame is a key frame: S_h is always asked
     stamp_ns = rig.peer.now_ns()
 

@@ -48,7 +48,7 @@ def test_a_large_image(make_rig: Rigs, tmp_path: pathlib.Path,
     mask, _ = rig.send(image_message(image))
     # The network, told that very size, makes the same mask, of the image's size.
     options = PipelineOptions(model=str(path), inference_size='{}x{}'.format(*seen),
-                              slow_track='inline', fast_threads=1)
+                              cpu_threads=1)
     with build_pipeline(options) as pipeline:
         assert (pixels(mask) == pipeline.step(Frame(image, 0)).mask).all()
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A mask that cannot be trusted is never published as if it could, and the reason is told."""
 
+import dataclasses
 import pathlib
 import threading
 from typing import Any, Callable, Iterator
@@ -20,8 +21,7 @@ from rclpy.parameter import Parameter  # noqa: E402
 import torch  # noqa: E402
 
 from lvs_ros.model import VARIANTS, SegmentationNetwork, save_network  # noqa: E402
-from lvs_ros.model.steps import Steps  # noqa: E402
-from lvs_ros.pipeline import slow_track  # noqa: E402
+from lvs_ros.pipeline.execution import Job, JobResult, background  # noqa: E402
 
 FRAME_NS = SECOND // 15
 
@@ -38,21 +38,19 @@ class Fault:
                  act: Callable[[torch.Tensor], torch.Tensor]) -> None:
         self.on = threading.Event()
         self.met = threading.Event()
-        usual_pass = slow_track.first_pass
+        usual_compute = background.compute
 
-        def first_pass(high: Any) -> Any:
-            begin = usual_pass(high)
-
-            def steps(job: Any) -> Steps:
-                result = yield from begin(job)
+        def compute(job: Job) -> JobResult:
+            def high() -> torch.Tensor:
+                result = job.compute()
                 if self.on.is_set():
                     self.met.set()
                     result = act(result)
                 return result
 
-            return steps
+            return usual_compute(dataclasses.replace(job, compute=high))
 
-        monkeypatch.setattr(slow_track, 'first_pass', first_pass)
+        monkeypatch.setattr(background, 'compute', compute)
 
 
 def raises(error: BaseException) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -151,7 +149,7 @@ def test_s_h_that_hangs_is_told_while_it_hangs(
         return high
 
     fault = Fault(monkeypatch, hang)
-    rig = make_rig(threshold=0.0, cpu_sharing='turns')
+    rig = make_rig(threshold=0.0, cpu_threads=1)
     stamp_ns = rig.peer.now_ns()
     rig.send(image_message(picture(), stamp_ns=stamp_ns))
     fault.on.set()

@@ -26,14 +26,14 @@ WATCHDOG_S = 1.5
 # S_h in the background runs into a debugger, which reads its commands from a pipe, and the next
 # time into a native call that neither returns nor lets anybody else use the interpreter.
 DEBUGGED_AND_HUNG = """
-import ctypes, os, pdb, sys
-import lvs_ros.pipeline.slow_track as slow_track
+import ctypes, dataclasses, os, pdb, sys
+from lvs_ros.pipeline.execution import background
 
-usual_job = slow_track.run_job
+usual_compute = background.compute
 jobs = 0
 
-def run_job(job, begin, **others):
-    def stopped(job):
+def compute(job):
+    def stopped():
         global jobs
         jobs += 1
         if jobs == 1:
@@ -44,23 +44,25 @@ def run_job(job, begin, **others):
         else:
             print('hung', flush=True)
             ctypes.PyDLL(None).sleep(3600)
-        return begin(job)
-    return usual_job(job, begin if job.stamp_ns < 10 else stopped, **others)
+        return job.compute()
+    if job.stamp_ns < 10:    # of the warm-up
+        return usual_compute(job)
+    return usual_compute(dataclasses.replace(job, compute=stopped))
 
-slow_track.run_job = run_job
+background.compute = compute
 """
 HUNG_BESIDE_THE_FRAMES = """
 import time
-import lvs_ros.pipeline.slow_track as slow_track
+from lvs_ros.pipeline.execution import background
 
-usual_job = slow_track.run_job
+usual_compute = background.compute
 
-def run_job(job, begin, **others):
+def compute(job):
     if job.stamp_ns >= 10:    # not of the warm-up
         time.sleep(3600)
-    return usual_job(job, begin, **others)
+    return usual_compute(job)
 
-slow_track.run_job = run_job
+background.compute = compute
 """
 LOST_DEVICE = """
 from lvs_ros.pipeline import SegmentationPipeline
@@ -97,7 +99,7 @@ def test_a_hang_ends_the_process_but_a_debugger_does_not(
     pipe = tmp_path / 'commands'
     os.mkfifo(pipe)
     monkeypatch.setenv('LVS_TEST_PIPE', str(pipe))
-    process = start('threshold:=0.0', f'watchdog_s:={WATCHDOG_S}', 'cpu_sharing:=turns',
+    process = start('threshold:=0.0', f'watchdog_s:={WATCHDOG_S}', 'cpu_threads:=1',
                     'diagnostics_period_s:=0.1', code=DEBUGGED_AND_HUNG + MAIN)
     process.wait_for('debugged')
     with open(pipe, 'w', encoding='ascii') as commands:    # opens when the debugger does
@@ -114,7 +116,7 @@ def test_a_hang_ends_the_process_but_a_debugger_does_not(
 
 def test_where_masks_go_on_the_process_does_not_end(
         start: Any, peer: Peer, camera: Camera) -> None:
-    process = start('threshold:=0.0', f'watchdog_s:={WATCHDOG_S}', 'cpu_sharing:=side_by_side',
+    process = start('threshold:=0.0', f'watchdog_s:={WATCHDOG_S}', 'cpu_threads:=4',
                     'diagnostics_period_s:=0.1', code=HUNG_BESIDE_THE_FRAMES + MAIN)
     diagnosis = peer.diagnostics(lambda status: 'has not come back' in status.message)
     assert diagnosis.level == DiagnosticStatus.ERROR

@@ -2,79 +2,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pipeline step: state, late results, resets and failures."""
 
+import collections
 import dataclasses
 import pathlib
 import threading
 import time
 from typing import Any, Callable
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
+from lvs_ros.backends.stages import LowFeatures, Source
 from lvs_ros.errors import ConfigurationError, ImageError, ModelFileError
-from lvs_ros.model import VARIANTS, SegmentationNetwork, load_network, save_network
-from lvs_ros.model.steps import Steps
-from lvs_ros.native.library import library
+from lvs_ros.model import VARIANTS, SegmentationNetwork, save_network
 from lvs_ros.pipeline import (SCHEDULES, Frame, KeyFrameError, PipelineOptions,
                               ScheduleSettings, SegmentationPipeline, build_pipeline)
 from lvs_ros.pipeline.build import assemble, prepare
-from lvs_ros.pipeline.calling_thread import CallingThread
+from lvs_ros.pipeline.execution import (Executor, PartitionedExecutor, SimulatedExecutor,
+                                        TimeSlicedExecutor)
 from lvs_ros.pipeline.frame import CHANNELS
 from lvs_ros.pipeline.input import fit, shares_memory, to_tensor
-from lvs_ros.pipeline.lane import Lane
 from lvs_ros.pipeline.output import label_map
-from lvs_ros.pipeline.propagation import FrameDescription, SpatiallyVariantPropagation
-from lvs_ros.pipeline.slow_track import HighSteps, SlowJob, SlowResult, SlowTrack, run_job
+from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
 from lvs_ros.pipeline.threads import core_numbers
 
 FRAME_NS = 66_666_667
-
-
-class ManualSlowTrack(SlowTrack):
-    """Keeps the jobs; the test says when which of them is done."""
-
-    def __init__(self, high: HighSteps) -> None:
-        self.high = high
-        self.jobs: list[SlowJob] = []
-        self.done: list[SlowResult] = []
-        self.warmed_up: list[SlowJob] = []
-
-    def submit(self, job: SlowJob) -> None:
-        self.jobs.append(job)
-
-    def warm_up(self, job: SlowJob) -> None:
-        self.warmed_up.append(job)
-
-    def finish(self, number: int, error: str | None = None) -> SlowResult:
-        job = next(job for job in self.jobs if job.number == number)
-        result = run_job(job, lambda one: self.high(one.low))
-        assert result is not None
-        if error is not None:
-            result = SlowResult(job, None, error, 1.0)
-        self.done.append(result)
-        return result
-
-    def refine(self, result: SlowResult) -> SlowResult:
-        assert result.high is not None
-        self.done.append(dataclasses.replace(result, high=result.high * 2, duration_ms=1e6,
-                                             refined=True))
-        return self.done[-1]
-
-    def poll(self, now_ns: int) -> list[SlowResult]:
-        done, self.done = self.done, []
-        return done
-
-    @property
-    def busy(self) -> bool:
-        return bool(self.jobs)
-
-    def reset(self) -> None:
-        self.jobs.clear()
-        self.done.clear()
-
-    def close(self) -> None:
-        self.reset()
+EXECUTORS = [
+    pytest.param(lambda: TimeSlicedExecutor(threads=1), id='time-sliced'),
+    pytest.param(lambda: PartitionedExecutor(threads=2), id='partitioned'),
+    pytest.param(lambda: SimulatedExecutor(0.0), id='simulated')]
 
 
 class RecordingPropagation(SpatiallyVariantPropagation):
@@ -84,10 +42,9 @@ class RecordingPropagation(SpatiallyVariantPropagation):
         super().__init__(network)
         self.moved: list[torch.Tensor] = []
 
-    def move(self, source: FrameDescription, target: FrameDescription, high: torch.Tensor,
-             low: torch.Tensor) -> torch.Tensor:
-        self.moved.append(high)
-        return super().move(source, target, high, low)
+    def move(self, source: Source, now: LowFeatures) -> torch.Tensor:
+        self.moved.append(source.high)
+        return super().move(source, now)
 
 
 @pytest.fixture
@@ -97,14 +54,15 @@ def network() -> SegmentationNetwork:
 
 
 def make(network: SegmentationNetwork, schedule: str = 'low_latency', threshold: float = 0.0,
-         **options: Any
-         ) -> tuple[SegmentationPipeline, ManualSlowTrack, RecordingPropagation]:
-    track = ManualSlowTrack(network.high_steps)
+         delay_frames: float = 1.5, **options: Any
+         ) -> tuple[SegmentationPipeline, RecordingPropagation]:
+    """Make a pipeline; S_h takes so many frames of the stream."""
     propagation = RecordingPropagation(network)
+    options.setdefault('executor', SimulatedExecutor(delay_frames * FRAME_NS / 1e9))
     pipeline = SegmentationPipeline(
-        network, propagation=propagation, slow_track=track,
-        settings=ScheduleSettings(schedule, threshold, 5, 0), **options)
-    return pipeline, track, propagation
+        network, propagation=propagation, settings=ScheduleSettings(schedule, threshold, 5, 0),
+        **options)
+    return pipeline, propagation
 
 
 def frame(index: int, size: tuple[int, int] = (48, 32), order: str = 'rgb') -> Frame:
@@ -118,81 +76,22 @@ def tensor(frame: Frame) -> torch.Tensor:
     return torch.from_numpy(frame.image).permute(2, 0, 1)[None]
 
 
-def after_key_frames(network: SegmentationNetwork, count: int
-                     ) -> tuple[SegmentationPipeline, ManualSlowTrack, RecordingPropagation]:
-    """Make a pipeline that has seen so many key frames, and sees no more."""
-    pipeline, track, propagation = make(network, threshold=0.0)
-    for index in range(count):
-        pipeline.step(frame(index))
-    pipeline.threshold = 1.0
-    return pipeline, track, propagation
-
-
-def test_result_of_the_key_frame_replaces_its_provisional_features(
-        network: SegmentationNetwork) -> None:
-    pipeline, track, propagation = make(network, threshold=0.0)
+def test_the_result_of_s_h_is_propagated_from_then_on(network: SegmentationNetwork) -> None:
+    pipeline, propagation = make(network, threshold=0.0)
     pipeline.step(frame(0))
-    assert pipeline.step(frame(1)).status.key_provisional
-    computed = track.finish(1).high
+    assert pipeline.step(frame(1)).status.key_provisional    # S_h takes until frame 2.5
     pipeline.threshold = 1.0
-    assert not pipeline.step(frame(2)).status.key_provisional
-    assert propagation.moved[-1] is computed
-
-
-def test_late_result_of_an_older_key_frame_never_replaces_computed_features(
-        network: SegmentationNetwork) -> None:
-    pipeline, track, propagation = after_key_frames(network, 3)
-    newer, _ = track.finish(2).high, track.finish(1)
+    assert pipeline.step(frame(2)).status.key_provisional
     status = pipeline.step(frame(3)).status
-    assert status.key_stamp_ns == 2 * FRAME_NS and not status.key_provisional
-    assert propagation.moved[-1] is newer
-
-
-def test_result_overtaken_by_a_newer_key_frame_still_renews_what_is_propagated(
-        network: SegmentationNetwork) -> None:
-    # With a key frame at every step, S_h would otherwise never have any effect.
-    pipeline, track, propagation = after_key_frames(network, 4)
-    computed = track.finish(1).high
-    status = pipeline.step(frame(4)).status
-    assert status.key_stamp_ns == 3 * FRAME_NS     # the key frame does not go back …
-    assert status.key_provisional                  # … and its own features are still to come
-    assert propagation.moved[-1] is computed
-
-
-def test_refined_features_replace_those_of_the_same_frame(network: SegmentationNetwork) -> None:
-    pipeline, track, propagation = after_key_frames(network, 2)
-    first = track.finish(1)
-    pipeline.step(frame(2))
-    assert propagation.moved[-1] is first.high
-    refined = track.refine(first)
-    status = pipeline.step(frame(3)).status
-    assert propagation.moved[-1] is refined.high
-    assert not status.key_provisional and status.slow_track_ms == first.duration_ms
-
-
-def test_refined_features_never_replace_computed_ones_of_a_newer_frame(
-        network: SegmentationNetwork) -> None:
-    pipeline, track, propagation = after_key_frames(network, 3)
-    older, newer = track.finish(1), track.finish(2)
-    track.refine(older)
-    pipeline.step(frame(3))
-    assert propagation.moved[-1] is newer.high
-
-
-def test_refined_features_replace_those_of_an_older_frame_that_are_still_propagated(
-        network: SegmentationNetwork) -> None:
-    pipeline, track, propagation = after_key_frames(network, 3)
-    older = track.finish(1)
-    pipeline.step(frame(3))
-    assert propagation.moved[-1] is older.high
-    refined = track.refine(older)
-    assert pipeline.step(frame(4)).status.key_provisional    # S_h of frame 2 is still to come
-    assert propagation.moved[-1] is refined.high
+    assert not status.key_provisional and status.slow_track_ms is not None
+    with torch.no_grad():
+        expected = network.high(network.low(tensor(frame(1)).float()))
+    torch.testing.assert_close(propagation.moved[-1], expected)
 
 
 @pytest.mark.parametrize('schedule', ['every_frame', 'adaptive'])
 def test_frames_in_full_are_refined(network: SegmentationNetwork, schedule: str) -> None:
-    pipeline, _, _ = make(network, schedule=schedule, threshold=0.0, mirror=True)
+    pipeline, _ = make(network, schedule=schedule, threshold=0.0, flip_averaging=True)
     for index in range(2):
         image = tensor(frame(index)).float()
         with torch.no_grad():
@@ -202,16 +101,16 @@ def test_frames_in_full_are_refined(network: SegmentationNetwork, schedule: str)
         assert (pipeline.step(frame(index)).mask == expected).mean() > 0.999    # but for ties
 
 
-@pytest.mark.parametrize('mirror', [True, False])
+@pytest.mark.parametrize('flip_averaging', [True, False])
 def test_a_pipeline_of_options_refines_frames_in_full_where_that_is_asked_for(
-        network: SegmentationNetwork, mirror: bool) -> None:
-    plain, _, _ = make(network, schedule='every_frame')
-    refined, _, _ = make(network, schedule='every_frame', mirror=True)
+        network: SegmentationNetwork, flip_averaging: bool) -> None:
+    plain, _ = make(network, schedule='every_frame')
+    refined, _ = make(network, schedule='every_frame', flip_averaging=True)
     expected, other = (one.step(frame(0)).mask for one in
-                       ((refined, plain) if mirror else (plain, refined)))
+                       ((refined, plain) if flip_averaging else (plain, refined)))
     assert (expected != other).any()
     prepared = prepare(network, device=torch.device('cpu'), precision='float32')
-    options = PipelineOptions(schedule='every_frame', slow_track='inline', mirror=mirror)
+    options = PipelineOptions(schedule='every_frame', flip_averaging=flip_averaging)
     with assemble(prepared, options, propagation=RecordingPropagation(prepared)) as pipeline:
         found = pipeline.step(frame(0)).mask
     assert (found != expected).mean() < 0.5 * (found != other).mean()    # rounding aside
@@ -219,7 +118,7 @@ def test_a_pipeline_of_options_refines_frames_in_full_where_that_is_asked_for(
 
 def test_with_a_background_the_first_frame_is_not_refined(network: SegmentationNetwork) -> None:
     # No frame shall wait for that.
-    pipeline, _, propagation = make(network, threshold=1.0, mirror=True)
+    pipeline, propagation = make(network, threshold=1.0, flip_averaging=True)
     pipeline.step(frame(0))
     pipeline.step(frame(1))
     image = tensor(frame(0)).float()
@@ -227,15 +126,21 @@ def test_with_a_background_the_first_frame_is_not_refined(network: SegmentationN
         torch.testing.assert_close(propagation.moved[-1], network.high(network.low(image)))
 
 
-def test_a_job_keeps_its_image(network: SegmentationNetwork) -> None:
+def test_a_job_keeps_its_image(
+        network: SegmentationNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     # A caller may use the memory again, while S_h still needs the image.
-    pipeline, track, _ = make(network, threshold=0.0, mirror=True)
+    seen = []
+    monkeypatch.setattr(network, 'refine', lambda high, image: seen.append(image) or high)
+    pipeline, _ = make(network, threshold=0.0, flip_averaging=True, delay_frames=1.0)
     pipeline.step(frame(0))
     second = frame(1)
     pipeline.step(second)
     expected = tensor(second).clone()
     second.image.fill(0)
-    assert torch.equal(track.jobs[-1].image, expected)
+    pipeline.threshold = 1.0
+    for index in (2, 3):
+        pipeline.step(frame(index))
+    assert len(seen) == 1 and torch.equal(seen[0], expected)
 
 
 @pytest.mark.parametrize('order', ['rgb', 'bgr', 'rgba', 'bgra', 'mono'])
@@ -255,71 +160,71 @@ def test_whether_an_image_is_in_the_memory_of_its_frame(
     assert shares_memory(found, one) == (not torch.equal(found, before))
 
 
-def unrefinable(self: SegmentationNetwork, high: torch.Tensor, image: torch.Tensor) -> Steps:
-    yield
+def unrefinable(self: SegmentationNetwork, high: torch.Tensor, image: torch.Tensor
+                ) -> torch.Tensor:
     raise RuntimeError('out of memory')
 
 
 def test_a_frame_in_full_that_cannot_be_refined_has_what_s_h_came_to(
         network: SegmentationNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain, _, _ = make(network, schedule='every_frame')
+    plain, _ = make(network, schedule='every_frame')
     expected = plain.step(frame(0)).mask
-    monkeypatch.setattr(SegmentationNetwork, 'refine_steps', unrefinable)
-    pipeline, _, _ = make(network, schedule='every_frame', mirror=True)
+    monkeypatch.setattr(SegmentationNetwork, 'refine', unrefinable)
+    pipeline, _ = make(network, schedule='every_frame', flip_averaging=True)
     result = pipeline.step(frame(0))
     assert (result.mask == expected).all() and result.status.key_frame
     assert result.status.slow_track_failures == 1
     assert result.status.slow_track_error == (
-        'while the mirror image was looked at: RuntimeError: out of memory')
+        'while the mirror image was computed: RuntimeError: out of memory')
 
 
-@pytest.mark.parametrize('slow_track', ['inline', 'background'])
-@pytest.mark.parametrize('mirror', [True, False])
-def test_the_slow_track_refines_where_that_is_asked_for(
-        network: SegmentationNetwork, slow_track: str, mirror: bool) -> None:
-    options = PipelineOptions(threshold=0.0, slow_track=slow_track, slow_delay_s=0.0,
-                              mirror=mirror)
+@pytest.mark.parametrize('executor', EXECUTORS)
+@pytest.mark.parametrize('flip_averaging', [True, False])
+def test_s_h_is_refined_where_that_is_asked_for(
+        network: SegmentationNetwork, executor: Callable[[], Executor], flip_averaging: bool
+        ) -> None:
     prepared = prepare(network, device=torch.device('cpu'), precision='float32')
     propagation = RecordingPropagation(prepared)
-    with assemble(prepared, options, propagation=propagation) as pipeline:
+    with assemble(prepared, PipelineOptions(threshold=0.0, flip_averaging=flip_averaging),
+                  executor=executor(), propagation=propagation) as pipeline:
         pipeline.step(frame(0))
         pipeline.step(frame(1))
         pipeline.threshold = 1.0
-        for index in range(2, 3000):    # until the slow track has nothing to do any more
+        for index in range(2, 3000):    # until S_h has nothing to do any more
             if not pipeline.step(frame(index)).status.slow_track_busy:
                 break
         pipeline.step(frame(index + 1))
     image = tensor(frame(1)).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
         expected = prepared.high(prepared.low(image))
-        if mirror:
+        if flip_averaging:
             expected = prepared.refine(expected, image)
         torch.testing.assert_close(propagation.moved[-1], expected)
 
 
-def test_failure_is_reported_and_masks_go_on(network: SegmentationNetwork) -> None:
-    pipeline, track, _ = make(network, threshold=0.0)
+def broken(self: SegmentationNetwork, low: torch.Tensor) -> torch.Tensor:
+    raise RuntimeError('out of memory')
+
+
+def test_failure_is_reported_and_masks_go_on(
+        network: SegmentationNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline, _ = make(network, threshold=0.0, delay_frames=1.0)
     pipeline.step(frame(0))
     pipeline.step(frame(1))
-    track.finish(1, error='RuntimeError: out of memory')
-    status = pipeline.step(frame(2)).status
+    with monkeypatch.context() as patch:
+        patch.setattr(SegmentationNetwork, 'high', broken)
+        status = pipeline.step(frame(2)).status
     assert status.slow_track_failures == 1
     assert status.slow_track_error == 'RuntimeError: out of memory'
-    track.finish(2)
     status = pipeline.step(frame(3)).status
     assert status.slow_track_failures == 1 and status.slow_track_error is None
 
 
-def broken(self: SegmentationNetwork, low: torch.Tensor) -> Steps:
-    yield
-    raise RuntimeError('out of memory')
-
-
 def test_failure_of_the_first_frame_is_an_error_and_the_next_frame_tries_again(
         network: SegmentationNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
-    pipeline, _, _ = make(network)
+    pipeline, _ = make(network)
     with monkeypatch.context() as patch:
-        patch.setattr(SegmentationNetwork, 'high_steps', broken)
+        patch.setattr(SegmentationNetwork, 'high', broken)
         with pytest.raises(KeyFrameError, match='out of memory'):
             pipeline.step(frame(0))
     assert pipeline.step(frame(1)).status.key_frame
@@ -327,21 +232,21 @@ def test_failure_of_the_first_frame_is_an_error_and_the_next_frame_tries_again(
 
 def test_inline_failure_falls_back_to_propagation(
         network: SegmentationNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
-    pipeline, _, _ = make(network, schedule='every_frame')
+    pipeline, _ = make(network, schedule='every_frame')
     pipeline.step(frame(0))
-    monkeypatch.setattr(SegmentationNetwork, 'high_steps', broken)
+    monkeypatch.setattr(SegmentationNetwork, 'high', broken)
     result = pipeline.step(frame(1))
     assert result.mask.shape == (32, 48)
     assert not result.status.key_frame and result.status.slow_track_failures == 1
 
 
 def test_time_going_back_resets(network: SegmentationNetwork) -> None:
-    pipeline, track, _ = make(network)
+    pipeline, _ = make(network)
     pipeline.step(frame(30))
     pipeline.step(frame(31))
     status = pipeline.step(frame(0)).status
     assert status.key_frame and status.reset_reason == 'time went back by 2.067 s'
-    assert track.jobs == []
+    assert not status.slow_track_busy
     assert pipeline.step(frame(1)).status.reset_reason is None
 
 
@@ -357,7 +262,7 @@ TENTH_NS = 100_000_000
     ([-365 * 86400 * 10**9, 365 * 86400 * 10**9], True)])
 def test_small_steps_back_are_let_through(
         network: SegmentationNetwork, schedule: str, steps_ns: list[int], resets: bool) -> None:
-    pipeline, _, _ = make(network, schedule, threshold=1.0)
+    pipeline, _ = make(network, schedule, threshold=1.0)
     stamp_ns = 50 * TENTH_NS
     pipeline.step(Frame(frame(0).image, stamp_ns))
     reasons = []
@@ -372,7 +277,7 @@ def test_small_steps_back_are_let_through(
 
 
 def test_new_image_size_resets(network: SegmentationNetwork) -> None:
-    pipeline, _, _ = make(network)
+    pipeline, _ = make(network)
     pipeline.step(frame(0))
     result = pipeline.step(frame(1, size=(64, 40)))
     assert result.mask.shape == (40, 64)
@@ -381,7 +286,7 @@ def test_new_image_size_resets(network: SegmentationNetwork) -> None:
 
 
 def test_reset_on_request(network: SegmentationNetwork) -> None:
-    pipeline, _, _ = make(network, threshold=1.0)
+    pipeline, _ = make(network, threshold=1.0)
     pipeline.step(frame(0))
     assert not pipeline.step(frame(1)).status.key_frame
     pipeline.reset()
@@ -397,7 +302,7 @@ def test_reset_on_request(network: SegmentationNetwork) -> None:
     Frame(np.zeros((8, 8, 3), np.uint8), 0),
 ])
 def test_malformed_image_changes_nothing(network: SegmentationNetwork, bad: Frame) -> None:
-    pipeline, _, _ = make(network, threshold=1.0)
+    pipeline, _ = make(network, threshold=1.0)
     pipeline.step(frame(5))
     with pytest.raises(ImageError, match='expected'):
         pipeline.step(bad)
@@ -411,7 +316,7 @@ def test_all_channel_orders_see_the_same_picture(network: SegmentationNetwork) -
     alpha = np.full_like(rgb[:, :, :1], 7)
 
     def mask(image: np.ndarray, order: str) -> np.ndarray:
-        pipeline, _, _ = make(network, schedule='every_frame')
+        pipeline, _ = make(network, schedule='every_frame')
         return pipeline.step(Frame(image, 0, order)).mask
 
     expected = mask(rgb, 'rgb')
@@ -427,13 +332,13 @@ def test_read_only_and_padded_rows(network: SegmentationNetwork) -> None:
     padded = np.zeros((32, 60, 3), np.uint8)
     padded[:, :48] = rgb
     padded.setflags(write=False)
-    pipeline, _, _ = make(network, schedule='every_frame')
+    pipeline, _ = make(network, schedule='every_frame')
     expected = pipeline.step(Frame(rgb, 0)).mask
     assert (pipeline.step(Frame(padded[:, :48], 1)).mask == expected).all()
 
 
 def test_confidence_is_the_softmax_maximum(network: SegmentationNetwork) -> None:
-    pipeline, _, _ = make(network, schedule='every_frame')
+    pipeline, _ = make(network, schedule='every_frame')
     image = tensor(frame(0)).float()
     with torch.no_grad():
         expected = network(image).softmax(1).amax(1)[0].numpy() * 255
@@ -492,106 +397,113 @@ def test_of_equal_classes_the_first_wins(network: SegmentationNetwork) -> None:
 def test_full_frames_use_all_cores_and_others_their_share(
         network: SegmentationNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     used = []
-    high_steps = network.high_steps
+    high, before = network.high, torch.get_num_threads()
 
-    def watched(low: torch.Tensor) -> Steps:
+    def watched(low: torch.Tensor) -> torch.Tensor:
         used.append(torch.get_num_threads())
-        return high_steps(low)
+        return high(low)
 
-    monkeypatch.setattr(network, 'high_steps', watched)
-    before = torch.get_num_threads()
-    pipeline, _, _ = make(network, schedule='every_frame', full_threads=before + 1)
+    monkeypatch.setattr(network, 'high', watched)
+    pipeline, _ = make(network, schedule='every_frame', executor=PartitionedExecutor(threads=4))
     pipeline.step(frame(0))
-    assert used == [before + 1] and torch.get_num_threads() == before
+    assert used == [4] and torch.get_num_threads() == 2
+    pipeline.close()
+    assert torch.get_num_threads() == before
 
 
-class LateRunner(CallingThread):
+class LateExecutor(SimulatedExecutor):
     """Keeps a frame for a while before and after it is computed."""
 
     LATE_S = 0.05
 
-    def frame(self, function: Callable[[], Any]) -> Any:
+    def run(self, work: Callable[[], Any]) -> Any:
         time.sleep(self.LATE_S)
-        result = super().frame(function)
+        result = super().run(work)
         time.sleep(self.LATE_S)
         return result
 
 
 def test_the_stages_are_all_of_the_step(network: SegmentationNetwork) -> None:
-    pipeline, _, _ = make(network, runner=LateRunner())
+    pipeline, _ = make(network, executor=LateExecutor(0.0))
     start_s = time.perf_counter()
     stage_ms = pipeline.step(frame(0)).status.stage_ms
     end_s = time.perf_counter()
-    assert stage_ms['wait'] >= 1e3 * LateRunner.LATE_S, 'before its first stage'
-    assert stage_ms['rest'] >= 1e3 * LateRunner.LATE_S, 'behind its last one'
+    assert stage_ms['wait'] >= 1e3 * LateExecutor.LATE_S, 'before its first stage'
+    assert stage_ms['rest'] >= 1e3 * LateExecutor.LATE_S, 'behind its last one'
     assert sum(stage_ms.values()) <= 1e3 * (end_s - start_s)
 
 
-def test_in_turns_every_thread_gets_the_same_masks(network: SegmentationNetwork) -> None:
-    plain, _, _ = make(network)
-    in_turns, _, _ = make(network, runner=Lane())
+@pytest.mark.parametrize('executor', EXECUTORS)
+def test_every_thread_gets_the_same_masks(
+        network: SegmentationNetwork, executor: Callable[[], Executor]) -> None:
+    plain, _ = make(network, threshold=1.0)
+    other, _ = make(network, threshold=1.0, executor=executor())
     masks: list[np.ndarray] = []
     for index in range(3):
-        thread = threading.Thread(target=lambda: masks.append(in_turns.step(frame(index)).mask))
+        thread = threading.Thread(target=lambda: masks.append(other.step(frame(index)).mask))
         thread.start()
         thread.join(60)
         assert (masks[index] == plain.step(frame(index)).mask).all()
+    other.close()
 
 
 @pytest.mark.parametrize('error', [RuntimeError, KeyboardInterrupt])
-def test_a_step_that_fails_holds_nobody_up(
+@pytest.mark.parametrize('executor', EXECUTORS)
+def test_a_step_that_fails_holds_nothing_up(
         network: SegmentationNetwork, monkeypatch: pytest.MonkeyPatch,
-        error: type[BaseException]) -> None:
+        executor: Callable[[], Executor], error: type[BaseException]) -> None:
     def broken_low(image: torch.Tensor) -> torch.Tensor:
         raise error
 
-    lane = Lane()
-    pipeline, _, _ = make(network, runner=lane)
+    pipeline, _ = make(network, executor=executor())
     with monkeypatch.context() as patch:
         patch.setattr(network, 'low', broken_low)
         with pytest.raises(error):
             pipeline.step(frame(0))
-    assert lane.steps(lambda: 'a step') == 'a step'
     assert pipeline.step(frame(1)).status.key_frame
+    pipeline.close()
+
+
+def broken_classify(high: torch.Tensor) -> torch.Tensor:
+    raise RuntimeError
 
 
 def test_a_key_frame_that_fails_in_the_end_leaves_everything_as_it_was(
         network: SegmentationNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken_classify(high: torch.Tensor) -> torch.Tensor:
-        raise RuntimeError
-
-    pipeline, track, _ = make(network, threshold=0.0)
+    pipeline, _ = make(network, threshold=0.0)
     pipeline.step(frame(0))
     with monkeypatch.context() as patch:
         patch.setattr(network, 'classify', broken_classify)
         with pytest.raises(RuntimeError):
             pipeline.step(frame(1))
-    assert track.jobs == []
     pipeline.threshold = 1.0
-    assert pipeline.step(frame(2)).status.key_stamp_ns == 0
+    status = pipeline.step(frame(2)).status
+    assert status.key_stamp_ns == 0 and not status.slow_track_busy
 
 
 def test_s_h_starts_when_the_mask_is_there(
         network: SegmentationNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
-    pipeline, track, _ = make(network, threshold=0.0)
+    executor = SimulatedExecutor(0.0)
+    pipeline, _ = make(network, threshold=0.0, executor=executor)
     pipeline.step(frame(0))
     events: list[str] = []
+    classify = network.classify
 
-    def classify(high: torch.Tensor) -> torch.Tensor:
+    def watched(high: torch.Tensor) -> torch.Tensor:
         events.append('labels')
-        return SegmentationNetwork.classify(network, high)
+        return classify(high)
 
-    monkeypatch.setattr(network, 'classify', classify)
-    monkeypatch.setattr(track, 'submit', lambda job: events.append(f'S_h of {job.number}'))
+    monkeypatch.setattr(network, 'classify', watched)
+    monkeypatch.setattr(executor, 'submit', lambda job: events.append(f'S_h of {job.stamp_ns}'))
     assert pipeline.step(frame(1)).status.slow_track_busy
-    assert events == ['labels', 'S_h of 1']
+    assert events == ['labels', f'S_h of {FRAME_NS}']
 
 
 def test_inference_and_output_size(network: SegmentationNetwork) -> None:
     seen = []
     network.backbone.stem.register_forward_pre_hook(
         lambda _module, inputs: seen.append(tuple(inputs[0].shape)))
-    pipeline, _, _ = make(network, inference_size='64x48', output_size=(100, 60))
+    pipeline, _ = make(network, inference_size='64x48', output_size=(100, 60))
     mask = pipeline.step(frame(0, size=(200, 120))).mask
     assert seen == [(1, 3, 48, 64)] and mask.shape == (60, 100)
 
@@ -599,27 +511,26 @@ def test_inference_and_output_size(network: SegmentationNetwork) -> None:
 @pytest.mark.parametrize('schedule', ['low_latency', 'every_frame'])
 def test_warm_up_runs_every_part_and_leaves_no_trace(
         network: SegmentationNetwork, monkeypatch: pytest.MonkeyPatch, schedule: str) -> None:
-    pipeline, track, propagation = make(network, schedule, threshold=1.0)
-    measured = []
-
-    def deviation(key_low: torch.Tensor, low: torch.Tensor) -> torch.Tensor:
-        measured.append(low)
-        return SegmentationNetwork.deviation(network, key_low, low)
-
-    monkeypatch.setattr(network, 'deviation', deviation)
+    ran = collections.Counter[str]()
+    for name in ('low', 'high', 'refine', 'deviation', 'propagate', 'classify'):
+        def watched(*inputs: Any, _name: str = name, _function: Any = getattr(network, name)
+                    ) -> Any:
+            ran[_name] += 1
+            return _function(*inputs)
+        monkeypatch.setattr(network, name, watched)
+    pipeline, _ = make(network, schedule, threshold=1.0, flip_averaging=True,
+                       executor=TimeSlicedExecutor(threads=1))
     pipeline.warm_up(48, 32)
-    assert measured and propagation.moved
-    assert [job.image.shape for job in track.warmed_up] == [(1, 3, 32, 48)]
+    assert len(ran) == 6
     status = pipeline.step(frame(0, size=(64, 40))).status
-    assert status.key_frame and status.reset_reason is None and track.jobs == []
+    assert status.key_frame and status.reset_reason is None and not status.slow_track_busy
+    pipeline.close()
 
 
 @pytest.mark.parametrize('options', [
     {'device': 'cuda:99'}, {'device': 'teapot'}, {'precision': 'float8'},
-    {'slow_policy': 'loud'}, {'cpu_sharing': 'none'}, {'slow_track': 'twice'},
-    {'fast_threads': -1}, {'inference_size': '3x3'}, {'output_size': (0, 100)},
+    {'cpu_threads': -1}, {'inference_size': '3x3'}, {'output_size': (0, 100)},
     {'threshold': 2.0}, {'schedule': 'never'}, {'fixed_interval': 0}, {'max_key_age_frames': -1},
-    {'slow_delay_s': float('nan')},
 ])
 def test_options_that_cannot_work_are_refused(
         network: SegmentationNetwork, tmp_path: pathlib.Path, options: dict[str, Any]) -> None:
@@ -628,29 +539,50 @@ def test_options_that_cannot_work_are_refused(
         build_pipeline(PipelineOptions(model=str(tmp_path / 'tiny.safetensors'), **options))
 
 
-@pytest.mark.skipif(library() is None or len(core_numbers()) < 2,
-                    reason='needs the compiled operators, and two cores')
-@pytest.mark.parametrize('slow_track', ['background', 'inline'])
-@pytest.mark.parametrize('options, bound', [
-    ({}, True), ({'bind_threads': False}, False), ({'fast_threads': 1}, False),
-    ({'slow_threads': 1}, False)])
-def test_in_turns_on_all_cores_threads_are_bound(
-        network: SegmentationNetwork, tmp_path: pathlib.Path, slow_track: str,
-        options: dict[str, Any], bound: bool) -> None:
-    save_network(network, tmp_path / 'tiny.safetensors')
-    seen = []
+@pytest.mark.parametrize('threads, kind', [(1, 'time-sliced, 1'), (4, 'partitioned, 2 + 2')])
+def test_the_executor_follows_from_the_threads(
+        network: SegmentationNetwork, threads: int, kind: str) -> None:
+    with assemble(network.eval(), PipelineOptions(cpu_threads=threads)) as pipeline:
+        assert pipeline.execution.startswith(kind)
 
-    class Watched(SpatiallyVariantPropagation):
-        def describe(self, frame: Frame, low: torch.Tensor) -> FrameDescription:
-            seen.append(core_numbers())
-            return super().describe(frame, low)
 
-    options = {'cpu_sharing': 'turns', 'slow_track': slow_track, **options}
-    loaded = prepare(load_network(str(tmp_path / 'tiny.safetensors')),
-                     device=torch.device('cpu'), precision='auto')
-    with assemble(loaded, PipelineOptions(**options), propagation=Watched(loaded)) as pipeline:
+def test_what_was_set_is_restored_although_two_pipelines_overlap(
+        network: SegmentationNetwork) -> None:
+    def settings() -> Any:
+        return torch.get_num_threads(), cv2.getNumThreads(), core_numbers()
+
+    before = settings()
+    first = assemble(network, PipelineOptions(cpu_threads=1))
+    second = assemble(network, PipelineOptions(cpu_threads=4))
+    for pipeline in (first, second, first, second):
         pipeline.step(frame(0))
-    assert seen == [core_numbers()[:1] if bound else core_numbers()]
+    first.close()
+    assert second.step(frame(1)).mask.shape == (32, 48)
+    second.close()
+    assert settings() == before
+    second.close()    # once more changes nothing
+    assert settings() == before
+
+
+def test_two_pipelines_at_once_compute_what_one_does(network: SegmentationNetwork) -> None:
+    expected = [make(network, threshold=1.0)[0].step(frame(index)).mask for index in range(4)]
+    pipelines = [assemble(network, PipelineOptions(cpu_threads=threads, threshold=0.0,
+                                                   schedule='every_frame', flip_averaging=False))
+                 for threads in (1, 4)]
+    masks: list[list[np.ndarray]] = [[], []]
+
+    def run(number: int) -> None:
+        masks[number] = [pipelines[number].step(frame(index)).mask for index in range(4)]
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    for pipeline in pipelines:
+        pipeline.close()
+    for found in masks:
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_missing_model_is_named() -> None:
@@ -658,12 +590,12 @@ def test_missing_model_is_named() -> None:
         build_pipeline(PipelineOptions(model='nowhere.safetensors'))
 
 
-@pytest.mark.parametrize('cpu_sharing', ['turns', 'side_by_side'])
+@pytest.mark.parametrize('cpu_threads', [1, 4])
 def test_background_pipeline_end_to_end(
-        network: SegmentationNetwork, tmp_path: pathlib.Path, cpu_sharing: str) -> None:
+        network: SegmentationNetwork, tmp_path: pathlib.Path, cpu_threads: int) -> None:
     save_network(network, tmp_path / 'tiny.safetensors', half=False)
     options = PipelineOptions(model=str(tmp_path / 'tiny.safetensors'), threshold=0.0,
-                              cpu_sharing=cpu_sharing)
+                              cpu_threads=cpu_threads)
     with build_pipeline(options) as pipeline:
         pipeline.warm_up(48, 32)
         pipeline.step(frame(0))

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import VARIANTS, SegmentationNetwork
 from lvs_ros.pipeline import SCHEDULES, Frame, ScheduleSettings, SegmentationPipeline, StepStatus
+from lvs_ros.pipeline.execution import SimulatedExecutor
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
-from lvs_ros.pipeline.slow_track import InlineSlowTrack
 
 FRAME_NS = 66_666_667
 torch.manual_seed(0)
@@ -32,7 +32,7 @@ def make_pipeline(schedule: str, *, threshold: float = 0.5, interval: int = 5, m
         setattr(network, 'deviation', lambda key_low, low: torch.tensor([next(script)]))
     return SegmentationPipeline(
         network, propagation=SpatiallyVariantPropagation(network),
-        slow_track=InlineSlowTrack(network.high_steps, delay_s=delay_frames * FRAME_NS / 1e9),
+        executor=SimulatedExecutor(delay_frames * FRAME_NS / 1e9),
         settings=ScheduleSettings(name=schedule, threshold=threshold, fixed_interval=interval,
                                   max_key_age_frames=max_age))
 

@@ -120,7 +120,7 @@ def test_the_node_segments_the_drive_at_its_own_rate(
 
     low_latency, per_frame = ConfusionMatrix(11), ConfusionMatrix(11)
     with build_pipeline(PipelineOptions(model=MODEL, schedule='every_frame',
-                                        slow_track='inline', mirror=False)) as pipeline:
+                                        flip_averaging=False)) as pipeline:
         for stamp, labelled in zip(stamps(count), frames):
             image, labels = labelled.load()
             assert labels is not None
