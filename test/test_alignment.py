@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from lvs_ros.model.alignment import align
+from lvs_ros.ops.warp import warp
 from lvs_ros.pipeline.frame import Frame
 from lvs_ros.pipeline.optical_flow import OpticalFlow
 

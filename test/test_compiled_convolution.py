@@ -21,7 +21,7 @@ from lvs_ros.model.compiled_fusion import CompiledFusion
 from lvs_ros.model.compiling import use_compiled_convolutions
 from lvs_ros.model.convolution import convolve
 from lvs_ros.model.direct_convolution import DirectConvolution
-from lvs_ros.model.folding import fold_batch_norm
+from lvs_ros.backends.folding import fold_batch_norm
 from lvs_ros.model.steps import advance, finish
 from lvs_ros.model.winograd import WinogradConvolution
 from lvs_ros.native import library as native

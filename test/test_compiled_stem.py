@@ -20,7 +20,7 @@ from lvs_ros.model.compiled_stem import CompiledStem
 from lvs_ros.model.compiling import compile_network
 from lvs_ros.model.config import ModelConfig
 from lvs_ros.model.convolution import Stem
-from lvs_ros.model.folding import fold_batch_norm
+from lvs_ros.backends.folding import fold_batch_norm
 from lvs_ros.native import library as native
 
 pytestmark = pytest.mark.skipif(

@@ -15,7 +15,7 @@ from torch.nn import functional
 from lvs_ros.errors import ConfigurationError, ImageError
 from lvs_ros.evaluation.metrics import confusion_of, miou
 from lvs_ros.model import VARIANTS, SegmentationNetwork, load_network
-from lvs_ros.model.geometry import STRIDE, aligned_size, upsample
+from lvs_ros.ops.geometry import STRIDE, aligned_size, upsample
 from lvs_ros.pipeline import Frame, PipelineOptions, SegmentationPipeline
 from lvs_ros.pipeline.build import assemble, prepare
 from lvs_ros.pipeline.inference_size import InferenceSize

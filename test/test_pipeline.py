@@ -198,7 +198,7 @@ def test_frames_in_full_are_refined(network: SegmentationNetwork, schedule: str)
         with torch.no_grad():
             both = network.classify(network.high(network.low(torch.cat((image, image.flip(3))))))
             mean = (both[:1] + both[1:].flip(3)) / 2
-            expected = network.enlarge(mean, 32, 48).argmax(1)[0].numpy()
+            expected = network.upsample(mean, 32, 48).argmax(1)[0].numpy()
         assert (pipeline.step(frame(index)).mask == expected).mean() > 0.999    # but for ties
 
 

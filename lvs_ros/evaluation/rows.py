@@ -20,10 +20,6 @@ def _hold(_network: SegmentationNetwork) -> Propagation:
     return HoldPropagation()
 
 
-def _flow(_network: SegmentationNetwork) -> Propagation:
-    return FlowPropagation()
-
-
 @dataclasses.dataclass(frozen=True)
 class Row:
     """One row of the table.
@@ -45,7 +41,7 @@ class Row:
 
 ROWS: Mapping[str, Row] = {row.name: row for row in (
     Row('clockwork', 'Clockwork (hold)', 'fixed', _hold),
-    Row('deep_feature_flow', 'Deep Feature Flow (DIS)', 'fixed', _flow),
+    Row('deep_feature_flow', 'Deep Feature Flow (DIS)', 'fixed', FlowPropagation),
     Row('grfp5', 'GRFP(5)', 'every_frame', _hold, rival='recurrent'),
     Row('per_frame', 'per-frame network', 'every_frame', _hold),
     Row('fixed', 'fixed schedule', 'fixed'),

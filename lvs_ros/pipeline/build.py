@@ -8,13 +8,13 @@ from typing import Optional
 import cv2
 import torch
 
+from lvs_ros.backends import eager
+from lvs_ros.backends.cpu.library import has_amx
+from lvs_ros.backends.cpu.prepare import prepare as prepare_for_cpu
+from lvs_ros.backends.cuda.prepare import prepare as prepare_for_cuda
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import SegmentationNetwork, load_network
-from lvs_ros.model.compiling import BFLOAT16, FLOAT32, compile_network
 from lvs_ros.model.finite import check_network
-from lvs_ros.model.folding import fold_batch_norm
-from lvs_ros.model.padding import pad_first_stage
-from lvs_ros.native.library import has_tiles
 from lvs_ros.pipeline.calling_thread import CallingThread
 from lvs_ros.pipeline.frame_priority import FramePriority
 from lvs_ros.pipeline.gpu_streams import GpuStreams, streams_of
@@ -181,7 +181,7 @@ def choose_precision(name: str, device: torch.device) -> str:
     """
     if name == 'auto':
         if device.type == 'cpu':
-            return 'bfloat16' if has_tiles() else 'float32'
+            return 'bfloat16' if has_amx() else 'float32'
         return 'float16'
     if name not in PRECISIONS:
         raise ConfigurationError(f'precision is {name!r}: expected auto, '
@@ -193,20 +193,17 @@ def prepare(network: SegmentationNetwork, *, device: torch.device, precision: st
             ) -> SegmentationNetwork:
     """Make a loaded network ready for inference: folded, on its device, channels last.
 
-    In bfloat16, a CPU with tiles rounds what convolutions multiply; features stay float32.
+    In bfloat16, a CPU with AMX rounds what convolutions multiply; features stay float32.
 
     :raises ConfigurationError: for an unknown precision.
     :raises ModelFileError: when its output on an ordinary image is not finite.
     """
-    precision = choose_precision(precision, device)
-    with_tiles = precision == 'bfloat16' and device.type == 'cpu' and has_tiles()
-    network.eval().requires_grad_(False)
-    fold_batch_norm(network)
+    dtype = PRECISIONS[choose_precision(precision, device)]
     if device.type == 'cpu':
-        pad_first_stage(network.backbone)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    network.to(device, torch.float32 if with_tiles else PRECISIONS[precision])
-    compile_network(network, BFLOAT16 if with_tiles else FLOAT32)
+        prepare_for_cpu(network, dtype)
+    else:
+        prepare = prepare_for_cuda if device.type == 'cuda' else eager.prepare
+        prepare(network, device, dtype)
     check_network(network)
     return network
 

@@ -10,10 +10,9 @@ import numpy as np
 import torch
 
 from lvs_ros.model import SegmentationNetwork
-from lvs_ros.model.alignment import align
 from lvs_ros.pipeline.frame import Frame
 from lvs_ros.pipeline.optical_flow import OpticalFlow
-from lvs_ros.pipeline.transfer import to_device
+from lvs_ros.backends.cuda.transfer import to_device
 
 
 class Propagation(Protocol):
@@ -80,9 +79,12 @@ class FlowPropagation:
     """Warp the key frame's features by optical flow alone (Deep Feature Flow, Zhu et al., 2017).
 
     DIS at its careful preset and the full size of the image takes the place of FlowNet.
+
+    :param network: whose :attr:`warp` moves the features
     """
 
-    def __init__(self) -> None:
+    def __init__(self, network: SegmentationNetwork) -> None:
+        self._network = network
         self._flow = OpticalFlow(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM, shortest_side=1 << 16)
 
     def describe(self, frame: Frame, low: torch.Tensor) -> np.ndarray:
@@ -92,7 +94,7 @@ class FlowPropagation:
     def move(self, source: np.ndarray, target: np.ndarray, high: torch.Tensor,
              low: torch.Tensor) -> torch.Tensor:
         """Warp the features."""
-        return align(high, to_device(self._flow.displacement(
+        return self._network.warp(high, to_device(self._flow.displacement(
             target, source, height=low.shape[2], width=low.shape[3]), low.device))
 
 
