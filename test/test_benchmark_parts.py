@@ -13,6 +13,7 @@ import pytest
 import torch
 from hand_clock import STATUS, HandClock
 
+from lvs_ros.backends.prepare import prepare
 from lvs_ros.benchmark.clip import Clip, recorded_clip, street_clip
 from lvs_ros.benchmark.durations import Durations
 from lvs_ros.benchmark.errors import BenchmarkError
@@ -26,7 +27,6 @@ from lvs_ros.model import (VARIANTS, SegmentationNetwork, load_network, save_net
                            spatially_variant_convolution)
 from lvs_ros.model.steps import advance
 from lvs_ros.pipeline import Frame, PipelineOptions, StepResult, build_pipeline
-from lvs_ros.pipeline.build import prepare
 
 BLANK = np.zeros((2, 2, 3), np.uint8)
 CPU = torch.device('cpu')

@@ -15,13 +15,13 @@ from torch.nn import functional
 
 from compiled_operators import (assert_equal_but_for_rounding, compiled_levels, each_level,
                                 operators_that_run_here)
+from lvs_ros.backends.folding import fold_batch_norm
 from lvs_ros.model import VARIANTS, SegmentationNetwork, compiled_convolution
 from lvs_ros.model.compiled_convolution import CompiledConvolution
 from lvs_ros.model.compiled_fusion import CompiledFusion
 from lvs_ros.model.compiling import use_compiled_convolutions
 from lvs_ros.model.convolution import convolve
 from lvs_ros.model.direct_convolution import DirectConvolution
-from lvs_ros.model.folding import fold_batch_norm
 from lvs_ros.model.steps import advance, finish
 from lvs_ros.model.winograd import WinogradConvolution
 from lvs_ros.native import library as native

@@ -15,12 +15,12 @@ from torch.nn import functional
 
 from compiled_operators import (assert_equal_but_for_rounding, each_level,
                                 operators_that_run_here)
+from lvs_ros.backends.folding import fold_batch_norm
 from lvs_ros.model import VARIANTS, SegmentationNetwork, compiled_stem
 from lvs_ros.model.compiled_stem import CompiledStem
 from lvs_ros.model.compiling import compile_network
 from lvs_ros.model.config import ModelConfig
 from lvs_ros.model.convolution import Stem
-from lvs_ros.model.folding import fold_batch_norm
 from lvs_ros.native import library as native
 
 pytestmark = pytest.mark.skipif(

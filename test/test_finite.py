@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from label_maps import label_map
 
 from lvs_ros.errors import ModelFileError, NotFiniteError
 from lvs_ros.evaluation.rows import build_row
@@ -18,7 +19,6 @@ from lvs_ros.model.rivals import GatedRecurrentUnit
 from lvs_ros.pipeline import (SCHEDULES, Frame, PipelineOptions, ScheduleSettings,
                               SegmentationPipeline, build_pipeline)
 from lvs_ros.pipeline.execution import SimulatedExecutor
-from lvs_ros.pipeline.output import label_map
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
 from lvs_ros.pipeline.smoothing import GatedRecurrentSmoothing
 from lvs_ros.pipeline.threads import intra_op_threads

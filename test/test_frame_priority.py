@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from hand_clock import HandClock
+from lvs_ros.backends.prepare import prepare
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import VARIANTS, SegmentationNetwork
 from lvs_ros.native.library import library
 from lvs_ros.pipeline import PipelineOptions, frame_priority
-from lvs_ros.pipeline.build import assemble, check_options, prepare
+from lvs_ros.pipeline.build import assemble, check_options
 from lvs_ros.pipeline.frame_priority import FramePriority
 from lvs_ros.pipeline.lane import Lane
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation

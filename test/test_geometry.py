@@ -11,16 +11,17 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional
+from label_maps import label_map
 
+from lvs_ros.backends.prepare import prepare
 from lvs_ros.errors import ConfigurationError, ImageError
 from lvs_ros.evaluation.metrics import confusion_of, miou
 from lvs_ros.model import VARIANTS, SegmentationNetwork, load_network
-from lvs_ros.model.geometry import STRIDE, aligned_size, upsample
+from lvs_ros.ops.geometry import STRIDE, aligned_size, upsample
 from lvs_ros.pipeline import Frame, PipelineOptions, SegmentationPipeline
-from lvs_ros.pipeline.build import assemble, prepare
+from lvs_ros.pipeline.build import assemble
 from lvs_ros.pipeline.execution import SimulatedExecutor
 from lvs_ros.pipeline.inference_size import InferenceSize
-from lvs_ros.pipeline.output import label_map
 from lvs_ros.street import StreetScene
 
 sides = strategies.integers(16, 200)

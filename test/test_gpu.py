@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from lvs_ros.backends.cuda.transfer import to_device, to_host
+from lvs_ros.backends.prepare import prepare
 from lvs_ros.model import VARIANTS, SegmentationNetwork
 from lvs_ros.pipeline import Frame, PipelineOptions, SegmentationPipeline
-from lvs_ros.pipeline.build import assemble, prepare
+from lvs_ros.pipeline.build import assemble
 from lvs_ros.pipeline.gpu_streams import GpuStreams
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
 from lvs_ros.pipeline.slow_track import BackgroundSlowTrack, SlowJob
-from lvs_ros.pipeline.transfer import to_device, to_host
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
 HEIGHT, WIDTH = 96, 128

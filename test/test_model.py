@@ -13,11 +13,11 @@ import pytest
 import safetensors.torch
 import torch
 
+from lvs_ros.backends.folding import fold_batch_norm
 from lvs_ros.errors import ConfigurationError, ModelFileError
 from lvs_ros.model import (VARIANTS, ModelConfig, SegmentationNetwork, load_network,
                            read_notes, save_network)
 from lvs_ros.model.config import BLOCKS
-from lvs_ros.model.folding import fold_batch_norm
 from lvs_ros.resources import config_dir
 
 TINY = VARIANTS['tiny']('camvid', 11)

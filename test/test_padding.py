@@ -7,8 +7,8 @@ import dataclasses
 import pytest
 import torch
 
+from lvs_ros.backends.folding import fold_batch_norm
 from lvs_ros.model import VARIANTS, SegmentationNetwork
-from lvs_ros.model.folding import fold_batch_norm
 from lvs_ros.model.padding import pad_first_stage
 
 

@@ -13,18 +13,19 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from label_maps import label_map
 
+from lvs_ros.backends.prepare import prepare
 from lvs_ros.backends.stages import LowFeatures, Source
 from lvs_ros.errors import ConfigurationError, ImageError, ModelFileError
 from lvs_ros.model import VARIANTS, SegmentationNetwork, save_network
 from lvs_ros.pipeline import (SCHEDULES, Frame, KeyFrameError, PipelineOptions,
                               ScheduleSettings, SegmentationPipeline, build_pipeline)
-from lvs_ros.pipeline.build import assemble, prepare
+from lvs_ros.pipeline.build import assemble
 from lvs_ros.pipeline.execution import (Executor, PartitionedExecutor, SimulatedExecutor,
                                         TimeSlicedExecutor)
 from lvs_ros.pipeline.frame import CHANNELS
 from lvs_ros.pipeline.input import fit, shares_memory, to_tensor
-from lvs_ros.pipeline.output import label_map
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
 from lvs_ros.pipeline.threads import core_numbers
 
@@ -97,7 +98,7 @@ def test_frames_in_full_are_refined(network: SegmentationNetwork, schedule: str)
         with torch.no_grad():
             both = network.classify(network.high(network.low(torch.cat((image, image.flip(3))))))
             mean = (both[:1] + both[1:].flip(3)) / 2
-            expected = network.enlarge(mean, 32, 48).argmax(1)[0].numpy()
+            expected = network.upsample(mean, 32, 48).argmax(1)[0].numpy()
         assert (pipeline.step(frame(index)).mask == expected).mean() > 0.999    # but for ties
 
 

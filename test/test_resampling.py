@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from lvs_ros.model.resampling import by_matrices, enlarging_matrix, pooling_matrix
+from lvs_ros.ops.resampling import by_matrices, enlarging_matrix, pooling_matrix
 
 CPU = torch.device('cpu')
 SIZES = [(45, 60), (12, 17), (6, 6), (3, 5), (1, 2)]

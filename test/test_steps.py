@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from lvs_ros.backends.folding import fold_batch_norm
 from lvs_ros.model import VARIANTS, SegmentationNetwork
 from lvs_ros.model.convolution import convolve
-from lvs_ros.model.folding import fold_batch_norm
 from lvs_ros.model.steps import Steps, advance, finish
 
 

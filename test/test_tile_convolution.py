@@ -14,17 +14,17 @@ from torch import nn
 from torch.nn import functional
 
 from compiled_operators import assert_equal_but_for_rounding
+from lvs_ros.backends.folding import fold_batch_norm
+from lvs_ros.backends.prepare import choose_precision, prepare
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import VARIANTS, SegmentationNetwork, load_network
 from lvs_ros.model.compiled_fusion import CompiledFusion
 from lvs_ros.model.compiled_stem import CompiledStem
 from lvs_ros.model.compiling import BFLOAT16, FLOAT32, use_compiled_convolutions
 from lvs_ros.model.convolution import Stem, convolve
-from lvs_ros.model.folding import fold_batch_norm
 from lvs_ros.model.steps import finish
 from lvs_ros.model.tile_convolution import TileConvolution
 from lvs_ros.native import library as native
-from lvs_ros.pipeline.build import choose_precision, prepare
 from lvs_ros.street import StreetScene
 
 with_tiles = pytest.mark.skipif(
@@ -156,7 +156,7 @@ def test_fewer_than_one_label_in_two_hundred_changes() -> None:
         key_low, low = (network.low(image) for image in images)
         moved = network.propagate(network.embed(key_low), network.embed(low),
                                   network.high(key_low))
-        labels.append([network(images[0]).argmax(1), network.enlarge(network.classify(
+        labels.append([network(images[0]).argmax(1), network.upsample(network.classify(
             network.adapt(low, moved)), 360, 480).argmax(1)])
     for plain, fast in zip(*labels):
         assert 0 < (plain != fast).float().mean() < 0.005
@@ -178,7 +178,7 @@ def without_tiles(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         native.library.cache_clear()
         native.has_tiles.cache_clear()
 
-    monkeypatch.setattr(native, 'has_tile_instructions', lambda: False)
+    monkeypatch.setattr(native, 'has_amx_instructions', lambda: False)
     forget()
     yield
     forget()

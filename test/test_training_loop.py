@@ -19,8 +19,8 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from lvs_ros.backends.cpu.library import has_amx_instructions
 from lvs_ros.errors import ConfigurationError, ModelFileError, TrainingError
-from lvs_ros.native.library import has_tile_instructions
 from lvs_ros.tools.interruption import interruption_noted
 from lvs_ros.training import distributed, loop, stage_log
 from lvs_ros.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
@@ -266,7 +266,7 @@ def test_the_time_limit_counts_the_time_of_earlier_runs(
 
 
 @pytest.mark.parametrize('precision, dtype', [
-    ('auto', torch.bfloat16 if has_tile_instructions() else torch.float32),
+    ('auto', torch.bfloat16 if has_amx_instructions() else torch.float32),
     ('float32', torch.float32), ('bfloat16', torch.bfloat16)])
 def test_precision(precision: str, dtype: torch.dtype) -> None:
     model = nn.Linear(1, 1)

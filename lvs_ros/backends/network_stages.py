@@ -6,15 +6,17 @@ A backend that replaces modules of the network needs no more than this.
 """
 
 import dataclasses
+from typing import Optional
 
+import numpy as np
 import torch
+from torch import nn
 
+from lvs_ros.backends.cuda.transfer import all_to_host, to_device
 from lvs_ros.backends.stages import Labels, Lap, LowFeatures, Output, Propagation, Source
 from lvs_ros.errors import NotFiniteError
 from lvs_ros.model import SegmentationNetwork
-from lvs_ros.model.finite import first_not_finite
-from lvs_ros.pipeline.output import label_map
-from lvs_ros.pipeline.transfer import to_device
+from lvs_ros.model.finite import extremes, first_not_finite
 
 
 class NetworkStages:
@@ -25,7 +27,7 @@ class NetworkStages:
 
     def __init__(self, network: SegmentationNetwork, propagation: Propagation) -> None:
         self._network, self._propagation = network, propagation
-        self._device = network.mean.device
+        self._device = network.device
 
     def low(self, image: torch.Tensor) -> LowFeatures:
         """S_l."""
@@ -54,10 +56,7 @@ class NetworkStages:
         logits = output.smooth(self._network.classify(high))
         lap('classify')
         try:
-            mask, confidence = label_map(
-                logits, size=output.size, content=output.content,
-                align_corners=self._network.config.align_corners,
-                want_confidence=output.want_confidence)
+            mask, confidence = to_labels(self._network.label_map, logits, output)
         except NotFiniteError:
             name = first_not_finite({'F_l': now.low, 'F_h': high})
             raise NotFiniteError(f'{name or "a logit"} is not finite') from None
@@ -71,3 +70,28 @@ class NetworkStages:
     def refine(self, high: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
         """Flip averaging."""
         return self._network.refine(high, image)
+
+
+def to_labels(label_map: nn.Module, logits: torch.Tensor, output: Output
+              ) -> tuple[np.ndarray, Optional[np.ndarray]]:
+    """Bring the labels of logits to the host.
+
+    :param label_map: :class:`~lvs_ros.ops.label_map.LabelMap`, or what stands in for it
+    :param logits: (1, classes, h, w) float
+    :return: mask and confidence, see :class:`~lvs_ros.backends.stages.Labels`
+    :raises NotFiniteError: when a logit is NaN or infinite.
+    """
+    logits = logits.float()
+    ends = extremes(logits)
+    if logits.device.type == 'cpu':
+        _check(ends.numpy())
+    labels = label_map(logits, output.size, output.content, output.want_confidence)
+    # On a GPU the check comes with the mask: it would be one more time to wait before that.
+    found, *results = all_to_host([ends, *(one for one in labels if one is not None)])
+    _check(found)
+    return results[0], results[1] if output.want_confidence else None
+
+
+def _check(ends: np.ndarray) -> None:
+    if not np.isfinite(ends).all():
+        raise NotFiniteError('logits are not finite')

@@ -14,6 +14,7 @@ from typing import Callable, Iterator, Optional, Protocol
 import cv2
 import torch
 
+from lvs_ros.backends.prepare import prepare
 from lvs_ros.benchmark.clip import Clip
 from lvs_ros.benchmark.machine import Memory, PeakMemory, weights_bytes
 from lvs_ros.benchmark.plan import FEWEST_FRAMES, Plan
@@ -25,7 +26,7 @@ from lvs_ros.evaluation.clock import Clock
 from lvs_ros.memory import out_of_the_collectors_sight
 from lvs_ros.model import SegmentationNetwork, load_network
 from lvs_ros.pipeline import PipelineOptions, SegmentationPipeline
-from lvs_ros.pipeline.build import assemble, prepare
+from lvs_ros.pipeline.build import assemble
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
 from lvs_ros.pipeline.threads import share_cores, takes_turns
 

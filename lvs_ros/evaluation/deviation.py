@@ -13,11 +13,11 @@ from typing import Optional, Sequence
 import numpy as np
 import torch
 
+from lvs_ros.backends.prepare import choose_device, prepare
 from lvs_ros.evaluation.dataset import Dataset
 from lvs_ros.evaluation.run import RowRun, unpack
 from lvs_ros.model import SegmentationNetwork, load_network
 from lvs_ros.pipeline import Frame, PipelineOptions
-from lvs_ros.pipeline.build import choose_device, prepare
 from lvs_ros.pipeline.inference_size import InferenceSize
 from lvs_ros.pipeline.input import fit, to_tensor
 from lvs_ros.plots import DeviationSample

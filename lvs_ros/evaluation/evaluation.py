@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from lvs_ros import __version__
+from lvs_ros.backends.prepare import choose_precision
 from lvs_ros.evaluation.bootstrap import BLOCK_S, RESAMPLES
 from lvs_ros.evaluation.clock import Clock
 from lvs_ros.evaluation.dataset import Dataset
@@ -26,7 +27,6 @@ from lvs_ros.evaluation.summary import RowSummary, Summariser
 from lvs_ros.evaluation.sweep import Sweep, sweep_threshold
 from lvs_ros.model.checkpoint import find_model
 from lvs_ros.pipeline import PipelineOptions
-from lvs_ros.pipeline.build import choose_precision
 from lvs_ros.pipeline.threads import cores
 
 OFFSET_ROWS = ('clockwork', 'deep_feature_flow', 'fixed')

@@ -5,12 +5,13 @@
 import dataclasses
 from typing import Callable, Mapping, Optional
 
+from lvs_ros.backends.prepare import choose_device, prepare
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import SegmentationNetwork, load_network
 from lvs_ros.model.checkpoint import load_rivals, rivals_path
 from lvs_ros.model.rivals import SmallNetwork
 from lvs_ros.pipeline import PipelineOptions, SegmentationPipeline
-from lvs_ros.pipeline.build import assemble, check_options, choose_device, prepare
+from lvs_ros.pipeline.build import assemble, check_options
 from lvs_ros.pipeline.execution import SimulatedExecutor
 from lvs_ros.pipeline.propagation import (FlowPropagation, HoldPropagation, Propagation,
                                           SpatiallyVariantPropagation)
@@ -19,10 +20,6 @@ from lvs_ros.pipeline.smoothing import GatedRecurrentSmoothing
 
 def _hold(_network: SegmentationNetwork) -> Propagation:
     return HoldPropagation()
-
-
-def _flow(_network: SegmentationNetwork) -> Propagation:
-    return FlowPropagation()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +48,7 @@ class Row:
 
 ROWS: Mapping[str, Row] = {row.name: row for row in (
     Row('clockwork', 'Clockwork (hold)', 'fixed', _hold),
-    Row('deep_feature_flow', 'Deep Feature Flow (DIS)', 'fixed', _flow),
+    Row('deep_feature_flow', 'Deep Feature Flow (DIS)', 'fixed', FlowPropagation),
     Row('grfp5', 'GRFP(5)', 'every_frame', _hold, rival='recurrent'),
     Row('per_frame', 'per-frame network', 'every_frame', _hold),
     Row('fixed', 'fixed schedule', 'fixed'),

@@ -5,7 +5,6 @@
 from lvs_ros.model.checkpoint import find_model, load_network, read_notes, save_network
 from lvs_ros.model.config import VARIANTS, ModelConfig
 from lvs_ros.model.network import SegmentationNetwork
-from lvs_ros.model.spatially_variant_convolution import spatially_variant_convolution
 
 __all__ = ['ModelConfig', 'SegmentationNetwork', 'VARIANTS', 'find_model', 'load_network',
-           'read_notes', 'save_network', 'spatially_variant_convolution']
+           'read_notes', 'save_network']

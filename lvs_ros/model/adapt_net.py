@@ -5,10 +5,7 @@
 import torch
 from torch import nn
 
-from lvs_ros.model.compiled_fusion import CompiledFusion
-from lvs_ros.model.convolution import NormedConvolutions, convolve
 from lvs_ros.model.resnet import conv_bn_relu
-from lvs_ros.model.steps import finish
 
 
 class AdaptNet(nn.Module):
@@ -21,11 +18,11 @@ class AdaptNet(nn.Module):
     def __init__(self, low_channels: int, channels: int, high_channels: int) -> None:
         super().__init__()
         # Dilated, which the paper's are not: more of the surroundings for the same work.
-        self.convolutions = NormedConvolutions(
+        self.convolutions = nn.Sequential(
             *conv_bn_relu(low_channels, channels, 3),
             *conv_bn_relu(channels, channels, 3, dilation=2),
             *conv_bn_relu(channels, channels, 3, dilation=4))
-        self.fuse: nn.Module = conv_bn_relu(high_channels + channels, high_channels, 1)
+        self.fuse = conv_bn_relu(high_channels + channels, high_channels, 1)
         self.correction = nn.Conv2d(high_channels, high_channels, 1)
         nn.init.zeros_(self.correction.weight)
         nn.init.zeros_(self.correction.bias)  # type: ignore[arg-type]
@@ -37,8 +34,5 @@ class AdaptNet(nn.Module):
         :param propagated: (B, C_h, h, w), F_h moved from the key frame
         :return: (B, C_h, h, w)
         """
-        adapted = self.convolutions(low)
-        if isinstance(self.fuse, CompiledFusion):
-            return self.fuse(propagated, adapted)
-        fused = self.fuse(torch.cat((propagated, adapted), 1))
-        return finish(convolve(self.correction, fused, added=propagated))
+        fused = self.fuse(torch.cat((propagated, self.convolutions(low)), 1))
+        return self.correction(fused) + propagated

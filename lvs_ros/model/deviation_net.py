@@ -4,10 +4,19 @@
 
 import torch
 from torch import nn
+from torch.nn import functional
 
-from lvs_ros.model.convolution import NormedConvolutions
 from lvs_ros.model.resnet import conv_bn_relu
-from lvs_ros.native.library import channels_last, operators, pointer, takes
+
+
+class LinearOfMean(nn.Linear):
+    """Global average pooling and one linear layer, in float32 whatever the features are in."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(B, C, h, w) → (B, out) float32."""
+        pooled = features.float().mean((2, 3))
+        with torch.autocast(features.device.type, enabled=False):
+            return functional.linear(pooled, self.weight.float(), self.bias.float())
 
 
 class DeviationNet(nn.Module):
@@ -15,20 +24,14 @@ class DeviationNet(nn.Module):
 
     def __init__(self, low_channels: int, channels: int, *, stride: int) -> None:
         super().__init__()
-        self.convolutions = NormedConvolutions(
+        self.convolutions = nn.Sequential(
             *conv_bn_relu(low_channels, channels, 3, stride=stride),
             *conv_bn_relu(channels, channels, 3))
-        self.linear = nn.Linear(channels, 1)
+        self.linear = LinearOfMean(channels, 1)
 
     def logit(self, key_low: torch.Tensor, low: torch.Tensor) -> torch.Tensor:
         """Deviation before the sigmoid, (B,) float32: what training works on."""
-        features = self.convolutions(low - key_low)
-        if takes(features, self.linear.weight, self.linear.bias):
-            return _linear_of_mean(self.linear, features)
-        pooled = features.float().mean((2, 3))
-        with torch.autocast(low.device.type, enabled=False):
-            return nn.functional.linear(
-                pooled, self.linear.weight.float(), self.linear.bias.float()).flatten()
+        return self.linear(self.convolutions(low - key_low)).flatten()
 
     def forward(self, key_low: torch.Tensor, low: torch.Tensor) -> torch.Tensor:
         """Predict the deviation.
@@ -40,15 +43,3 @@ class DeviationNet(nn.Module):
         """
         logit = self.logit(key_low, low)
         return logit.sigmoid() + 0 * logit    # of infinity alone, it would be 0 or 1
-
-
-def _linear_of_mean(linear: nn.Linear, features: torch.Tensor) -> torch.Tensor:
-    """(B, C, h, w) float32 on the CPU → the layer on the mean of all positions, (B,)."""
-    features = channels_last(features)
-    batch, channels, height, width = features.shape
-    result = torch.empty(batch, dtype=torch.float32, device='cpu')
-    for index in range(batch):
-        operators().lvs_linear_of_mean(
-            pointer(features, index), pointer(linear.weight), pointer(linear.bias),
-            pointer(result, index), height * width, channels)
-    return result

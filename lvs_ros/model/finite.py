@@ -40,7 +40,7 @@ def check_network(network: SegmentationNetwork) -> None:
 
     :raises ModelFileError: naming the first part whose output is not finite.
     """
-    image, second = _images(network.mean.device)
+    image, second = _images(network.device)
     key_low, low = network.low(image), network.low(second)
     embeddings = network.embed(key_low), network.embed(low)
     kernels = network.kernel_predictor(*embeddings)

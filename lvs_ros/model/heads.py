@@ -2,17 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The second half of S_h: from the backbone's output to the features F_h that are propagated."""
 
-import math
-from typing import cast
-
 import torch
 from torch import nn
 
+from lvs_ros.checkpoints import checkpoint
 from lvs_ros.model.config import ModelConfig
-from lvs_ros.model.convolution import NormedConvolutions
-from lvs_ros.model.resampling import average_pool, enlarge
 from lvs_ros.model.resnet import conv_bn_relu
-from lvs_ros.model.steps import Steps, finish
+from lvs_ros.ops.resampling import average_pool, interpolate
 
 
 class PyramidPoolingHead(nn.Module):
@@ -29,21 +25,16 @@ class PyramidPoolingHead(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C_in, h, w) → (B, C_h, h, w)."""
-        return finish(self.steps(x))
-
-    def steps(self, x: torch.Tensor, largest: float = math.inf) -> Steps:
-        """Do the same in steps; see :func:`~lvs_ros.model.convolution.convolve`."""
         levels = [x]
         for size, reduce in zip(self.bins, self.pools):
+            checkpoint()
             pooled = reduce(average_pool(x, size))
-            levels.append(enlarge(pooled, *x.shape[-2:], align_corners=self.align_corners))
-            yield
-        x = torch.cat(levels, 1)
-        yield
-        return (yield from self.bottleneck.steps(x, largest))
+            levels.append(interpolate(pooled, *x.shape[-2:], align_corners=self.align_corners))
+        checkpoint()
+        return self.bottleneck(torch.cat(levels, 1))
 
 
-class LightHead(NormedConvolutions):
+class LightHead(nn.Sequential):
     """One 3x3 convolution, as in FCN (Long et al., CVPR 2015)."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
@@ -61,15 +52,10 @@ class FullyConvolutionalHead(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C_in, h, w) → (B, C_h, h, w)."""
-        return finish(self.steps(x))
-
-    def steps(self, x: torch.Tensor, largest: float = math.inf) -> Steps:
-        """Do the same in steps; see :func:`~lvs_ros.model.convolution.convolve`."""
         y = x
-        for layers in self.convolutions:
-            y = yield from cast(NormedConvolutions, layers).steps(y, largest)
-            yield
-        return (yield from self.fuse.steps(torch.cat((x, y), 1), largest))
+        for convolution in self.convolutions:
+            y = convolution(y)
+        return self.fuse(torch.cat((x, y), 1))
 
 
 Head = PyramidPoolingHead | LightHead | FullyConvolutionalHead

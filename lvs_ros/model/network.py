@@ -12,40 +12,37 @@ With ``alignment: flow``, optical flow has brought the key frame's features clos
 before the kernels are predicted. In the paper, the kernels do all of it.
 """
 
-import math
 from typing import Optional
 
 import torch
 from torch import nn
 
+from lvs_ros.checkpoints import checkpoint
 from lvs_ros.model.adapt_net import AdaptNet
-from lvs_ros.model.alignment import align
-from lvs_ros.model.compiled_stem import CompiledStem
 from lvs_ros.model.config import ModelConfig
-from lvs_ros.model.convolution import work
 from lvs_ros.model.deviation_net import DeviationNet
-from lvs_ros.model.geometry import pad_image, upsample
 from lvs_ros.model.heads import build_head
 from lvs_ros.model.kernel_predictor import KernelPredictor
+from lvs_ros.model.normalisation import Normalisation
 from lvs_ros.model.resnet import SplitResNet
-from lvs_ros.model.spatially_variant_convolution import spatially_variant_convolution
-from lvs_ros.model.steps import Steps, finish
-
-_HIGH_STEPS = 80    # S_h is cut into at least so many
+from lvs_ros.ops.geometry import pad_image, upsample
+from lvs_ros.ops.label_map import LabelMap
+from lvs_ros.ops.spatially_variant_convolution import SpatiallyVariantConvolution
+from lvs_ros.ops.warp import Warp
 
 
 class SegmentationNetwork(nn.Module):
-    """S_l, S_h, classifier, deviation net, kernel predictor and AdaptNet. Keeps no state."""
+    """S_l, S_h, classifier, deviation net, kernel predictor and AdaptNet. Keeps no state.
 
-    mean: torch.Tensor
-    std: torch.Tensor
+    A backend prepares it by replacing modules, among them those that have no parameters.
+    """
+
     origin = 'the model'    # the file that it was read from, for messages
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.register_buffer('mean', torch.tensor(config.mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer('std', torch.tensor(config.std).view(1, 3, 1, 1), persistent=False)
+        self.normalise: nn.Module = Normalisation(config.mean, config.std)
         self.backbone = SplitResNet(config)
         low, deep, high = (self.backbone.low_channels, self.backbone.out_channels,
                            config.head_channels)
@@ -56,28 +53,19 @@ class SegmentationNetwork(nn.Module):
         self.adapt_net = AdaptNet(low, config.adapt_channels, high)
         self.deviation_net = DeviationNet(
             low, config.deviation_channels, stride=config.deviation_stride)
+        self.warp = Warp()
+        self.spatially_variant_convolution = SpatiallyVariantConvolution()
+        self.label_map = LabelMap(align_corners=config.align_corners)
 
-    def normalise(self, image: torch.Tensor) -> torch.Tensor:
-        """Take the training set's mean off and divide by its deviation.
-
-        :param image: (B, 3, H, W) uint8 or float, RGB, 0..255
-        """
-        if not image.is_floating_point():
-            image = image.to(self.mean.dtype, memory_format=torch.channels_last)
-        scale = 1 / self.std
-        shift = -self.mean * scale
-        rows = image.permute(0, 2, 3, 1)
-        if not rows.is_contiguous():
-            return torch.addcmul(shift, image, scale)
-        # Channels last: the same on whole rows, as runs of three values would be slow on a CPU.
-        width = image.shape[3]
-        scale, shift = scale.flatten().repeat(width), shift.flatten().repeat(width)
-        return torch.addcmul(shift, rows.flatten(2), scale).view(rows.shape).permute(0, 3, 1, 2)
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.parameters()).device
 
     def pad(self, image: torch.Tensor) -> torch.Tensor:
         """Repeat the border of an image up to the next size that features fit exactly.
 
-        All methods that take an image do so; see :mod:`~lvs_ros.model.geometry`.
+        All methods that take an image do so; see :mod:`~lvs_ros.ops.geometry`.
 
         :param image: (B, 3, H, W) uint8 or float
         :return: (B, 3, H', W'), the same tensor where it has such a size
@@ -90,55 +78,25 @@ class SegmentationNetwork(nn.Module):
         :param image: (B, 3, H, W) uint8 or float, RGB, 0..255
         :return: F_l, (B, C_l, h, w): a position for every 8 pixels of the padded image
         """
-        return finish(self.low_steps(image))
-
-    def low_steps(self, image: torch.Tensor) -> Steps:
-        """S_l in steps of a residual block each."""
-        image = self.pad(image)
-        if not isinstance(self.backbone.stem, CompiledStem):    # which normalises in the same pass
-            image = self.normalise(image)
-        return (yield from self.backbone.low_steps(image))
+        return self.backbone.low(self.normalise(self.pad(image)))
 
     def high(self, low: torch.Tensor) -> torch.Tensor:
         """S_h: F_l → F_h, (B, C_h, h, w)."""
-        return finish(self.high_steps(low))
-
-    def high_steps(self, low: torch.Tensor) -> Steps:
-        """S_h in small steps, for a caller that has something else to do in between.
-
-        On a CPU no step has much more than 1/80 of the work, or keeps each of more than two
-        threads busy for as long as that takes two; a GPU shares itself out.
-        """
-        layers = [*self.backbone.high_blocks(), self.head]
-        largest = math.inf
-        if low.device.type == 'cpu' and not torch.is_grad_enabled():
-            largest = work(layers) / _HIGH_STEPS
-        for index, layer in enumerate(layers):
-            if index:
-                yield
-            low = yield from layer.steps(low, largest)
-        return low
+        return self.head(self.backbone.high(low))
 
     def refine(self, high: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
-        """Improve F_h by what the network sees in the mirror image.
+        """Improve F_h by flip averaging (test-time augmentation).
 
-        The mean of F_h and that of the mirror image, mirrored back. As the classifier is linear,
-        that is the mean of the logits: the "flip test" of the segmentation benchmarks.
+        The mean of F_h and that of the flipped image, flipped back. As the classifier is linear,
+        that is the mean of the logits.
 
         :param high: (B, C_h, h, w), :meth:`high` of the image
         :param image: (B, 3, H, W) uint8 or float, RGB, 0..255
         :return: (B, C_h, h, w)
         """
-        return finish(self.refine_steps(high, image))
-
-    def refine_steps(self, high: torch.Tensor, image: torch.Tensor) -> Steps:
-        """Do the same in steps, see :meth:`low_steps` and :meth:`high_steps`."""
-        mirrored = self.pad(image).flip(3).contiguous(memory_format=torch.channels_last)
-        yield
-        low = yield from self.low_steps(mirrored)
-        yield
-        other = yield from self.high_steps(low)
-        yield
+        flipped = self.pad(image).flip(3).contiguous(memory_format=torch.channels_last)
+        other = self.high(self.low(flipped))
+        checkpoint()
         return ((high + other.flip(3)) / 2).contiguous(memory_format=torch.channels_last)
 
     def classify(self, high: torch.Tensor) -> torch.Tensor:
@@ -162,20 +120,20 @@ class SegmentationNetwork(nn.Module):
         :param embedding: (B, C_e, h, w), :meth:`embed` of the frame
         :param key_high: (B, C_h, h, w), F_h of the key frame
         :param displacement: (B, 2, h, w), where the content of each position was in the key
-            frame, see :func:`~lvs_ros.model.alignment.align`; None = leave it to the kernels
+            frame, see :func:`~lvs_ros.ops.warp.warp`; None = leave it to the kernels
         :return: (B, C_h, h, w)
         """
         if displacement is not None:
-            key_embedding = align(key_embedding, displacement)
-            key_high = align(key_high, displacement)
-        return spatially_variant_convolution(
+            key_embedding = self.warp(key_embedding, displacement)
+            key_high = self.warp(key_high, displacement)
+        return self.spatially_variant_convolution(
             key_high, self.kernel_predictor(key_embedding, embedding))
 
     def adapt(self, low: torch.Tensor, propagated: torch.Tensor) -> torch.Tensor:
         """Fuse propagated features with the frame's own; (B, C_h, h, w)."""
         return self.adapt_net(low, propagated)
 
-    def enlarge(self, logits: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    def upsample(self, logits: torch.Tensor, height: int, width: int) -> torch.Tensor:
         """Bilinear upsampling of logits to the (height, width) of the image they are of."""
         return upsample(logits, (height, width), content=(height, width),
                         align_corners=self.config.align_corners)
@@ -183,7 +141,7 @@ class SegmentationNetwork(nn.Module):
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """The per-frame network: (B, 3, H, W) RGB 0..255 → logits (B, classes, H, W)."""
         logits = self.classify(self.high(self.low(image)))
-        return self.enlarge(logits, image.shape[-2], image.shape[-1])
+        return self.upsample(logits, image.shape[-2], image.shape[-1])
 
     def segmentation_parts(self) -> list[nn.Module]:
         """S_l, S_h and the classifier: what stays frozen while the rest is trained."""

@@ -6,22 +6,19 @@ He et al., "Deep residual learning", CVPR 2016; dilated as in Yu and Koltun, "Di
 networks", CVPR 2017. Parameter names are torchvision's, so that its weights fit.
 """
 
-import itertools
-import math
-from typing import Iterator, Optional, cast
+from typing import Optional, cast
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from lvs_ros.model.config import BLOCKS, BOTTLENECK, ModelConfig
-from lvs_ros.model.convolution import Convolution, NormedConvolutions, Stem, convolve
-from lvs_ros.model.steps import Steps, finish
 
 
 def conv_bn_relu(channels_in: int, channels_out: int, size: int, *, stride: int = 1,
-                 dilation: int = 1) -> NormedConvolutions:
+                 dilation: int = 1) -> nn.Sequential:
     """Return convolution ("same" padding), batch norm, ReLU."""
-    return NormedConvolutions(
+    return nn.Sequential(
         nn.Conv2d(channels_in, channels_out, size, stride, dilation * (size // 2), dilation,
                   bias=False),
         nn.BatchNorm2d(channels_out),
@@ -45,15 +42,9 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C_in, H, W) → (B, width, H / stride, W / stride)."""
-        return finish(self.steps(x))
-
-    def steps(self, x: torch.Tensor, largest: float = math.inf) -> Steps:
-        """Do the same in steps; see :func:`~lvs_ros.model.convolution.convolve`."""
-        y = yield from convolve(self.conv1, x, largest, norm=self.bn1, relu=True)
-        yield
-        shortcut = yield from _shortcut_steps(x, self.downsample, largest)
-        return (yield from convolve(self.conv2, y, largest, norm=self.bn2, added=shortcut,
-                                    relu=True))
+        y = functional.relu(self.bn1(self.conv1(x)), inplace=True)
+        shortcut = x if self.downsample is None else self.downsample(x)
+        return functional.relu(self.bn2(self.conv2(y)) + shortcut, inplace=True)
 
 
 class Bottleneck(nn.Module):
@@ -75,21 +66,14 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C_in, H, W) → (B, 4 * width, H / stride, W / stride)."""
-        return finish(self.steps(x))
-
-    def steps(self, x: torch.Tensor, largest: float = math.inf) -> Steps:
-        """Do the same in steps; see :func:`~lvs_ros.model.convolution.convolve`."""
-        y = yield from convolve(self.conv1, x, largest, norm=self.bn1, relu=True)
-        yield
-        y = yield from convolve(self.conv2, y, largest, norm=self.bn2, relu=True)
-        yield
-        shortcut = yield from _shortcut_steps(x, self.downsample, largest)
-        return (yield from convolve(self.conv3, y, largest, norm=self.bn3, added=shortcut,
-                                    relu=True))
+        y = functional.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = functional.relu(self.bn2(self.conv2(y)), inplace=True)
+        shortcut = x if self.downsample is None else self.downsample(x)
+        return functional.relu(self.bn3(self.conv3(y)) + shortcut, inplace=True)
 
 
 class SplitResNet(nn.Module):
-    """The backbone; :meth:`low_steps` and :meth:`high_blocks` are its two parts."""
+    """The backbone; :meth:`low` and :meth:`high` are its two parts."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -116,44 +100,40 @@ class SplitResNet(nn.Module):
         self.out_channels = channels
         self.expansion = block.expansion
 
+    def low(self, image: torch.Tensor) -> torch.Tensor:
+        """S_l: a normalised image (B, 3, H, W) → (B, low_channels, H/8, W/8)."""
+        x = self.stem(image)
+        for block in self.blocks()[:self.low_blocks]:
+            x = block(x)
+        return x
+
+    def high(self, low: torch.Tensor) -> torch.Tensor:
+        """First half of S_h: F_l → (B, out_channels, H/8, W/8)."""
+        for block in self.high_blocks():
+            low = block(low)
+        return low
+
     def stage(self, number: int) -> nn.Sequential:
         """The residual blocks of stage 1..4."""
         return cast(nn.Sequential, getattr(self, f'layer{number}'))
 
-    def blocks(self) -> list[BasicBlock | Bottleneck]:
+    def blocks(self) -> list[nn.Module]:
         """All residual blocks in order."""
-        return list(self._blocks_in_order())
+        return [block for number in range(1, 5) for block in self.stage(number)]
 
-    def _blocks_in_order(self) -> Iterator[BasicBlock | Bottleneck]:
-        for number in range(1, 5):
-            for block in self.stage(number):
-                yield cast(BasicBlock | Bottleneck, block)
-
-    def low_steps(self, image: torch.Tensor) -> Steps:
-        """S_l: (B, 3, H, W) → (B, low_channels, H/8, W/8).
-
-        :param image: normalised, unless the stem is compiled
-        """
-        x = self.stem(image)
-        for block in itertools.islice(self._blocks_in_order(), self.low_blocks):
-            yield
-            x = block(x)
-        return x
-
-    def high_blocks(self) -> list[BasicBlock | Bottleneck]:
-        """First half of S_h, to be called one after the other:
-        F_l → (B, out_channels, H/8, W/8)."""
+    def high_blocks(self) -> list[nn.Module]:
+        """The residual blocks of S_h in order."""
         return self.blocks()[self.low_blocks:]
 
 
-def _stem(config: ModelConfig) -> tuple[Stem, int]:
+def _stem(config: ModelConfig) -> tuple[nn.Sequential, int]:
     width = config.base_width
     pool = nn.MaxPool2d(3, stride=2, padding=1)
     if config.stem == 'conv7':
-        return Stem(*conv_bn_relu(3, width, 7, stride=2), pool), width
+        return nn.Sequential(*conv_bn_relu(3, width, 7, stride=2), pool), width
     widths = (width, width, width * 2) if config.stem == 'conv3_wide' else (
         width // 2, width // 2, width)
-    return Stem(
+    return nn.Sequential(
         *conv_bn_relu(3, widths[0], 3, stride=2), *conv_bn_relu(widths[0], widths[1], 3),
         *conv_bn_relu(widths[1], widths[2], 3), pool), widths[2]
 
@@ -165,16 +145,7 @@ def _dilations(stage: int, index: int, pattern: str) -> tuple[int, int]:
     return first, {'half_conv1': full, 'conv1_only': 1}.get(pattern, first)
 
 
-def _shortcut_steps(x: torch.Tensor, downsample: Optional[nn.Sequential], largest: float) -> Steps:
-    if downsample is None:
-        return x
-    convolution, norm = downsample
-    x = yield from convolve(cast(Convolution, convolution), x, largest, norm=norm)
-    yield
-    return x
-
-
-def _shortcut(channels_in: int, channels_out: int, stride: int) -> nn.Sequential | None:
+def _shortcut(channels_in: int, channels_out: int, stride: int) -> Optional[nn.Sequential]:
     if stride == 1 and channels_in == channels_out:
         return None
     return nn.Sequential(nn.Conv2d(channels_in, channels_out, 1, stride, bias=False),

@@ -12,10 +12,9 @@ from torch import nn
 from torch.nn import functional
 
 from lvs_ros.model.adapt_net import AdaptNet
-from lvs_ros.model.alignment import align
 from lvs_ros.model.config import ModelConfig
 from lvs_ros.model.network import SegmentationNetwork
-from lvs_ros.model.steps import Steps
+from lvs_ros.ops.warp import warp
 
 
 class SmallHead(nn.Module):
@@ -74,11 +73,11 @@ class GatedRecurrentUnit(nn.Module):
         :param now: (B, classes, h, w), probabilities of the present frame alone
         :param image_before: (B, 3, h, w) 0..1, the earlier image at the size of the logits
         :param image: (B, 3, h, w) 0..1, the present one
-        :param displacement: (B, 2, h, w), see :func:`~lvs_ros.model.alignment.align`
+        :param displacement: (B, 2, h, w), see :func:`~lvs_ros.ops.warp.warp`
         :return: (B, classes, h, w), probabilities: the new state
         """
-        warped = align(before, displacement)
-        error = image - align(image_before, displacement)
+        warped = warp(before, displacement)
+        error = image - warp(image_before, displacement)
         # Where the warped image differs, the flow is wrong or something was uncovered.
         trust = 1 - self.reset_image(error).abs().tanh()
         candidate = self.candidate_now(now) + self.candidate_before(trust * warped)
@@ -110,13 +109,10 @@ class SmallNetwork(SegmentationNetwork):
         nn.Module.__init__(self)
         self.config, self.origin = network.config, network.origin
         self._modules.update(network._modules)
-        self.register_buffer('mean', network.mean, persistent=False)
-        self.register_buffer('std', network.std, persistent=False)
         self.small_head = head
 
-    def high_steps(self, low: torch.Tensor) -> Steps:
-        """The small head, in one step."""
-        yield from ()
+    def high(self, low: torch.Tensor) -> torch.Tensor:
+        """F_l → F_h by the small head."""
         return self.small_head(low)
 
 

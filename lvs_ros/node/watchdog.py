@@ -3,7 +3,7 @@
 """Ends a process whose frames have stopped, so that it is started again.
 
 A native call that never returns cannot be ended from outside, and nothing else in the process can
-take its place. The watch is kept by a thread in C++ (``lvs_ros/native/watchdog.cpp``), which works
+take its place. The watch is kept by a thread in C++ (``lvs_ros/node/watchdog.cpp``), which works
 even while such a call holds Python's interpreter; DDS itself tells it that an image has arrived.
 """
 
@@ -86,7 +86,7 @@ class Watchdog:
 
 def _load() -> ctypes.CDLL:
     for folder in lvs_ros.__path__:
-        path = pathlib.Path(folder, 'native', 'liblvs_watchdog.so')
+        path = pathlib.Path(folder, 'node', 'liblvs_watchdog.so')
         if path.exists():
             native = ctypes.CDLL(str(path))
             for name, arguments in _ARGUMENTS.items():

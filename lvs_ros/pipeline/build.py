@@ -5,15 +5,9 @@
 import dataclasses
 from typing import Optional
 
-import torch
-
+from lvs_ros.backends.prepare import choose_device, prepare
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import SegmentationNetwork, load_network
-from lvs_ros.model.compiling import BFLOAT16, FLOAT32, compile_network
-from lvs_ros.model.finite import check_network
-from lvs_ros.model.folding import fold_batch_norm
-from lvs_ros.model.padding import pad_first_stage
-from lvs_ros.native.library import has_tiles
 from lvs_ros.pipeline.execution import Executor, choose_executor
 from lvs_ros.pipeline.inference_size import AUTO, InferenceSize
 from lvs_ros.pipeline.pipeline import SegmentationPipeline
@@ -21,7 +15,6 @@ from lvs_ros.pipeline.propagation import Propagation, SpatiallyVariantPropagatio
 from lvs_ros.pipeline.schedule import ScheduleSettings
 from lvs_ros.pipeline.smoothing import Smoothing
 
-PRECISIONS = {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,63 +78,11 @@ def assemble(network: SegmentationNetwork, options: PipelineOptions, *,
     return SegmentationPipeline(
         network, propagation=propagation or SpatiallyVariantPropagation(network),
         executor=executor or choose_executor(
-            network.mean.device, cpu_threads=options.cpu_threads,
+            network.device, cpu_threads=options.cpu_threads,
             realtime_priority=options.realtime_priority),
         settings=_settings(options), inference_size=options.inference_size,
         output_size=options.output_size, flip_averaging=options.flip_averaging,
         smoothing=smoothing)
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the torch device; 'auto' prefers a GPU.
-
-    :raises ConfigurationError: when it cannot be used on this machine.
-    """
-    if name == 'auto':
-        name = 'cuda' if torch.cuda.is_available() else 'cpu'
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).split('\n')[0]
-        raise ConfigurationError(f'device {name!r} cannot be used ({reason}): expected "auto", '
-                                 '"cpu", or "cuda:N" with a CUDA build of torch') from error
-
-
-def choose_precision(name: str, device: torch.device) -> str:
-    """Return one of :data:`PRECISIONS`: the given one, or for 'auto' what the device is best at.
-
-    :raises ConfigurationError: for an unknown precision.
-    """
-    if name == 'auto':
-        if device.type == 'cpu':
-            return 'bfloat16' if has_tiles() else 'float32'
-        return 'float16'
-    if name not in PRECISIONS:
-        raise ConfigurationError(f'precision is {name!r}: expected auto, '
-                                 + ', '.join(PRECISIONS))
-    return name
-
-
-def prepare(network: SegmentationNetwork, *, device: torch.device, precision: str
-            ) -> SegmentationNetwork:
-    """Make a loaded network ready for inference: folded, on its device, channels last.
-
-    In bfloat16, a CPU with tiles rounds what convolutions multiply; features stay float32.
-
-    :raises ConfigurationError: for an unknown precision.
-    :raises ModelFileError: when its output on an ordinary image is not finite.
-    """
-    precision = choose_precision(precision, device)
-    with_tiles = precision == 'bfloat16' and device.type == 'cpu' and has_tiles()
-    network.eval().requires_grad_(False)
-    fold_batch_norm(network)
-    if device.type == 'cpu':
-        pad_first_stage(network.backbone)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    network.to(device, torch.float32 if with_tiles else PRECISIONS[precision])
-    compile_network(network, BFLOAT16 if with_tiles else FLOAT32)
-    check_network(network)
-    return network
 
 
 def _settings(options: PipelineOptions) -> ScheduleSettings:

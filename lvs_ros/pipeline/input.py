@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import torch
 
+from lvs_ros.backends.cuda.transfer import to_device
 from lvs_ros.errors import ImageError
-from lvs_ros.model.geometry import aligned_size
+from lvs_ros.ops.geometry import aligned_size
 from lvs_ros.pipeline.frame import Frame
-from lvs_ros.pipeline.transfer import to_device
 
 SMALLEST = 16    # pixels a side; below this nothing is left at an eighth of the size
 
@@ -32,7 +32,7 @@ class FittedFrame:
 
 
 def fit(frame: Frame, *, size: tuple[int, int], align_corners: bool) -> FittedFrame:
-    """Scale a frame and repeat its border up to :func:`~lvs_ros.model.geometry.aligned_size`.
+    """Scale a frame and repeat its border up to :func:`~lvs_ros.ops.geometry.aligned_size`.
 
     :param frame: a checked frame
     :param size: (width, height) to scale to

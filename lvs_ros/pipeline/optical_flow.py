@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Optical flow between two frames, by dense inverse search (DIS), OpenCV's or compiled.
+"""Optical flow between two frames, by dense inverse search (DIS), OpenCV's or native.
 
 Kroeger et al., "Fast optical flow using dense inverse search", ECCV 2016.
 """
@@ -9,21 +9,21 @@ import cv2
 import numpy as np
 import torch
 
-from lvs_ros.native.library import library, operators, pointer
+from lvs_ros.backends.cpu.library import kernels, native, pointer
 from lvs_ros.pipeline.frame import CHANNELS, Frame
 
 _GREY_CODES = {'rgb': cv2.COLOR_RGB2GRAY, 'bgr': cv2.COLOR_BGR2GRAY,
                'rgba': cv2.COLOR_RGBA2GRAY, 'bgra': cv2.COLOR_BGRA2GRAY}
 _SMALLEST = 32    # pixels a side: below this, DIS finds no patches
 # Pixels of the longer side: in smaller images OpenCV goes on to finer levels than the preset says.
-_SMALLEST_COMPILED = 91
+_SMALLEST_NATIVE = 91
 
 
 class OpticalFlow:
     """Dense flow at a fraction of the image size. Not thread-safe.
 
-    The preset ULTRAFAST is compiled, for all but tiny images; the results differ from OpenCV's by
-    rounding.
+    The preset ULTRAFAST has a native kernel for all but tiny images; the results differ from
+    OpenCV's by rounding.
 
     :param preset: effort of DIS
     :param shortest_side: the images are halved until their shorter side is at most so many pixels
@@ -32,7 +32,7 @@ class OpticalFlow:
     def __init__(self, preset: int = cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST, *,
                  shortest_side: int = 256) -> None:
         self._dis = cv2.DISOpticalFlow.create(preset)
-        self._is_compiled = preset == cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST
+        self._is_native = preset == cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST
         self._shortest_side = shortest_side
 
     def grey(self, frame: Frame) -> np.ndarray:
@@ -46,8 +46,8 @@ class OpticalFlow:
         while min(height, width) >> halvings > self._shortest_side:
             halvings += 1
         size = max(_SMALLEST, width >> halvings), max(_SMALLEST, height >> halvings)
-        if library() is not None and size == (width / 2 ** halvings, height / 2 ** halvings):
-            return _compiled_grey(frame, halvings)
+        if kernels() is not None and size == (width / 2 ** halvings, height / 2 ** halvings):
+            return _native_grey(frame, halvings)
         image = frame.image
         if frame.order == 'mono':
             grey = image.reshape(image.shape[:2])
@@ -65,15 +65,15 @@ class OpticalFlow:
         :param before: that of the earlier frame, of the same size
         :param height: positions of the features
         :param width: positions of the features
-        :return: (1, 2, height, width) float32 for :func:`~lvs_ros.model.alignment.align`
+        :return: (1, 2, height, width) float32 for :func:`~lvs_ros.ops.warp.warp`
         :raises ValueError: when the images are not two of the same size as :meth:`grey` makes
             them, or there are no positions.
         """
         _check(now, before, height, width)
-        # More positions than pixels is the one way of resizing that is not compiled.
-        if (self._is_compiled and library() is not None and max(now.shape) >= _SMALLEST_COMPILED
+        # More positions than pixels is the one way of resizing that has no kernel.
+        if (self._is_native and kernels() is not None and max(now.shape) >= _SMALLEST_NATIVE
                 and height <= now.shape[0] and width <= now.shape[1]):
-            return _compiled_displacement(now, before, height, width)
+            return _native_displacement(now, before, height, width)
         found = self._dis.calc(now, before, None)  # type: ignore[call-overload]
         flow = cv2.resize(found, (width, height),
                           interpolation=cv2.INTER_AREA)
@@ -94,21 +94,21 @@ def _check(now: np.ndarray, before: np.ndarray, height: int, width: int) -> None
         raise ValueError(f'{height} x {width} positions: expected at least one')
 
 
-def _compiled_grey(frame: Frame, halvings: int) -> np.ndarray:
+def _native_grey(frame: Frame, halvings: int) -> np.ndarray:
     channels, (width, height) = CHANNELS[frame.order], frame.size
     image = frame.image.reshape(height, width, channels)
     if image.strides[1:] != (channels, 1):    # only rows may have gaps between them
         image = np.ascontiguousarray(image)
     grey = np.empty((height >> halvings, width >> halvings), np.uint8)
-    operators().lvs_grey(image.ctypes.data, grey.ctypes.data, image.strides[0], height, width,
-                         channels, frame.order.find('r'), halvings, torch.get_num_threads())
+    native().lvs_grey(image.ctypes.data, grey.ctypes.data, image.strides[0], height, width,
+                      channels, frame.order.find('r'), halvings, torch.get_num_threads())
     return grey
 
 
-def _compiled_displacement(now: np.ndarray, before: np.ndarray, height: int, width: int
-                           ) -> torch.Tensor:
+def _native_displacement(now: np.ndarray, before: np.ndarray, height: int, width: int
+                         ) -> torch.Tensor:
     now, before = np.ascontiguousarray(now), np.ascontiguousarray(before)
     result = torch.empty(1, 2, height, width, dtype=torch.float32, device='cpu')
-    operators().lvs_inverse_search(now.ctypes.data, before.ctypes.data, pointer(result),
-                                   *now.shape, height, width, torch.get_num_threads())
+    native().lvs_inverse_search(now.ctypes.data, before.ctypes.data, pointer(result), *now.shape,
+                                height, width, torch.get_num_threads())
     return result

@@ -88,7 +88,7 @@ class SegmentationPipeline:
                  executor: Executor, settings: ScheduleSettings, inference_size: str = AUTO,
                  output_size: tuple[int, int] = (0, 0), flip_averaging: bool = False,
                  smoothing: Optional[Smoothing] = None) -> None:
-        self._config, self._device = network.config, network.mean.device
+        self._config, self._device = network.config, network.device
         self._stages: Stages = NetworkStages(network, propagation)
         self._flow = propagation.flow
         self._executor = executor

@@ -9,7 +9,6 @@ import torch
 
 from lvs_ros.backends import stages
 from lvs_ros.model import SegmentationNetwork
-from lvs_ros.model.alignment import align
 from lvs_ros.pipeline.optical_flow import OpticalFlow
 
 
@@ -44,9 +43,12 @@ class FlowPropagation:
     """Warp the key frame's features by optical flow alone (Deep Feature Flow, Zhu et al., 2017).
 
     DIS at its careful preset and the full size of the image takes the place of FlowNet.
+
+    :param network: whose :attr:`warp` moves the features
     """
 
-    def __init__(self) -> None:
+    def __init__(self, network: SegmentationNetwork) -> None:
+        self._network = network
         self.flow: Optional[OpticalFlow] = OpticalFlow(
             cv2.DISOPTICAL_FLOW_PRESET_MEDIUM, shortest_side=1 << 16)
 
@@ -56,7 +58,7 @@ class FlowPropagation:
     def move(self, source: stages.Source, now: stages.LowFeatures) -> torch.Tensor:
         """Warp the features."""
         assert source.displacement is not None
-        return align(source.high, source.displacement)
+        return self._network.warp(source.high, source.displacement)
 
 
 class HoldPropagation:

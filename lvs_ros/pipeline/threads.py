@@ -10,7 +10,7 @@ from typing import Iterator, Sequence
 
 import torch
 
-from lvs_ros.native.library import library
+from lvs_ros.backends.cpu.library import kernels
 
 _OMP_PAUSE_SOFT = 1    # from omp.h
 
@@ -58,11 +58,11 @@ def bind_team(numbers: Sequence[int]) -> None:
     Left free, two threads of a team often find themselves on the same core when a frame wakes
     them, while the other core has nothing to do; the system mends that after several milliseconds.
     A new thread begins on the cores of the one that starts it, so this is to be called again where
-    the team may have changed. Does nothing without the compiled operators.
+    the team may have changed. Does nothing without the native kernels.
 
     :param numbers: one core for each thread of the team, see :func:`core_numbers`
     """
-    native = library()
+    native = kernels()
     if native is not None and numbers:
         native.lvs_bind_team((ctypes.c_int * len(numbers))(*numbers), len(numbers))
 
@@ -70,11 +70,11 @@ def bind_team(numbers: Sequence[int]) -> None:
 def team_threads(count: int) -> tuple[int, ...]:
     """Return the threads of the calling thread's team, as the system counts them, itself first.
 
-    Without the compiled operators that is the calling thread alone.
+    Without the native kernels that is the calling thread alone.
 
     :param count: size of the team
     """
-    native = library()
+    native = kernels()
     if native is None:
         return (threading.get_native_id(),)
     ids = (ctypes.c_int * count)()

@@ -12,6 +12,7 @@ import pathlib
 import textwrap
 from typing import TYPE_CHECKING, Callable
 
+from lvs_ros.backends.prepare import choose_device
 from lvs_ros.benchmark.benchmark import run_benchmark
 from lvs_ros.benchmark.clip import Clip, recorded_clip, street_clip
 from lvs_ros.benchmark.findings import notes
@@ -24,7 +25,7 @@ from lvs_ros.errors import ConfigurationError
 from lvs_ros.evaluation.clock import RealClock
 from lvs_ros.model import VARIANTS, find_model
 from lvs_ros.output_folder import output_folder
-from lvs_ros.pipeline.build import check_options, choose_device
+from lvs_ros.pipeline.build import check_options
 from lvs_ros.tables import WIDTH
 from lvs_ros.tools.image_size import image_size
 from lvs_ros.tools.interruption import ended_like_interrupted

@@ -14,12 +14,12 @@ from typing import Callable, Mapping, Optional, Sequence
 
 import torch
 
+from lvs_ros.backends.prepare import choose_device
 from lvs_ros.errors import ConfigurationError, ModelFileError
 from lvs_ros.model import VARIANTS, SegmentationNetwork, read_notes, save_network
 from lvs_ros.model.checkpoint import RIVALS_SUFFIX, load_rivals, rivals_path, save_rivals
 from lvs_ros.model.digest import weights_digest
 from lvs_ros.model.rivals import Rivals
-from lvs_ros.pipeline.build import choose_device
 from lvs_ros.tools.interruption import interruption_noted
 from lvs_ros.tools.train_data import add_data_arguments, data_options
 from lvs_ros.training import distributed

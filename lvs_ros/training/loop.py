@@ -13,8 +13,8 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from lvs_ros.backends.cpu.library import has_amx_instructions
 from lvs_ros.errors import ConfigurationError, ModelFileError, TrainingError
-from lvs_ros.native.library import has_tile_instructions
 from lvs_ros.training import distributed
 from lvs_ros.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from lvs_ros.training.curves import plot_curves
@@ -292,7 +292,7 @@ class _Loop:
 def _autocast_dtype(precision: str, device: torch.device) -> torch.dtype:
     if precision == 'auto':
         is_supported = (torch.cuda.is_bf16_supported() if device.type == 'cuda'
-                        else device.type == 'cpu' and has_tile_instructions())
+                        else device.type == 'cpu' and has_amx_instructions())
         return torch.bfloat16 if is_supported else torch.float32
     return torch.bfloat16 if precision == 'bfloat16' else torch.float32
 

@@ -75,7 +75,7 @@ def _enlarged(network: SegmentationNetwork, logits: torch.Tensor, labels: torch.
 
     In float32: each logit's gradient is a sum over its pixels, which 16 bits would round away.
     """
-    return network.enlarge(logits.float().contiguous(), *labels.shape[1:])
+    return network.upsample(logits.float().contiguous(), *labels.shape[1:])
 
 
 def train_propagation(network: SegmentationNetwork, sampler: Sampler, weights: torch.Tensor,
@@ -178,7 +178,7 @@ def train_deviation(network: SegmentationNetwork, sampler: Sampler, options: Loo
         clip = sampler.clip(options.batch_size)
         lows = _lows(network, clip)
         with torch.no_grad():
-            masks = [network.enlarge(network.classify(high), *clip.labels.shape[1:]).argmax(1)
+            masks = [network.upsample(network.classify(high), *clip.labels.shape[1:]).argmax(1)
                      for high in _refined_highs(network, clip, lows)]
         predicted = torch.cat([trained.logit(lows[0], lows[2]), trained.logit(lows[1], lows[2])])
         truth = torch.cat([(masks[0] != masks[2]).float().mean((1, 2)),
@@ -226,7 +226,7 @@ def train_recurrent(network: SegmentationNetwork, rivals: Rivals, sampler: Sampl
         displacements = flow.displacements(frames, [(1, 0), (2, 1)], height=height, width=width)
         images = [shrink(image, height, width) for image in frames]
         mixed = run_recurrent(trained, chances, images, displacements)
-        logits = network.enlarge(mixed.clamp(min=1e-6).log(), *clip.labels.shape[1:])
+        logits = network.upsample(mixed.clamp(min=1e-6).log(), *clip.labels.shape[1:])
         return {'cross_entropy': cross_entropy(logits, clip.labels, weights)}
 
     fit('recurrent', trained, losses, options, generator=sampler.random)

@@ -31,5 +31,5 @@ class Teacher:
         with torch.autocast(self._device.type, torch.bfloat16,
                             enabled=self._device.type == 'cuda'):
             high = self._network.refine(self._network.high(self._network.low(batch)), batch)
-            logits = self._network.enlarge(self._network.classify(high), *batch.shape[2:])
+            logits = self._network.upsample(self._network.classify(high), *batch.shape[2:])
         return logits[0].argmax(0).to(torch.uint8).cpu().numpy()

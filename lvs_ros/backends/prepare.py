@@ -1,0 +1,64 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Which backend suits a device, and a network made ready for it."""
+
+import torch
+
+from lvs_ros.backends import eager
+from lvs_ros.backends.cpu.library import has_amx
+from lvs_ros.backends.cpu.prepare import prepare as prepare_for_cpu
+from lvs_ros.backends.cuda.prepare import prepare as prepare_for_cuda
+from lvs_ros.errors import ConfigurationError
+from lvs_ros.model import SegmentationNetwork
+from lvs_ros.model.finite import check_network
+
+PRECISIONS = {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16}
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the torch device; 'auto' prefers a GPU.
+
+    :raises ConfigurationError: when it cannot be used on this machine.
+    """
+    if name == 'auto':
+        name = 'cuda' if torch.cuda.is_available() else 'cpu'
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).split('\n')[0]
+        raise ConfigurationError(f'device {name!r} cannot be used ({reason}): expected "auto", '
+                                 '"cpu", or "cuda:N" with a CUDA build of torch') from error
+
+
+def choose_precision(name: str, device: torch.device) -> str:
+    """Return one of :data:`PRECISIONS`: the given one, or for 'auto' what the device is best at.
+
+    :raises ConfigurationError: for an unknown precision.
+    """
+    if name == 'auto':
+        if device.type == 'cpu':
+            return 'bfloat16' if has_amx() else 'float32'
+        return 'float16'
+    if name not in PRECISIONS:
+        raise ConfigurationError(f'precision is {name!r}: expected auto, '
+                                 + ', '.join(PRECISIONS))
+    return name
+
+
+def prepare(network: SegmentationNetwork, *, device: torch.device, precision: str
+            ) -> SegmentationNetwork:
+    """Make a loaded network ready for inference: folded, on its device, channels last.
+
+    In bfloat16, a CPU with AMX rounds what convolutions multiply; features stay float32.
+
+    :raises ConfigurationError: for an unknown precision.
+    :raises ModelFileError: when its output on an ordinary image is not finite.
+    """
+    dtype = PRECISIONS[choose_precision(precision, device)]
+    if device.type == 'cpu':
+        prepare_for_cpu(network, dtype)
+    else:
+        prepare = prepare_for_cuda if device.type == 'cuda' else eager.prepare
+        prepare(network, device, dtype)
+    check_network(network)
+    return network
