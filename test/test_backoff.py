@@ -10,7 +10,7 @@ import torch
 
 from lvs_ros.model import VARIANTS, SegmentationNetwork
 from lvs_ros.model.steps import Steps
-from lvs_ros.pipeline import SCHEDULES, Frame, ScheduleSettings, SegmentationPipeline, StepStatus
+from lvs_ros.pipeline import SCHEDULES, Frame, PipelineOptions, SegmentationPipeline, StepStatus
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
 from lvs_ros.pipeline.slow_track import InlineSlowTrack
 from lvs_ros.pipeline.threads import intra_op_threads
@@ -59,7 +59,7 @@ class Scene:
             network, propagation=SpatiallyVariantPropagation(network),
             slow_track=InlineSlowTrack(self.high, delay_s=1.5 * FRAME_NS / 1e9,
                                        refine=self.refine if refines else None),
-            settings=ScheduleSettings(schedule, threshold, 5, 0))
+            settings=PipelineOptions(schedule=schedule, threshold=threshold))
         self._step_ns, self._stamp_ns = step_ns, 10 * SECOND_NS
 
     def see(self, count: int) -> list[StepStatus]:

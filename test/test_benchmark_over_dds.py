@@ -23,7 +23,7 @@ from lvs_ros.pipeline import PipelineOptions  # noqa: E402
 def test_measures_the_node_and_both_echoes(
         ros_domain: int, tiny_model: pathlib.Path, rate_hz: float) -> None:
     environment = dict(os.environ)
-    options = PipelineOptions(model=str(tiny_model), threshold=1.0, fast_threads=1)
+    options = PipelineOptions(model=str(tiny_model), threshold=1.0, cpu_threads=1)
     over_dds = measure_over_dds(options, width=64, height=48, rate_hz=rate_hz, frames=10,
                                 domain_id=ros_domain)
     assert over_dds.sent == 10

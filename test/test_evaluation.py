@@ -70,8 +70,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 @pytest.fixture
 def options(model: pathlib.Path) -> PipelineOptions:
-    return PipelineOptions(model=str(model), device='cpu', slow_track='inline', slow_delay_s=0.1,
-                           fixed_interval=3)
+    return PipelineOptions(model=str(model), device='cpu', fixed_interval=3)
 
 
 def evaluated(street: pathlib.Path, model: pathlib.Path, *words: str) -> int:
@@ -137,7 +136,7 @@ def test_simulated_time_gives_the_same_masks_again(street: pathlib.Path,
                                                    options: PipelineOptions) -> None:
     dataset = camvid(street)
     masks = [[unpack(frame.packed_mask) for frame in
-              Runner(dataset, options, SkippingClock()).run('low_latency').frames]
+              Runner(dataset, options, SkippingClock(), slow_delay_s=0.1).run('low_latency').frames]
              for _ in range(2)]
     np.testing.assert_array_equal(masks[0], masks[1])
 
@@ -185,8 +184,7 @@ def test_unlabelled_frames_are_run_but_not_scored(street: pathlib.Path,
 def test_the_real_clock_runs_s_h_in_the_background(street: pathlib.Path,
                                                    options: PipelineOptions) -> None:
     dataset = camvid(street, limit=4, rate_hz=1000)
-    runner = Runner(dataset, dataclasses.replace(options, slow_track='background'),
-                    SkippingClock())
+    runner = Runner(dataset, options, SkippingClock())
     run = runner.run('low_latency', threshold=0.0)
     assert [frame.status.key_frame for frame in run.frames] == [True] * 4
     # the frames come so fast that S_h cannot be done with the last of them
@@ -283,13 +281,13 @@ def test_frames_of_two_sizes_are_named(street: pathlib.Path, tmp_path: pathlib.P
 
 
 @pytest.mark.parametrize('words, reason', [
-    (('--threshold', '1.5'), 'threshold is 1.5'),
-    (('--sweep', 'threshold', '0.1', '7'), 'threshold is 7'),
+    (('--threshold', '1.5'), 'threshold: 1.5 is not'),
+    (('--sweep', 'threshold', '0.1', '7'), 'threshold: 7.0 is not'),
     (('--sweep', 'threshold', 'low'), "could not convert string to float: 'low'"),
     (('--sweep', 'rate'), 'expected "threshold"'),
-    (('--fixed-interval', '0'), 'fixed_interval is 0'),
+    (('--fixed-interval', '0'), 'fixed_interval: 0 is not'),
     (('--camvid', 'nowhere'), 'nowhere/images: no such folder'),
-    (('--slow-delay-s', '-1'), 'slow_delay_s is -1'),
+    (('--slow-delay-s', '-1'), 'duration of S_h is -1'),
 ])
 def test_errors_say_what_is_wrong(street: pathlib.Path, model: pathlib.Path,
                                   tmp_path: pathlib.Path, words: tuple[str, ...], reason: str,

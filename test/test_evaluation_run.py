@@ -11,8 +11,8 @@ import pytest
 from hand_clock import STATUS, HandClock
 
 from lvs_ros.evaluation.clock import SkippingClock
-from lvs_ros.evaluation.run import options_of, play
-from lvs_ros.pipeline import Frame, PipelineOptions, StepResult
+from lvs_ros.evaluation.run import play
+from lvs_ros.pipeline import Frame, StepResult
 
 MS = 1_000_000
 
@@ -106,11 +106,3 @@ def test_the_skipping_clock_waits_for_nothing() -> None:
     assert clock.now() >= begin_s + 1e6
     clock.leave_out(2e6)
     assert clock.now() < begin_s
-
-
-@pytest.mark.parametrize('name, track', [
-    ('low_latency', 'background'), ('per_frame', 'inline'), ('fixed', 'inline'),
-    ('adaptive', 'inline'), ('small_per_frame', 'inline')])
-def test_only_rows_with_a_background_share_the_cores_with_one(name: str, track: str) -> None:
-    assert options_of(name, PipelineOptions(slow_track='background')).slow_track == track
-    assert options_of(name, PipelineOptions(slow_track='inline')).slow_track == 'inline'

@@ -16,8 +16,8 @@ from lvs_ros.evaluation.rows import build_row
 from lvs_ros.model import VARIANTS, SegmentationNetwork, save_network
 from lvs_ros.model.rivals import GatedRecurrentUnit
 from lvs_ros.model.steps import Steps
-from lvs_ros.pipeline import (SCHEDULES, Frame, PipelineOptions, ScheduleSettings,
-                              SegmentationPipeline, build_pipeline)
+from lvs_ros.pipeline import (SCHEDULES, Frame, PipelineOptions, SegmentationPipeline,
+                              build_pipeline)
 from lvs_ros.pipeline.output import label_map
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
 from lvs_ros.pipeline.slow_track import InlineSlowTrack
@@ -141,7 +141,8 @@ def make(schedule: str, network: SegmentationNetwork, threshold: float = 0.0, **
     return SegmentationPipeline(
         network, propagation=SpatiallyVariantPropagation(network),
         slow_track=InlineSlowTrack(network.high_steps, delay_s=1.5 * FRAME_NS / 1e9),
-        settings=ScheduleSettings(schedule, threshold, 2, 0), **options)
+        settings=PipelineOptions(schedule=schedule, threshold=threshold, fixed_interval=2),
+        **options)
 
 
 @pytest.mark.parametrize('schedule', SCHEDULES)

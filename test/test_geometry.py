@@ -18,6 +18,7 @@ from lvs_ros.model import VARIANTS, SegmentationNetwork, load_network
 from lvs_ros.model.geometry import STRIDE, aligned_size, upsample
 from lvs_ros.pipeline import Frame, PipelineOptions, SegmentationPipeline
 from lvs_ros.pipeline.build import assemble, prepare
+from lvs_ros.pipeline.execution import SimulatedExecutor
 from lvs_ros.pipeline.inference_size import InferenceSize
 from lvs_ros.pipeline.output import label_map
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
@@ -34,10 +35,11 @@ def network(align_corners: bool, alignment: str = 'flow') -> SegmentationNetwork
     return prepare(SegmentationNetwork(config), device=torch.device('cpu'), precision='float32')
 
 
-def pipeline_of(net: SegmentationNetwork, **options: object) -> SegmentationPipeline:
+def pipeline_of(net: SegmentationNetwork, slow_delay_s: float = 0.05, **options: object
+                ) -> SegmentationPipeline:
     return assemble(net, PipelineOptions(**{  # type: ignore[arg-type]
-        'slow_track': 'inline', 'slow_delay_s': 0.05, 'threshold': 0.0, **options}),
-        propagation=SpatiallyVariantPropagation(net))
+        'threshold': 0.0, **options}), propagation=SpatiallyVariantPropagation(net),
+        executor=SimulatedExecutor(slow_delay_s))
 
 
 def moving_blocks(width: int, height: int, count: int) -> list[np.ndarray]:
@@ -62,8 +64,8 @@ def padded(image: np.ndarray, align_corners: bool) -> np.ndarray:
 def test_the_mask_is_that_of_the_image_padded_by_hand(
         width: int, height: int, align_corners: bool, mirror: bool, schedule: str) -> None:
     net = network(align_corners)
-    with pipeline_of(net, mirror=mirror, schedule=schedule) as odd, \
-            pipeline_of(net, mirror=mirror, schedule=schedule) as whole:
+    with pipeline_of(net, flip_averaging=mirror, schedule=schedule) as odd, \
+            pipeline_of(net, flip_averaging=mirror, schedule=schedule) as whole:
         for index, image in enumerate(moving_blocks(width, height, 3)):
             found = odd.step(Frame(image, index * 66_666_667))
             expected = whole.step(Frame(padded(image, align_corners), index * 66_666_667))
@@ -169,7 +171,7 @@ def test_a_few_pixels_less_cost_no_accuracy(
         """mIoU of the part that all sizes have."""
         total = np.zeros((11, 11), np.int64)
         with pipeline_of(net, schedule=schedule, threshold=0.1, slow_delay_s=0.06,
-                         mirror=False) as pipeline:
+                         flip_averaging=False) as pipeline:
             for index, (image, labels) in enumerate(street):
                 mask = pipeline.step(Frame(np.ascontiguousarray(image[:height, :width]),
                                            index * 66_666_667)).mask
@@ -218,7 +220,7 @@ def test_a_large_image_is_seen_at_the_models_size_and_gets_a_mask_of_its_own() -
     seen: list[tuple[int, ...]] = []
     net.backbone.stem.register_forward_pre_hook(
         lambda _module, inputs: seen.append(tuple(inputs[0].shape)))
-    with pipeline_of(net, mirror=False) as pipeline:
+    with pipeline_of(net, flip_averaging=False) as pipeline:
         mask = pipeline.step(Frame(moving_blocks(128, 96, 1)[0], 0)).mask
     assert seen == [(1, 3, 48, 64)] and mask.shape == (96, 128)
 

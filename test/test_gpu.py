@@ -12,6 +12,7 @@ import torch
 from lvs_ros.model import VARIANTS, SegmentationNetwork
 from lvs_ros.pipeline import Frame, PipelineOptions, SegmentationPipeline
 from lvs_ros.pipeline.build import assemble, prepare
+from lvs_ros.pipeline.execution import SimulatedExecutor
 from lvs_ros.pipeline.gpu_streams import GpuStreams
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
 from lvs_ros.pipeline.slow_track import BackgroundSlowTrack, SlowJob
@@ -27,7 +28,8 @@ def pipeline(device: str, **options: Any) -> SegmentationPipeline:
     network = prepare(SegmentationNetwork(VARIANTS['tiny']('camvid', 11)),
                       device=torch.device(device), precision='float32')
     return assemble(network, PipelineOptions(device=device, **options),
-                    propagation=SpatiallyVariantPropagation(network))
+                    propagation=SpatiallyVariantPropagation(network),
+                    executor=SimulatedExecutor(0.15))
 
 
 def frame(number: int) -> Frame:
@@ -42,8 +44,7 @@ def frame(number: int) -> Frame:
 def test_the_masks_are_the_cpus(
         monkeypatch: pytest.MonkeyPatch, schedule: str, mirror: bool) -> None:
     monkeypatch.setattr(torch.backends.cudnn, 'allow_tf32', False)
-    options = dict(schedule=schedule, mirror=mirror, threshold=1.0, max_key_age_frames=3,
-                   slow_track='inline', slow_delay_s=0.15)
+    options = dict(schedule=schedule, flip_averaging=mirror, threshold=1.0, max_key_age_frames=3)
     with pipeline('cuda', **options) as on_gpu, pipeline('cpu', **options) as on_cpu:
         for number in range(8):
             result, expected = on_gpu.step(frame(number)), on_cpu.step(frame(number))

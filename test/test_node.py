@@ -23,6 +23,7 @@ from std_srvs.srv import Trigger  # noqa: E402
 
 from lvs_ros.labels import LabelSet, load_label_set  # noqa: E402
 from lvs_ros.pipeline import Frame, PipelineOptions, StepResult, build_pipeline  # noqa: E402
+from lvs_ros.pipeline.execution import SimulatedExecutor  # noqa: E402
 from lvs_ros.recordings.message_types import IMAGE, typestore  # noqa: E402
 
 
@@ -35,8 +36,8 @@ def make_rig(ros_domain: int, tiny_model: pathlib.Path) -> Iterator[Rigs]:
 def expected(tiny_model: pathlib.Path) -> Any:
     """Return what the pipeline makes of an RGB image that is the first of its stream."""
     def first_result(image: np.ndarray) -> StepResult:
-        options = PipelineOptions(model=str(tiny_model), slow_track='inline')
-        with build_pipeline(options) as pipeline:
+        options = PipelineOptions(model=str(tiny_model))
+        with build_pipeline(options, executor=SimulatedExecutor(0.0)) as pipeline:
             return pipeline.step(Frame(image, stamp_ns=0), want_confidence=True)
     return first_result
 

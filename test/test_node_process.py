@@ -93,7 +93,7 @@ def start(ros_domain: int, tiny_model: pathlib.Path) -> Iterator[Any]:
     processes: list[Process] = []
 
     def start_node(*parameters: str, code: str = MAIN) -> Process:
-        words = [f'model:={tiny_model}', f'warm_up_size:=[{WIDTH}, {HEIGHT}]', 'fast_threads:=1',
+        words = [f'model:={tiny_model}', f'warm_up_size:=[{WIDTH}, {HEIGHT}]', 'cpu_threads:=1',
                  *parameters]
         processes.append(Process('--ros-args', *(word for parameter in words
                                                  for word in ('-p', parameter)), code=code))

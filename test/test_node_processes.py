@@ -102,7 +102,7 @@ def test_a_process_that_will_not_end_is_ended(
 
 def test_round_trips_with_the_segmentation_node(
         ros_domain: int, tiny_model: pathlib.Path) -> None:
-    options = PipelineOptions(model=str(tiny_model), threshold=1.0, fast_threads=1,
+    options = PipelineOptions(model=str(tiny_model), threshold=1.0, cpu_threads=1,
                               output_size=(32, 24))
     message = image_message(picture())
     with RoundTrips(domain_id=ros_domain) as trips, \

@@ -16,6 +16,7 @@ from node_rig import Rigs, image_message, picture, pixels, values  # noqa: E402
 
 from lvs_ros.model import VARIANTS, SegmentationNetwork, save_network  # noqa: E402
 from lvs_ros.pipeline import Frame, PipelineOptions, build_pipeline  # noqa: E402
+from lvs_ros.pipeline.execution import SimulatedExecutor  # noqa: E402
 
 LARGE = 203, 90    # width and height
 SEEN = 79, 35      # with as many pixels as the training images below
@@ -48,8 +49,8 @@ def test_a_large_image(make_rig: Rigs, tmp_path: pathlib.Path,
     mask, _ = rig.send(image_message(image))
     # The network, told that very size, makes the same mask, of the image's size.
     options = PipelineOptions(model=str(path), inference_size='{}x{}'.format(*seen),
-                              slow_track='inline', fast_threads=1)
-    with build_pipeline(options) as pipeline:
+                              cpu_threads=1)
+    with build_pipeline(options, executor=SimulatedExecutor(0.0)) as pipeline:
         assert (pixels(mask) == pipeline.step(Frame(image, 0)).mask).all()
 
     def tells(text: str) -> bool:

@@ -151,7 +151,7 @@ def test_s_h_that_hangs_is_told_while_it_hangs(
         return high
 
     fault = Fault(monkeypatch, hang)
-    rig = make_rig(threshold=0.0, cpu_sharing='turns')
+    rig = make_rig(threshold=0.0, cpu_threads=2)
     stamp_ns = rig.peer.now_ns()
     rig.send(image_message(picture(), stamp_ns=stamp_ns))
     fault.on.set()

@@ -97,7 +97,7 @@ def test_a_hang_ends_the_process_but_a_debugger_does_not(
     pipe = tmp_path / 'commands'
     os.mkfifo(pipe)
     monkeypatch.setenv('LVS_TEST_PIPE', str(pipe))
-    process = start('threshold:=0.0', f'watchdog_s:={WATCHDOG_S}', 'cpu_sharing:=turns',
+    process = start('threshold:=0.0', f'watchdog_s:={WATCHDOG_S}', 'cpu_threads:=2',
                     'diagnostics_period_s:=0.1', code=DEBUGGED_AND_HUNG + MAIN)
     process.wait_for('debugged')
     with open(pipe, 'w', encoding='ascii') as commands:    # opens when the debugger does
@@ -114,7 +114,7 @@ def test_a_hang_ends_the_process_but_a_debugger_does_not(
 
 def test_where_masks_go_on_the_process_does_not_end(
         start: Any, peer: Peer, camera: Camera) -> None:
-    process = start('threshold:=0.0', f'watchdog_s:={WATCHDOG_S}', 'cpu_sharing:=side_by_side',
+    process = start('threshold:=0.0', f'watchdog_s:={WATCHDOG_S}', 'cpu_threads:=4',
                     'diagnostics_period_s:=0.1', code=HUNG_BESIDE_THE_FRAMES + MAIN)
     diagnosis = peer.diagnostics(lambda status: 'has not come back' in status.message)
     assert diagnosis.level == DiagnosticStatus.ERROR

@@ -6,7 +6,7 @@ import dataclasses
 import pathlib
 import threading
 import time
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import numpy as np
 import pytest
@@ -17,9 +17,10 @@ from lvs_ros.model import VARIANTS, SegmentationNetwork, load_network, save_netw
 from lvs_ros.model.steps import Steps
 from lvs_ros.native.library import library
 from lvs_ros.pipeline import (SCHEDULES, Frame, KeyFrameError, PipelineOptions,
-                              ScheduleSettings, SegmentationPipeline, build_pipeline)
+                              SegmentationPipeline, build_pipeline)
 from lvs_ros.pipeline.build import assemble, prepare
 from lvs_ros.pipeline.calling_thread import CallingThread
+from lvs_ros.pipeline.execution import SimulatedExecutor
 from lvs_ros.pipeline.frame import CHANNELS
 from lvs_ros.pipeline.input import fit, shares_memory, to_tensor
 from lvs_ros.pipeline.lane import Lane
@@ -103,7 +104,7 @@ def make(network: SegmentationNetwork, schedule: str = 'low_latency', threshold:
     propagation = RecordingPropagation(network)
     pipeline = SegmentationPipeline(
         network, propagation=propagation, slow_track=track,
-        settings=ScheduleSettings(schedule, threshold, 5, 0), **options)
+        settings=PipelineOptions(schedule=schedule, threshold=threshold), **options)
     return pipeline, track, propagation
 
 
@@ -211,8 +212,9 @@ def test_a_pipeline_of_options_refines_frames_in_full_where_that_is_asked_for(
                        ((refined, plain) if mirror else (plain, refined)))
     assert (expected != other).any()
     prepared = prepare(network, device=torch.device('cpu'), precision='float32')
-    options = PipelineOptions(schedule='every_frame', slow_track='inline', mirror=mirror)
-    with assemble(prepared, options, propagation=RecordingPropagation(prepared)) as pipeline:
+    options = PipelineOptions(schedule='every_frame', flip_averaging=mirror)
+    with assemble(prepared, options, propagation=RecordingPropagation(prepared),
+                  executor=SimulatedExecutor(0.0)) as pipeline:
         found = pipeline.step(frame(0)).mask
     assert (found != expected).mean() < 0.5 * (found != other).mean()    # rounding aside
 
@@ -273,15 +275,15 @@ def test_a_frame_in_full_that_cannot_be_refined_has_what_s_h_came_to(
         'while the mirror image was looked at: RuntimeError: out of memory')
 
 
-@pytest.mark.parametrize('slow_track', ['inline', 'background'])
+@pytest.mark.parametrize('executor', [SimulatedExecutor(0.0), None])
 @pytest.mark.parametrize('mirror', [True, False])
 def test_the_slow_track_refines_where_that_is_asked_for(
-        network: SegmentationNetwork, slow_track: str, mirror: bool) -> None:
-    options = PipelineOptions(threshold=0.0, slow_track=slow_track, slow_delay_s=0.0,
-                              mirror=mirror)
+        network: SegmentationNetwork, executor: Optional[SimulatedExecutor],
+        mirror: bool) -> None:
+    options = PipelineOptions(threshold=0.0, flip_averaging=mirror)
     prepared = prepare(network, device=torch.device('cpu'), precision='float32')
     propagation = RecordingPropagation(prepared)
-    with assemble(prepared, options, propagation=propagation) as pipeline:
+    with assemble(prepared, options, propagation=propagation, executor=executor) as pipeline:
         pipeline.step(frame(0))
         pipeline.step(frame(1))
         pipeline.threshold = 1.0
@@ -615,12 +617,7 @@ def test_warm_up_runs_every_part_and_leaves_no_trace(
 
 
 @pytest.mark.parametrize('options', [
-    {'device': 'cuda:99'}, {'device': 'teapot'}, {'precision': 'float8'},
-    {'slow_policy': 'loud'}, {'cpu_sharing': 'none'}, {'slow_track': 'twice'},
-    {'fast_threads': -1}, {'inference_size': '3x3'}, {'output_size': (0, 100)},
-    {'threshold': 2.0}, {'schedule': 'never'}, {'fixed_interval': 0}, {'max_key_age_frames': -1},
-    {'slow_delay_s': float('nan')},
-])
+    {'device': 'cuda:99'}, {'device': 'teapot'}, {'inference_size': '3x3'}])
 def test_options_that_cannot_work_are_refused(
         network: SegmentationNetwork, tmp_path: pathlib.Path, options: dict[str, Any]) -> None:
     save_network(network, tmp_path / 'tiny.safetensors')
@@ -630,13 +627,11 @@ def test_options_that_cannot_work_are_refused(
 
 @pytest.mark.skipif(library() is None or len(core_numbers()) < 2,
                     reason='needs the compiled operators, and two cores')
-@pytest.mark.parametrize('slow_track', ['background', 'inline'])
-@pytest.mark.parametrize('options, bound', [
-    ({}, True), ({'bind_threads': False}, False), ({'fast_threads': 1}, False),
-    ({'slow_threads': 1}, False)])
+@pytest.mark.parametrize('executor', [SimulatedExecutor(0.0), None])
+@pytest.mark.parametrize('threads, bound', [(0, True), (1, False)])
 def test_in_turns_on_all_cores_threads_are_bound(
-        network: SegmentationNetwork, tmp_path: pathlib.Path, slow_track: str,
-        options: dict[str, Any], bound: bool) -> None:
+        network: SegmentationNetwork, tmp_path: pathlib.Path, threads: int, bound: bool,
+        executor: Optional[SimulatedExecutor]) -> None:
     save_network(network, tmp_path / 'tiny.safetensors')
     seen = []
 
@@ -645,10 +640,10 @@ def test_in_turns_on_all_cores_threads_are_bound(
             seen.append(core_numbers())
             return super().describe(frame, low)
 
-    options = {'cpu_sharing': 'turns', 'slow_track': slow_track, **options}
     loaded = prepare(load_network(str(tmp_path / 'tiny.safetensors')),
                      device=torch.device('cpu'), precision='auto')
-    with assemble(loaded, PipelineOptions(**options), propagation=Watched(loaded)) as pipeline:
+    with assemble(loaded, PipelineOptions(cpu_threads=threads), propagation=Watched(loaded),
+                  executor=executor) as pipeline:
         pipeline.step(frame(0))
     assert seen == [core_numbers()[:1] if bound else core_numbers()]
 
@@ -658,12 +653,12 @@ def test_missing_model_is_named() -> None:
         build_pipeline(PipelineOptions(model='nowhere.safetensors'))
 
 
-@pytest.mark.parametrize('cpu_sharing', ['turns', 'side_by_side'])
+@pytest.mark.parametrize('cpu_threads', [2, 4])    # in turns, side by side
 def test_background_pipeline_end_to_end(
-        network: SegmentationNetwork, tmp_path: pathlib.Path, cpu_sharing: str) -> None:
+        network: SegmentationNetwork, tmp_path: pathlib.Path, cpu_threads: int) -> None:
     save_network(network, tmp_path / 'tiny.safetensors', half=False)
     options = PipelineOptions(model=str(tmp_path / 'tiny.safetensors'), threshold=0.0,
-                              cpu_sharing=cpu_sharing)
+                              cpu_threads=cpu_threads)
     with build_pipeline(options) as pipeline:
         pipeline.warm_up(48, 32)
         pipeline.step(frame(0))

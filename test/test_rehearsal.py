@@ -5,16 +5,9 @@
 import math
 from typing import Iterator
 
-import numpy as np
 import pytest
-import torch
 
 from hand_clock import HandClock
-from lvs_ros.model import VARIANTS, SegmentationNetwork
-from lvs_ros.pipeline import Frame, PipelineOptions
-from lvs_ros.pipeline.build import assemble, prepare
-from lvs_ros.pipeline.lane import Lane
-from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
 from lvs_ros.pipeline.rehearsal import Rehearsal
 
 GUESS_S, EARLY_S = 0.01, 0.001    # how long the first is expected to take; before the frame
@@ -138,29 +131,3 @@ def test_after_an_error_there_are_no_more() -> None:
         rehearsal.step()
     rehearsal.note_frame(clock.now())
     assert rehearsal.due_in_s() == math.inf
-
-
-@pytest.mark.parametrize('rehearse', [True, False])
-def test_a_pipeline_rehearses_s_l_and_nothing_comes_of_it(
-        rehearse: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun = []
-    monkeypatch.setattr(Lane, 'rehearse', lambda _, begin: begun.append(begin))
-    torch.manual_seed(0)
-    network = prepare(SegmentationNetwork(VARIANTS['tiny']('camvid', 11)),
-                      device=torch.device('cpu'), precision='float32')
-    options = PipelineOptions(cpu_sharing='turns', rehearse=rehearse, slow_track='inline')
-    images = np.random.default_rng(0).integers(0, 256, (3, 48, 64, 3), np.uint8)
-    masks = []
-    with assemble(network, options, propagation=SpatiallyVariantPropagation(network)) as pipeline:
-        assert len(begun) == rehearse
-        for number, image in enumerate(images):
-            for begin in begun:
-                steps = list(begin())
-                # One less than there are parts: the stem, the blocks, the deviation net.
-                assert len(steps) == (network.backbone.low_blocks + 1 if number else 0)
-            masks.append(pipeline.step(Frame(image=image, stamp_ns=number)).mask)
-    with assemble(network, PipelineOptions(slow_track='inline'),
-                  propagation=SpatiallyVariantPropagation(network)) as pipeline:
-        for number, image in enumerate(images):
-            expected = pipeline.step(Frame(image=image, stamp_ns=number)).mask
-            np.testing.assert_array_equal(masks[number], expected)

@@ -17,6 +17,7 @@ import torch
 from lvs_ros.model import SegmentationNetwork, save_network
 from lvs_ros.model.config import tiny
 from lvs_ros.pipeline import PipelineOptions, build_pipeline
+from lvs_ros.pipeline.execution import SimulatedExecutor
 from lvs_ros.pipeline.frame import Frame
 from lvs_ros.tools.cli import main
 
@@ -96,12 +97,11 @@ def test_every_frame_gets_its_mask_and_status(tmp_path: pathlib.Path,
 
 def test_the_masks_are_those_of_the_pipeline(tmp_path: pathlib.Path, model: pathlib.Path) -> None:
     bag = bags.write_rosbag2(tmp_path / 'bag', raw_entries())
-    options = PipelineOptions(model=str(model), threshold=0.0, slow_track='inline',
-                              slow_delay_s=0.15)
+    options = PipelineOptions(model=str(model), threshold=0.0)
 
     assert replay(bag, tmp_path / 'out', model, '--threshold', '0', '--slow-delay-s', '0.15') == 0
 
-    with build_pipeline(options) as pipeline:
+    with build_pipeline(options, executor=SimulatedExecutor(0.15)) as pipeline:
         expected = [pipeline.step(Frame(image, stamp_ns)).mask
                     for image, stamp_ns in zip(PICTURES, STAMPS)]
     assert len(np.unique(expected)) > 1  # or the comparison would say little

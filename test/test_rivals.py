@@ -90,8 +90,7 @@ def test_the_small_row_labels_with_the_small_network(model: pathlib.Path) -> Non
     network = load_network(model)
     small = SmallNetwork(network, load_rivals(rivals_path(model), network).small_head).eval()
     frame = frames(1)[0]
-    with build_row('small_per_frame', PipelineOptions(model=str(model), device='cpu',
-                                                      slow_track='inline')) as pipeline:
+    with build_row('small_per_frame', PipelineOptions(model=str(model), device='cpu')) as pipeline:
         mask = pipeline.step(frame).mask
     with torch.inference_mode():
         expected = small(torch.from_numpy(frame.image).permute(2, 0, 1)[None].float()).argmax(1)
@@ -100,8 +99,7 @@ def test_the_small_row_labels_with_the_small_network(model: pathlib.Path) -> Non
 
 def test_smoothing_looks_at_five_frames_and_forgets_them_on_reset(model: pathlib.Path) -> None:
     def masks(images: list[Frame]) -> list[np.ndarray]:
-        with build_row('grfp5', PipelineOptions(model=str(model), device='cpu',
-                                                slow_track='inline')) as pipeline:
+        with build_row('grfp5', PipelineOptions(model=str(model), device='cpu')) as pipeline:
             return [pipeline.step(frame).mask for frame in images]
 
     stream = frames(8)
@@ -117,9 +115,9 @@ def test_smoothing_looks_at_five_frames_and_forgets_them_on_reset(model: pathlib
 
 @pytest.mark.parametrize('name', ROWS)
 def test_every_row_labels_a_stream(name: str, model: pathlib.Path) -> None:
-    options = PipelineOptions(model=str(model), device='cpu', slow_track='inline',
-                              slow_delay_s=0.1, fixed_interval=3, threshold=0.0)
-    with build_row(name, options) as pipeline:
+    options = PipelineOptions(model=str(model), device='cpu', fixed_interval=3,
+                              threshold=0.0)
+    with build_row(name, options, slow_delay_s=0.1) as pipeline:
         results = [pipeline.step(frame) for frame in frames(7)]
     assert all(result.mask.shape == (64, 96) for result in results)
     keys = [result.status.key_frame for result in results]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import VARIANTS, SegmentationNetwork
-from lvs_ros.pipeline import SCHEDULES, Frame, ScheduleSettings, SegmentationPipeline, StepStatus
+from lvs_ros.pipeline import SCHEDULES, Frame, PipelineOptions, SegmentationPipeline, StepStatus
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
 from lvs_ros.pipeline.slow_track import InlineSlowTrack
 
@@ -33,8 +33,8 @@ def make_pipeline(schedule: str, *, threshold: float = 0.5, interval: int = 5, m
     return SegmentationPipeline(
         network, propagation=SpatiallyVariantPropagation(network),
         slow_track=InlineSlowTrack(network.high_steps, delay_s=delay_frames * FRAME_NS / 1e9),
-        settings=ScheduleSettings(name=schedule, threshold=threshold, fixed_interval=interval,
-                                  max_key_age_frames=max_age))
+        settings=PipelineOptions(schedule=schedule, threshold=threshold, fixed_interval=interval,
+                                 max_key_age_frames=max_age))
 
 
 def frames(count: int) -> list[Frame]:

@@ -405,32 +405,10 @@ def test_inline_reset_forgets() -> None:
     assert track.poll(10**9) == [] and not track.busy
 
 
-@pytest.mark.parametrize('cores, fast, slow, expected', [
-    (1, 0, 0, (1, 1)), (2, 0, 0, (1, 1)), (3, 0, 0, (2, 1)), (16, 0, 0, (8, 8)),
-    (16, 0, 2, (14, 2)), (4, 4, 0, (4, 2)), (4, 3, 3, (3, 3)), (2, 0, 9, (1, 9))])
-def test_side_by_side_the_tracks_share_the_cores(
-        monkeypatch: pytest.MonkeyPatch, cores: int, fast: int, slow: int,
-        expected: tuple[int, int]) -> None:
-    monkeypatch.setattr(threads, 'cores', lambda: cores)
-    assert threads.share_cores(fast=fast, slow=slow, side_by_side=True) == expected
-
-
-@pytest.mark.parametrize('cores, fast, slow, expected', [
-    (1, 0, 0, (1, 1)), (2, 0, 0, (2, 2)), (3, 2, 0, (2, 3)), (3, 0, 1, (3, 1))])
-def test_in_turns_each_track_has_all_cores(
-        monkeypatch: pytest.MonkeyPatch, cores: int, fast: int, slow: int,
-        expected: tuple[int, int]) -> None:
-    monkeypatch.setattr(threads, 'cores', lambda: cores)
-    assert threads.share_cores(fast=fast, slow=slow, side_by_side=False) == expected
-
-
-@pytest.mark.parametrize('cores, sharing, expected', [
-    (1, 'auto', True), (3, 'auto', True), (4, 'auto', False), (16, 'turns', True),
-    (2, 'side_by_side', False)])
-def test_few_cores_are_used_in_turns(
-        monkeypatch: pytest.MonkeyPatch, cores: int, sharing: str, expected: bool) -> None:
-    monkeypatch.setattr(threads, 'cores', lambda: cores)
-    assert threads.takes_turns(sharing) is expected
+@pytest.mark.parametrize('count, expected', [
+    (1, (1, 1)), (2, (1, 1)), (3, (2, 1)), (16, (8, 8))])
+def test_side_by_side_the_tracks_share_the_threads(count: int, expected: tuple[int, int]) -> None:
+    assert threads.share_cores(count, side_by_side=True) == expected
 
 
 def test_warming_up_computes_and_refines_and_leaves_no_trace(lane: Optional[Lane]) -> None:

@@ -25,6 +25,7 @@ from sensor_msgs.msg import Image  # noqa: E402
 from lvs_ros.datasets.camvid import list_camvid  # noqa: E402
 from lvs_ros.evaluation.metrics import ConfusionMatrix  # noqa: E402
 from lvs_ros.pipeline import PipelineOptions, build_pipeline  # noqa: E402
+from lvs_ros.pipeline.execution import SimulatedExecutor  # noqa: E402
 from lvs_ros.pipeline.frame import Frame  # noqa: E402
 from lvs_ros.tools.cli import main  # noqa: E402
 
@@ -119,8 +120,8 @@ def test_the_node_segments_the_drive_at_its_own_rate(
             break
 
     low_latency, per_frame = ConfusionMatrix(11), ConfusionMatrix(11)
-    with build_pipeline(PipelineOptions(model=MODEL, schedule='every_frame',
-                                        slow_track='inline', mirror=False)) as pipeline:
+    with build_pipeline(PipelineOptions(model=MODEL, schedule='every_frame', flip_averaging=False),
+                        executor=SimulatedExecutor(0.0)) as pipeline:
         for stamp, labelled in zip(stamps(count), frames):
             image, labels = labelled.load()
             assert labels is not None

@@ -13,6 +13,7 @@ from typing import Optional, Sequence
 import numpy as np
 import torch
 
+from lvs_ros.cpus import available_cpus
 from lvs_ros.evaluation.dataset import Dataset
 from lvs_ros.evaluation.run import RowRun, unpack
 from lvs_ros.model import SegmentationNetwork, load_network
@@ -20,7 +21,7 @@ from lvs_ros.pipeline import Frame, PipelineOptions
 from lvs_ros.pipeline.build import choose_device, prepare
 from lvs_ros.pipeline.inference_size import InferenceSize
 from lvs_ros.pipeline.input import fit, to_tensor
-from lvs_ros.pipeline.threads import cores, intra_op_threads
+from lvs_ros.pipeline.threads import intra_op_threads
 from lvs_ros.plots import DeviationSample
 
 DISTANCES = (1, 2, 3, 5, 8, 10, 15)
@@ -55,7 +56,7 @@ def deviation_pairs(options: PipelineOptions, dataset: Dataset, reference: RowRu
     device = choose_device(options.device)
     network = prepare(load_network(options.model), device=device, precision=options.precision)
     # A pipeline that was open before may have left this thread to compute alone.
-    with intra_op_threads(cores() if device.type == 'cpu' else 0):
+    with intra_op_threads(available_cpus() if device.type == 'cpu' else 0):
         return _pairs(network, options, dataset, reference, distances)
 
 

@@ -15,19 +15,19 @@ import numpy as np
 import torch
 
 from lvs_ros import __version__
+from lvs_ros.cpus import available_cpus
 from lvs_ros.evaluation.bootstrap import BLOCK_S, RESAMPLES
 from lvs_ros.evaluation.clock import Clock
 from lvs_ros.evaluation.dataset import Dataset
 from lvs_ros.evaluation.deviation import DeviationPair, deviation_pairs, spearman
 from lvs_ros.evaluation.offsets import OffsetsSummary, run_offsets
 from lvs_ros.evaluation.rows import ROWS, build_row
-from lvs_ros.evaluation.run import REFERENCE, RowRun, Runner, options_of
+from lvs_ros.evaluation.run import REFERENCE, RowRun, Runner
 from lvs_ros.evaluation.summary import RowSummary, Summariser
 from lvs_ros.evaluation.sweep import Sweep, sweep_threshold
 from lvs_ros.model.checkpoint import find_model
 from lvs_ros.pipeline import PipelineOptions
 from lvs_ros.pipeline.build import choose_precision
-from lvs_ros.pipeline.threads import cores
 
 OFFSET_ROWS = ('clockwork', 'deep_feature_flow', 'fixed')
 """Rows of the fixed schedule that propagate."""
@@ -41,10 +41,11 @@ class Plan:
     """What is to be measured.
 
     :param rows: names of rows; the per-frame network is run whether it is among them or not
-    :param options: of all rows; slow_track 'inline' means simulated time
+    :param options: of all rows
     :param offsets: the protocol of :mod:`~lvs_ros.evaluation.offsets` too
     :param thresholds: of the sweep; None = no sweep
     :param seed: of the bootstrap
+    :param slow_delay_s: S_h takes a simulated time of so many seconds; None = the time it takes
     """
 
     rows: tuple[str, ...]
@@ -52,11 +53,12 @@ class Plan:
     offsets: bool = False
     thresholds: Optional[tuple[float, ...]] = None
     seed: int = 0
+    slow_delay_s: Optional[float] = None
 
     @property
     def simulated(self) -> bool:
         """S_h takes a simulated time, in place of the time it really takes."""
-        return self.options.slow_track == 'inline'
+        return self.slow_delay_s is not None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,8 +116,8 @@ def evaluate(plan: Plan, dataset: Dataset, clock: Clock) -> Evaluation:
     for name in plan.rows:
         # weights that are not there shall show before anything is run
         if ROWS[name].rival is not None:
-            build_row(name, options_of(name, plan.options)).close()
-    runner = Runner(dataset, plan.options, clock)
+            build_row(name, plan.options).close()
+    runner = Runner(dataset, plan.options, clock, slow_delay_s=plan.slow_delay_s)
     summariser = Summariser(dataset, runner.reference, seed=plan.seed)
     runs = [runner.run(name) for name in plan.rows]
     offsets = [run_offsets(name, plan.options, dataset) for name in plan.rows
@@ -157,12 +159,12 @@ def _about(plan: Plan, dataset: Dataset, reference: RowRun, summariser: Summaris
         'model_sha256': hashlib.sha256(model.read_bytes()).hexdigest(),
         'device': reference.device,
         'machine': machine_name(reference.device),
-        'cores': cores(),
+        'cores': available_cpus(),
         'precision': choose_precision(plan.options.precision, torch.device(reference.device)),
-        'mirror': plan.options.mirror,
+        'flip_averaging': plan.options.flip_averaging,
         'inference_size': plan.options.inference_size,
         'clock': 'simulated' if plan.simulated else 'real',
-        'slow_delay_s': plan.options.slow_delay_s if plan.simulated else None,
+        'slow_delay_s': plan.slow_delay_s,
         'bootstrap': {'resamples': RESAMPLES, 'block_s': BLOCK_S,
                       'block_frames': summariser.block_frames, 'seed': plan.seed},
         'reference': REFERENCE,

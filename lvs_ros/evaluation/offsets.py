@@ -17,7 +17,6 @@ from lvs_ros.errors import DatasetError
 from lvs_ros.evaluation.dataset import Dataset, LoadedDrive
 from lvs_ros.evaluation.metrics import confusion_of, miou
 from lvs_ros.evaluation.rows import ROWS, build_row
-from lvs_ros.evaluation.run import options_of
 from lvs_ros.pipeline import PipelineOptions, SegmentationPipeline
 
 
@@ -53,7 +52,7 @@ def run_offsets(name: str, options: PipelineOptions, dataset: Dataset) -> Offset
             'the protocol "offsets" needs the frames before the labelled ones (Cityscapes: '
             'unpack leftImg8bit_sequence), or a shorter --fixed-interval')
     frames = 0
-    with build_row(name, options_of(name, options)) as pipeline:
+    with build_row(name, options) as pipeline:
         dataset.check_model(pipeline, options.model)
         counts = np.zeros((interval, pipeline.num_classes, pipeline.num_classes), np.int64)
         for drive in tqdm(dataset.drives, desc=f'{name}, offsets', unit='drive', disable=None,

@@ -10,7 +10,8 @@ from lvs_ros.model import SegmentationNetwork, load_network
 from lvs_ros.model.checkpoint import load_rivals, rivals_path
 from lvs_ros.model.rivals import SmallNetwork
 from lvs_ros.pipeline import PipelineOptions, SegmentationPipeline
-from lvs_ros.pipeline.build import assemble, check_options, choose_device, prepare
+from lvs_ros.pipeline.build import assemble, choose_device, prepare
+from lvs_ros.pipeline.execution import SimulatedExecutor
 from lvs_ros.pipeline.propagation import (FlowPropagation, HoldPropagation, Propagation,
                                           SpatiallyVariantPropagation)
 from lvs_ros.pipeline.smoothing import GatedRecurrentSmoothing
@@ -56,18 +57,19 @@ ROWS: Mapping[str, Row] = {row.name: row for row in (
 """The paper's Table 1, and the small network on every frame."""
 
 
-def build_row(name: str, options: PipelineOptions) -> SegmentationPipeline:
+def build_row(name: str, options: PipelineOptions, *, slow_delay_s: Optional[float] = None
+              ) -> SegmentationPipeline:
     """Make the pipeline of a row; to be called in the thread that will run the steps.
 
     :param options: of all rows; the schedule comes from the row
-    :raises ConfigurationError: for an unknown row, or an option that cannot work.
+    :param slow_delay_s: simulated duration of S_h in the background; None = S_h really runs there
+    :raises ConfigurationError: for an unknown row, or a device that cannot be used.
     :raises ModelFileError: when the model, or the weights that the row needs, are not there.
     """
     if name not in ROWS:
         raise ConfigurationError(f'row {name!r}: expected one of ' + ', '.join(ROWS))
     row = ROWS[name]
     options = dataclasses.replace(options, schedule=row.schedule)
-    check_options(options)
     network = load_network(options.model)
     smoothing = None
     device = choose_device(options.device)
@@ -75,10 +77,15 @@ def build_row(name: str, options: PipelineOptions) -> SegmentationPipeline:
         rivals = load_rivals(rivals_path(options.model), network)
         if row.rival == 'small_head':
             network = SmallNetwork(network, rivals.small_head)
-            options = dataclasses.replace(options, mirror=False)    # it would be small no longer
+            options = dataclasses.replace(options, flip_averaging=False)    # else not small
         else:
             # Probabilities of 5 frames in 16 bits would round away what is to be added up.
             smoothing = GatedRecurrentSmoothing(
                 rivals.recurrent.requires_grad_(False).to(device))
     network = prepare(network, device=device, precision=options.precision)
-    return assemble(network, options, propagation=row.propagation(network), smoothing=smoothing)
+    executor = None
+    if row.schedule != 'low_latency' or slow_delay_s is not None:
+        # Nothing runs beside the frames: they have all the cores.
+        executor = SimulatedExecutor(slow_delay_s or 0.0, threads=options.cpu_threads)
+    return assemble(network, options, propagation=row.propagation(network), smoothing=smoothing,
+                    executor=executor)

@@ -86,15 +86,17 @@ class Steps(Protocol):
 class Runner:
     """Runs rows over the same drives.
 
-    :param options: of all rows. With slow_track 'background', S_h's result enters when it is
-        really done, which needs a real clock; with 'inline' after a simulated time, the same on
-        every machine.
+    :param options: of all rows
+    :param slow_delay_s: seconds of the stamps after which S_h's result enters, the same on every
+        machine; None = when it is really done, which needs a real clock
     """
 
-    def __init__(self, dataset: Dataset, options: PipelineOptions, clock: Clock) -> None:
+    def __init__(self, dataset: Dataset, options: PipelineOptions, clock: Clock, *,
+                 slow_delay_s: Optional[float] = None) -> None:
         self._dataset = dataset
         self._options = options
         self._clock = clock
+        self._slow_delay_s = slow_delay_s
         self._reference: Optional[RowRun] = None
 
     @property
@@ -117,10 +119,9 @@ class Runner:
         return self._run(name, dataclasses.replace(self._options, **changes), reference)
 
     def _run(self, name: str, options: PipelineOptions, reference: Optional[RowRun]) -> RowRun:
-        options = options_of(name, options)
         results: list[FrameResult] = []
         warm_size: Optional[tuple[int, int]] = None
-        with build_row(name, options) as pipeline, \
+        with build_row(name, options, slow_delay_s=self._slow_delay_s) as pipeline, \
                 tqdm(desc=name, total=self._dataset.frame_count, unit='frame', mininterval=1.0,
                      disable=None, leave=False) as bar:
             self._dataset.check_model(pipeline, options.model)
@@ -135,7 +136,7 @@ class Runner:
                 with out_of_the_collectors_sight():
                     steps = play(pipeline, loaded.frames, self._clock, masks=masks,
                                  progress=bar.update,
-                                 leave_out_slow_track=_runs_slow_track_inline(name, options))
+                                 leave_out_slow_track=self._simulates(name))
                 expected = list(masks) if reference is None else [
                     unpack(frame.packed_mask) for frame in reference.frames
                     if frame.drive == number]
@@ -144,15 +145,24 @@ class Runner:
                     for index, (step, mask, expectation) in enumerate(
                         zip(steps, masks, expected, strict=True))]
             device = pipeline.device
-        return RowRun(name, ROWS[name].title, _settings(name, options), threads, device,
-                      tuple(results))
+        return RowRun(name, ROWS[name].title, self._settings(name, options), threads,
+                      device, tuple(results))
 
+    def _simulates(self, name: str) -> bool:
+        return self._slow_delay_s is not None and ROWS[name].schedule == 'low_latency'
 
-def options_of(name: str, options: PipelineOptions) -> PipelineOptions:
-    """Return the options of one row: those that have no background get all the cores."""
-    if ROWS[name].schedule == 'low_latency':
-        return options
-    return dataclasses.replace(options, slow_track='inline')
+    def _settings(self, name: str, options: PipelineOptions) -> dict[str, Any]:
+        """Return the options that the row's schedule looks at."""
+        schedule = ROWS[name].schedule
+        settings: dict[str, Any] = {}
+        if schedule == 'fixed':
+            settings['fixed_interval'] = options.fixed_interval
+        if schedule in ('adaptive', 'low_latency'):
+            settings['threshold'] = options.threshold
+            settings['max_key_age_frames'] = options.max_key_age_frames
+        if self._simulates(name):
+            settings['slow_delay_s'] = self._slow_delay_s
+        return settings
 
 
 def play(pipeline: Steps, frames: Sequence[Frame], clock: Clock, *,
@@ -226,21 +236,3 @@ def _warm_up(pipeline: SegmentationPipeline, drive: LoadedDrive) -> None:
     pipeline.warm_up(*drive.frames[0].size)
     for frame in drive.frames[:_WARM_UP_FRAMES]:
         pipeline.step(frame)
-
-
-def _runs_slow_track_inline(name: str, options: PipelineOptions) -> bool:
-    return options.slow_track == 'inline' and ROWS[name].schedule == 'low_latency'
-
-
-def _settings(name: str, options: PipelineOptions) -> dict[str, Any]:
-    """Return the options that the row's schedule looks at."""
-    schedule = ROWS[name].schedule
-    settings: dict[str, Any] = {}
-    if schedule == 'fixed':
-        settings['fixed_interval'] = options.fixed_interval
-    if schedule in ('adaptive', 'low_latency'):
-        settings['threshold'] = options.threshold
-        settings['max_key_age_frames'] = options.max_key_age_frames
-    if _runs_slow_track_inline(name, options):
-        settings['slow_delay_s'] = options.slow_delay_s
-    return settings

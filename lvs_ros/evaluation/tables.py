@@ -55,7 +55,7 @@ def notes(evaluation: Evaluation) -> list[str]:
     found = [
         f'{about["frames"]} frames{rate}, {labelled} of them labelled; {about["device"]} '
         f'({about["machine"]}, {_cores(about["cores"])}), {about["precision"]}, '
-        f'{"with" if about["mirror"] else "without"} mirror images, {about["date"]}.',
+        f'{"with" if about["flip_averaging"] else "without"} flip averaging, {about["date"]}.',
         _clock_note(evaluation), _error_note(evaluation),
         'The first frame of a drive, which has nothing before it, is computed in full by '
         'every row; it is scored, but is not among the times.']
@@ -143,7 +143,7 @@ def _rows(evaluation: Evaluation) -> str:
 def _clock_note(evaluation: Evaluation) -> str:
     plan = evaluation.plan
     if plan.simulated:
-        return (f'S_h takes a simulated {plan.options.slow_delay_s:g} s in the time of the '
+        return (f'S_h takes a simulated {plan.slow_delay_s:g} s in the time of the '
                 'camera, beside the frames, and uses no core: the masks are the same on every '
                 'machine, the times those of a fast track that has all cores to itself.')
     return ('Real time: frames arrive at the rate of the camera, one that arrives while another '

@@ -17,6 +17,7 @@ import torch
 from lvs_ros.errors import LvsError, NotFiniteError
 from lvs_ros.model import SegmentationNetwork
 from lvs_ros.model.finite import first_not_finite
+from lvs_ros.options import PipelineOptions
 from lvs_ros.pipeline.backoff import Backoff
 from lvs_ros.pipeline.calling_thread import CallingThread, FrameRunner
 from lvs_ros.pipeline.device_health import lasting_error
@@ -25,7 +26,7 @@ from lvs_ros.pipeline.inference_size import AUTO, InferenceSize
 from lvs_ros.pipeline.input import FittedFrame, fit, shares_memory, to_tensor
 from lvs_ros.pipeline.output import label_map
 from lvs_ros.pipeline.propagation import Propagation
-from lvs_ros.pipeline.schedule import ScheduleSettings
+from lvs_ros.pipeline.schedule import schedule_of
 from lvs_ros.pipeline.slow_track import (INTERRUPTIONS, NOT_FINITE, SlowJob, SlowResult, SlowTrack,
                                          as_failed, first_pass, refine_here, run_job)
 from lvs_ros.pipeline.smoothing import Smoothing
@@ -118,7 +119,7 @@ class SegmentationPipeline:
     """
 
     def __init__(self, network: SegmentationNetwork, *, propagation: Propagation,
-                 slow_track: SlowTrack, settings: ScheduleSettings,
+                 slow_track: SlowTrack, settings: PipelineOptions,
                  inference_size: str = AUTO,
                  output_size: tuple[int, int] = (0, 0), full_threads: int = 0,
                  runner: Optional[FrameRunner] = None, rehearse: bool = False,
@@ -128,7 +129,7 @@ class SegmentationPipeline:
         self._propagation = propagation
         self._slow_track = slow_track
         self._settings = settings
-        self._policy = settings.build()
+        self._policy = schedule_of(settings)
         self._inference_size = InferenceSize(inference_size, network.config.image_size)
         self._output_size = output_size
         self._full_threads = full_threads
@@ -179,7 +180,7 @@ class SegmentationPipeline:
 
         :raises ConfigurationError: when set to anything else.
         """
-        return float(self._settings.threshold)
+        return self._settings.threshold
 
     @threshold.setter
     def threshold(self, value: float) -> None:
@@ -188,11 +189,11 @@ class SegmentationPipeline:
     @property
     def schedule(self) -> str:
         """Name of the schedule; takes effect at once."""
-        return self._settings.name
+        return self._settings.schedule
 
     @schedule.setter
     def schedule(self, value: str) -> None:
-        self._change(name=value)
+        self._change(schedule=value)
 
     @property
     def fixed_interval(self) -> int:
@@ -214,7 +215,7 @@ class SegmentationPipeline:
 
     def _change(self, **changes: Any) -> None:
         self._settings = dataclasses.replace(self._settings, **changes)
-        self._policy = self._settings.build()
+        self._policy = schedule_of(self._settings)
 
     @property
     def slow_track_still_s(self) -> float:
@@ -501,7 +502,7 @@ class SegmentationPipeline:
         key, source = self._state.key, self._state.source
         reason, self._reset_reason = self._reset_reason, None
         return StepStatus(
-            schedule=self._settings.name, key_frame=key.number == features.number,
+            schedule=self._settings.schedule, key_frame=key.number == features.number,
             key_stamp_ns=key.stamp_ns, key_age_frames=features.number - key.number,
             key_provisional=source.provisional or source.number != key.number,
             deviation=deviation, threshold=self.threshold,

@@ -15,11 +15,8 @@ from typing import Iterator, Sequence
 
 import torch
 
-from lvs_ros.errors import ConfigurationError
 from lvs_ros.native.library import library
 
-SLOW_POLICIES = ('nice', 'idle', 'normal')
-CPU_SHARING = ('auto', 'turns', 'side_by_side')
 _NICE_VALUE = 10
 _MOST_CORES_FOR_TURNS = 3
 _OMP_PAUSE_SOFT = 1    # from omp.h
@@ -30,44 +27,22 @@ def core_numbers() -> list[int]:
     return sorted(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else []
 
 
-def cores() -> int:
-    """CPU cores that this process may use."""
-    return len(core_numbers()) or os.cpu_count() or 1
+def takes_turns(threads: int) -> bool:
+    """Tell whether the tracks use all threads in turn, rather than each its own all the time."""
+    return threads <= _MOST_CORES_FOR_TURNS
 
 
-def takes_turns(sharing: str) -> bool:
-    """Tell whether the tracks use all cores in turn, rather than each its own all the time.
-
-    :param sharing: one of :data:`CPU_SHARING`; 'auto' chooses by the number of cores
-    """
-    return sharing == 'turns' or sharing == 'auto' and cores() <= _MOST_CORES_FOR_TURNS
-
-
-def share_cores(*, fast: int, slow: int, side_by_side: bool) -> tuple[int, int]:
-    """Return the thread counts of fast and slow track, each given or, if 0, chosen.
+def share_cores(threads: int, *, side_by_side: bool) -> tuple[int, int]:
+    """Return the thread counts of fast and slow track.
 
     :param side_by_side: the tracks run at the same time. Together the two then have as many
-        threads as there are cores, if there are two: a thread of the fast track that waits for
+        threads as there are, if there are two: a thread of the fast track that waits for
         its core holds up the others of its team, and the frame with them.
     """
     if not side_by_side:
-        return fast or cores(), slow or cores()
-    slow = slow or max(1, cores() // 2)
-    return fast or max(1, cores() - slow), slow
-
-
-def check_sharing(sharing: str) -> None:
-    """Raise :class:`~lvs_ros.errors.ConfigurationError` unless it is one of the known ones."""
-    if sharing not in CPU_SHARING:
-        raise ConfigurationError(f'cpu_sharing is {sharing!r}: expected one of '
-                                 + ', '.join(CPU_SHARING))
-
-
-def check_policy(policy: str) -> None:
-    """Raise :class:`~lvs_ros.errors.ConfigurationError` unless the policy is a known one."""
-    if policy not in SLOW_POLICIES:
-        raise ConfigurationError(f'slow_policy is {policy!r}: expected one of '
-                                 + ', '.join(SLOW_POLICIES))
+        return threads, threads
+    slow = max(1, threads // 2)
+    return max(1, threads - slow), slow
 
 
 @contextlib.contextmanager

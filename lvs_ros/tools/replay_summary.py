@@ -35,12 +35,15 @@ class ReplaySummary:
     :param recording: name of the recording
     :param topic: its image topic
     :param options: of the pipeline
+    :param slow_delay_s: simulated duration of S_h, in seconds of the stamps
     """
 
-    def __init__(self, *, recording: str, topic: str, options: PipelineOptions) -> None:
+    def __init__(self, *, recording: str, topic: str, options: PipelineOptions,
+                 slow_delay_s: float) -> None:
         self.recording = recording
         self.topic = topic
         self.options = options
+        self.slow_delay_s = slow_delay_s
         self.device = options.device
         self.shortened = 0
         """Gaps between two images that the video does not show in full."""
@@ -110,8 +113,8 @@ class ReplaySummary:
             'threshold': options.threshold,
             'fixed_interval': options.fixed_interval,
             'max_key_age_frames': options.max_key_age_frames,
-            'mirror': options.mirror,
-            'slow_delay_s': options.slow_delay_s,
+            'flip_averaging': options.flip_averaging,
+            'slow_delay_s': self.slow_delay_s,
             'images': self.frames,
             'masks': len(self.samples),
             'key_frames': self.key_frames,
