@@ -141,13 +141,13 @@ def test_threshold_takes_effect_on_the_next_frame() -> None:
 @pytest.mark.parametrize('value', [1.5, -1, -1e-9, math.nan, math.inf, 'abc', None, True])
 def test_threshold_out_of_range_is_refused_and_the_old_one_stays(value: Any) -> None:
     pipeline = make_pipeline('adaptive', threshold=0.25)
-    with pytest.raises(ConfigurationError, match='expected a number from 0 to 1'):
+    with pytest.raises(ConfigurationError, match='^threshold: (expected|.* is not between)'):
         pipeline.threshold = value
     assert pipeline.threshold == 0.25
 
 
 def test_unknown_schedule_is_refused() -> None:
     pipeline = make_pipeline('adaptive')
-    with pytest.raises(ConfigurationError, match='expected one of low_latency'):
+    with pytest.raises(ConfigurationError, match="'sometimes' is none of low_latency, adaptive"):
         pipeline.schedule = 'sometimes'
     assert pipeline.schedule == 'adaptive'
