@@ -9,14 +9,15 @@ and ``config/lvs.yaml``, which ``python -m lvs_ros.options > config/lvs.yaml`` w
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import textwrap
-from typing import Any, Callable, Iterator, Mapping
+from typing import Any, Callable, Mapping
 
 from lvs_ros.errors import ConfigurationError
 
 _KINDS = {float: 'a number', int: 'a whole number', str: 'a string', bool: 'true or false'}
-_COLUMNS = 95    # of a comment in lvs.yaml
+_COLUMNS = 99    # of lvs.yaml
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +25,11 @@ class Option:
     """What an option means and what it may be.
 
     :param default: its type is that of every value; a tuple is a (width, height) in pixels
-    :param description: a sentence or two, with the unit
-    :param details: what lvs.yaml says besides
+    :param description: for people, with the unit
     :param unit: of a number, where it has one
     :param minimum: smallest value; of a size, that of each side, and (0, 0) is allowed, too
     :param maximum: largest value
-    :param choices: the only values, with their meanings ('' = the description has it)
+    :param choices: the only values
     :param check: raises ConfigurationError for a text that cannot be
     :param dynamic: may be changed while the node runs; takes effect on the next frame
     :param section: heading in lvs.yaml, where a section begins here
@@ -37,11 +37,10 @@ class Option:
 
     default: Any
     description: str
-    details: str = ''
     unit: str = ''
     minimum: float = -math.inf
     maximum: float = math.inf
-    choices: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    choices: tuple[str, ...] = ()
     check: Callable[[Any], None] | None = None
     dynamic: bool = False
     section: str = ''
@@ -108,14 +107,8 @@ class _Options:
                 object.__setattr__(self, field.name, value)
             except ConfigurationError as error:
                 problems.append(str(error))
-        if not problems:
-            problems += self._contradictions()
         if problems:
             raise ConfigurationError('; '.join(problems))
-
-    def _contradictions(self) -> Iterator[str]:
-        """Tell what is wrong although each value could be."""
-        yield from ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -128,22 +121,20 @@ class PipelineOptions(_Options):
     device: str = _option(
         'auto', 'Where the networks run: auto (a GPU if there is one), cpu, cuda, cuda:0 …')
     precision: str = _option(
-        'auto', 'Arithmetic of the networks; auto = what the device is best at: float16 on a GPU, '
-        'bfloat16 on a CPU with AMX, else float32.',
-        choices=dict.fromkeys(('auto', 'float32', 'float16', 'bfloat16'), ''))
+        'auto', 'Arithmetic of the networks: float32, float16, bfloat16, or auto = what the '
+        'device is best at: float16 on a GPU, bfloat16 on a CPU with AMX, else float32.',
+        choices=('auto', 'float32', 'float16', 'bfloat16'))
     schedule: str = _option(
-        'low_latency', 'When the accurate network runs.', dynamic=True, choices={
-            'low_latency': 'when the predicted deviation exceeds the threshold, in the '
-                           'background; no frame ever waits for it',
-            'adaptive': 'the same, in the foreground: that frame comes late',
-            'fixed': 'on every fixed_interval-th frame, in the foreground',
-            'every_frame': 'on every frame, in the foreground: the most accurate and the slowest',
-        }, section='Accuracy against cost')
+        'low_latency', 'When the accurate network runs: low_latency (when the predicted deviation '
+        'exceeds the threshold, in the background; no frame waits for it), adaptive (the same, in '
+        'the foreground: that frame comes late), fixed (on every fixed_interval-th frame, in the '
+        'foreground), every_frame (the most accurate and the slowest).', dynamic=True,
+        choices=('low_latency', 'adaptive', 'fixed', 'every_frame'),
+        section='Accuracy against cost')
     threshold: float = _option(
         0.1, 'Predicted fraction of pixels whose label has changed since the key frame, 0 to 1, '
         'above which a frame becomes the next key frame: smaller = more accurate, larger = '
-        'cheaper.', details='0: every frame is one; 1: only the first.',
-        minimum=0.0, maximum=1.0, dynamic=True)
+        'cheaper.', minimum=0.0, maximum=1.0, dynamic=True)
     fixed_interval: int = _option(
         5, 'Frames from one key frame to the next with schedule: fixed.', unit='frames',
         minimum=1, maximum=1_000_000, dynamic=True)
@@ -151,35 +142,27 @@ class PipelineOptions(_Options):
         0, 'Age in frames at which a key frame is replaced whatever the deviation; 0 = never.',
         unit='frames', minimum=0, maximum=1_000_000, dynamic=True)
     inference_size: str = _option(
-        'auto', "Size at which the network sees the images: auto (at most that of the model's "
-        "training images), image (the image's own), or WIDTHxHEIGHT in pixels, such as 640x480.",
-        check=_check_inference_size,
-        details="auto: images with more pixels than the model's training images (480x360 for "
-        'lite_camvid) are scaled down to as many, in their own aspect ratio. image: whatever it '
-        'costs. Masks have the size of the images (output_size) in each case.')
+        'auto', 'Size at which the network sees the images: auto (images with more pixels than '
+        "the model's training images are scaled down to as many), image (the image's own size, "
+        'whatever it costs), or WIDTHxHEIGHT in pixels, such as 640x480. Masks have the size of '
+        'the images in each case.', check=_check_inference_size)
     output_size: tuple[int, int] = _option(
         (0, 0), 'Width and height of the published mask in pixels; [0, 0] = those of the image.',
         minimum=16, maximum=16384)
     flip_averaging: bool = _option(
         True, 'The accurate network sees a key frame flipped, too, and the mean of both results '
-        'is propagated: more accurate masks.',
-        details='With schedule: low_latency that is done after the first result, where there is '
-        'time before the next key frame: no frame waits for it. The other schedules always do '
-        'it, and their key frames take twice as long.')
+        'is propagated: more accurate masks. With schedule: low_latency that is done where there '
+        'is time before the next key frame; the other schedules always do it, and their key '
+        'frames take twice as long.')
     cpu_threads: int = _option(
         0, 'CPU threads of the networks; 0 = one for each CPU that affinity and cgroup limits '
-        'allow.', details='With up to 3, frames and background network use all of them in turn, '
-        'the frames first; with more, each has some of its own.',
+        'allow. With up to 3, frames and background network use all of them in turn, the frames '
+        'first; with more, each has some of its own.',
         unit='threads', minimum=0, maximum=1024, section='CPU')
     realtime_priority: int = _option(
         0, 'Real-time priority of the threads of a frame on a CPU, 1 to 99, where the system '
-        'allows it: they go before all programs that have none, for four fifths of the time at '
-        'most; 0 = none.', details='SCHED_FIFO, while a frame is computed. With other programs '
-        'busy on the same cores, a frame keeps its time instead of taking three times as long; '
-        'the others wait for it. The background network never has it. Needs permission: '
-        '"<user> - rtprio 10" in /etc/security/limits.conf, LimitRTPRIO=10 in a systemd service, '
-        'or --cap-add SYS_NICE in a container. Where it is refused there is a warning, and frames '
-        'go on without.', minimum=0, maximum=99)
+        'allows it (see the README): they go before all programs that have none, for four fifths '
+        'of the time at most; 0 = none.', minimum=0, maximum=99)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -190,16 +173,14 @@ class NodeOptions(_Options):
         '', 'Label set: a name in config/labels/ or the path of a .yaml file; empty = the one '
         'that the model was trained with.', section='Images in, masks out')
     input_transport: str = _option(
-        'raw', 'Which topic to subscribe to.',
-        choices={'raw': 'image_raw', 'compressed': 'image_raw/compressed (JPEG or PNG)'})
+        'raw', 'Which topic to subscribe to: image_raw, or image_raw/compressed (JPEG or PNG).',
+        choices=('raw', 'compressed'))
     max_pixels: int = _option(
         4096 * 3072, 'Width times height of the largest image that is taken; a larger one is '
-        'dropped before it is decoded.', details='The default is 4096x3072.',
-        unit='pixels', minimum=256, maximum=1 << 30)
+        'dropped before it is decoded.', unit='pixels', minimum=256, maximum=1 << 30)
     stale_after_s: float = _option(
-        0.0, 'Age in seconds (stamp to publishing) from which status.stale is set; 0 = never.',
-        details="It needs stamps of the node's own clock; with this set, a frame whose age "
-        'cannot be told counts as stale.',
+        0.0, 'Age in seconds (stamp to publishing) from which status.stale is set; 0 = never. '
+        "It needs stamps of the node's own clock; a frame whose age cannot be told is stale.",
         unit='s', minimum=0.0, maximum=3600.0, dynamic=True)
     autostart: bool = _option(
         True, 'Configure and activate on start-up; false leaves that to a lifecycle manager.',
@@ -212,15 +193,15 @@ class NodeOptions(_Options):
         1.0, 'Seconds between two messages on /diagnostics.', unit='s', minimum=0.1, maximum=60.0)
     watchdog_s: float = _option(
         10.0, 'Where images arrive and none has been finished for so many seconds, the process '
-        'ends with exit code 1, so that it can be started again; 0 = never.',
-        details='Has to be longer than the slowest frame takes. The time does not go on while '
-        'the node is configured, stopped or in a debugger.',
+        'ends with exit code 1, so that it can be started again; 0 = never. '
+        'Has to be longer than the slowest frame takes.',
         unit='s', minimum=0.0, maximum=3600.0)
 
-    def _contradictions(self) -> Iterator[str]:
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if math.prod(self.warm_up_size) > self.max_pixels:
-            yield (f'warm_up_size: {list(self.warm_up_size)} has more than max_pixels, '
-                   f'{self.max_pixels}')
+            raise ConfigurationError(f'warm_up_size: {list(self.warm_up_size)} has more than '
+                                     f'max_pixels, {self.max_pixels}')
 
 
 OPTIONS: Mapping[str, Option] = {
@@ -228,7 +209,7 @@ OPTIONS: Mapping[str, Option] = {
     for field in dataclasses.fields(table)}
 """Every option, by name."""
 
-SCHEDULES = tuple(OPTIONS['schedule'].choices)
+SCHEDULES = OPTIONS['schedule'].choices
 
 _BY_THE_THREADS = 'leave it out, or set cpu_threads: how the networks share them follows from it'
 _NOTHING = 'leave it out: nothing has to be set in its place'
@@ -249,9 +230,7 @@ GONE: Mapping[str, str] = {
 _HEAD = """\
 # Parameters of the node lvs, each with its default.
 # Written by: python -m lvs_ros.options > config/lvs.yaml
-#
 #   ros2 launch lvs_ros lvs.launch.py params_file:=my_lvs.yaml
-#   lvs_node --ros-args --params-file my_lvs.yaml
 #
 # [dynamic] can be changed while the node runs and takes effect on the next frame:
 #   ros2 param set /lvs threshold 0.2
@@ -263,50 +242,24 @@ _HEAD = """\
 """
 
 _FOOT = """
-    # --- Quality of service ---
-    # Each topic's reliability, history and depth can be overridden by its full (remapped) name.
-    # The defaults: image_raw best effort, keep last 1; ~/mask, ~/confidence, ~/overlay reliable,
-    # keep last 1; ~/status reliable, keep last 10; ~/label_info reliable, transient local.
-    #
-    # qos_overrides:
-    #   /image_raw:
-    #     subscription:
-    #       reliability: reliable     # best_effort or reliable
-    #   /lvs/mask:
-    #     publisher:
-    #       reliability: best_effort
-    #       depth: 2
+    # --- Quality of service, by the full (remapped) name of a topic, such as ---
+
+    # qos_overrides./image_raw.subscription.reliability: reliable
+    # qos_overrides./lvs/mask.publisher.depth: 2
 """
 
 
 def parameter_file() -> str:
     """Return the text of ``config/lvs.yaml``."""
-    return _HEAD + ''.join(f'{line}\n' for name, option in OPTIONS.items()
-                           for line in _entry(name, option)) + _FOOT
-
-
-def _entry(name: str, option: Option) -> Iterator[str]:
-    if option.section:
-        yield from ('', f'    # --- {option.section} ---', '')
-    text = f'{"[dynamic] " if option.dynamic else ""}{option.description} {option.details}'
-    meanings = {choice: meaning for choice, meaning in option.choices.items() if meaning}
-    if len(meanings) < len(option.choices):
-        text += f' One of: {", ".join(option.choices)}.'
-    yield from (f'    # {line}' for line in textwrap.wrap(text, _COLUMNS - 6))
-    width = max(map(len, meanings), default=0) + 2
-    for choice, meaning in meanings.items():
-        yield from textwrap.wrap(
-            f'{choice:{width}}{meaning}', _COLUMNS, initial_indent='    #   ',
-            subsequent_indent='    #   ' + width * ' ')
-    yield f'    {name}: {_as_yaml(option.default)}'
-
-
-def _as_yaml(value: Any) -> str:
-    if isinstance(value, tuple):
-        return str(list(value))
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "''" if value == '' else str(value)
+    text = _HEAD
+    for name, option in OPTIONS.items():
+        if option.section:
+            text += f'\n    # --- {option.section} ---\n\n'
+        mark = '[dynamic] ' if option.dynamic else ''
+        comment = textwrap.fill(mark + option.description, _COLUMNS, initial_indent='    # ',
+                                subsequent_indent='    # ')
+        text += f'{comment}\n    {name}: {json.dumps(option.default)}\n'
+    return text + _FOOT
 
 
 if __name__ == '__main__':

@@ -76,9 +76,7 @@ def _descriptor(name: str, option: Option) -> ParameterDescriptor:
         # rclpy refuses a value of another type in terms of type numbers; Option says it better.
         dynamic_typing=option.dynamic)
     if option.choices:
-        descriptor.additional_constraints = 'One of: ' + '; '.join(
-            f'{choice} ({meaning})' if meaning else choice
-            for choice, meaning in option.choices.items())
+        descriptor.additional_constraints = 'One of: ' + ', '.join(option.choices)
     if math.isfinite(option.minimum) and isinstance(option.default, float):
         descriptor.floating_point_range = [FloatingPointRange(
             from_value=float(option.minimum), to_value=float(option.maximum))]

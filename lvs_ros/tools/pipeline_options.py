@@ -21,10 +21,9 @@ def add_options(parser: argparse._ActionsContainer, *names: str) -> None:
         if isinstance(option.default, bool):
             settings['action'] = argparse.BooleanOptionalAction
         elif option.choices:
-            settings['choices'] = tuple(option.choices)
+            settings['choices'] = option.choices
         else:
-            settings.update(type=type(option.default),
-                            metavar=(option.unit or type(option.default).__name__).upper())
+            settings.update(type=type(option.default), metavar=option.unit.upper() or None)
         parser.add_argument('--' + name.replace('_', '-'), **settings)
 
 

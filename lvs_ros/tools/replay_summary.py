@@ -103,17 +103,11 @@ class ReplaySummary:
     def as_dict(self) -> dict[str, Any]:
         """Return everything as JSON knows it."""
         deviations = [sample.deviation for sample in self.samples if sample.deviation is not None]
-        options = self.options
         return {
             'recording': self.recording,
             'topic': self.topic,
-            'model': options.model,
+            **dataclasses.asdict(self.options),
             'device': self.device,
-            'schedule': options.schedule,
-            'threshold': options.threshold,
-            'fixed_interval': options.fixed_interval,
-            'max_key_age_frames': options.max_key_age_frames,
-            'flip_averaging': options.flip_averaging,
             'slow_delay_s': self.slow_delay_s,
             'images': self.frames,
             'masks': len(self.samples),
