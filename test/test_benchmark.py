@@ -186,7 +186,6 @@ def test_notes_what_spoils_the_figures(benchmark: Benchmark) -> None:
     (['--threshold', '2'], 'threshold: 2.0 is not'),
     (['--cpu-threads', '-1'], 'cpu_threads: -1 is not'),
     (['--device', 'cuda:77'], "device 'cuda:77' cannot be used"),
-    (['--precision', 'float8'], 'precision is'),
     (['--topic', '/a'], '--topic'),
     (['--recording', 'no_such.mcap'], 'no_such.mcap: no such file'),
 ])
