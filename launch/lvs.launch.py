@@ -18,9 +18,9 @@ from lvs_ros.dds_profile import large_image_environment
 from lvs_ros.exit_codes import is_worth_a_restart
 from lvs_ros.launching import (PARAMETERS, check_params_file, node_name, parameter_values,
                                topic_names, transport_of)
+from lvs_ros.options import OPTIONS
 
 BOOLEANS = ['true', 'false']
-AS_IN_THE_FILE = '; empty: as in the params_file'
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -31,40 +31,7 @@ def generate_launch_description() -> LaunchDescription:
             description="The camera's topic; with input_transport:=compressed, /compressed is "
                         'added to it if it is not there; if it is, input_transport need not be '
                         'given'),
-        DeclareLaunchArgument(
-            'input_transport', default_value='', choices=['', 'raw', 'compressed'],
-            description='Subscribe to Image (raw) or CompressedImage (compressed)'
-                        + AS_IN_THE_FILE),
-        DeclareLaunchArgument(
-            'model', default_value='',
-            description='A name in config/models/ or a path to a .safetensors file'
-                        + AS_IN_THE_FILE),
-        DeclareLaunchArgument(
-            'labels', default_value='',
-            description='A name in config/labels/ or a path to a .yaml file' + AS_IN_THE_FILE),
-        DeclareLaunchArgument(
-            'threshold', default_value='',
-            description='Predicted share of changed labels above which a frame becomes a key '
-                        'frame, 0 to 1' + AS_IN_THE_FILE),
-        DeclareLaunchArgument(
-            'device', default_value='',
-            description='auto, cpu, cuda:0, ...' + AS_IN_THE_FILE),
-        DeclareLaunchArgument(
-            'inference_size', default_value='',
-            description='Size at which the network runs: auto, image, or pixels as 640x480'
-                        + AS_IN_THE_FILE),
-        DeclareLaunchArgument(
-            'output_size', default_value='',
-            description="Size of the masks in pixels, as 640x480; 0x0: the image's"
-                        + AS_IN_THE_FILE),
-        DeclareLaunchArgument(
-            'warm_up_size', default_value='',
-            description="Size of the camera's images in pixels, as 640x480, for a run before the "
-                        'first of them; 0x0: none' + AS_IN_THE_FILE),
-        DeclareLaunchArgument(
-            'autostart', default_value='', choices=['', *BOOLEANS],
-            description='Configure and activate the node; false leaves that to a lifecycle '
-                        'manager' + AS_IN_THE_FILE),
+        *(_of_the_parameter(name) for name in PARAMETERS if name in OPTIONS),
         DeclareLaunchArgument(
             'params_file',
             default_value=PathJoinSubstitution([FindPackageShare('lvs_ros'), 'config',
@@ -89,6 +56,16 @@ def generate_launch_description() -> LaunchDescription:
                         'mend (2)'),
         OpaqueFunction(function=start_node),
     ])
+
+
+def _of_the_parameter(name: str) -> DeclareLaunchArgument:
+    """Declare the argument that sets the parameter of the same name."""
+    option = OPTIONS[name]
+    form = ' As 640x480.' if isinstance(option.default, tuple) else ''
+    choices = BOOLEANS if isinstance(option.default, bool) else list(option.choices)
+    return DeclareLaunchArgument(
+        name, default_value='', choices=['', *choices] if choices else None,
+        description=f'{option.description}{form} Empty: as in the params_file.')
 
 
 def parameter_overrides(context: LaunchContext) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from lvs_ros.errors import ConfigurationError
+from lvs_ros.options import OPTIONS
 
 COMPRESSED = '/compressed'
 
@@ -41,22 +42,12 @@ def size(text: str) -> list[int]:
     return [int(part) for part in text.split('x')]
 
 
-def inference_size(text: str) -> str:
-    """Return ``auto``, ``image`` or a size, as the parameter has it."""
-    if text not in ('auto', 'image'):
-        try:
-            size(text)
-        except ConfigurationError:
-            raise ConfigurationError('expected auto, image, or WIDTHxHEIGHT in pixels, as '
-                                     f'640x480, not {text!r}') from None
-    return text
-
-
-PARAMETERS: Mapping[str, Callable[[str], Any]] = {
-    'model': str, 'labels': str, 'device': str, 'input_transport': str, 'threshold': number,
-    'inference_size': inference_size, 'output_size': size, 'warm_up_size': size,
-    'autostart': boolean, 'use_sim_time': boolean}
+PARAMETERS = ('model', 'labels', 'device', 'input_transport', 'threshold', 'inference_size',
+              'output_size', 'warm_up_size', 'autostart', 'use_sim_time')
 """Arguments that set the parameter of the same name; an empty one leaves it as it is."""
+
+_MEANINGS: Mapping[type, Callable[[str], Any]] = {
+    str: str, float: number, bool: boolean, tuple: size}
 
 
 def parameter_values(arguments: Mapping[str, str]) -> dict[str, Any]:
@@ -66,10 +57,11 @@ def parameter_values(arguments: Mapping[str, str]) -> dict[str, Any]:
     :raises ConfigurationError: one means nothing; the message names it.
     """
     values = {}
-    for name, convert in PARAMETERS.items():
+    for name in PARAMETERS:
+        kind = type(OPTIONS[name].default) if name in OPTIONS else bool    # use_sim_time: rclpy's
         if text := arguments.get(name, ''):
             try:
-                values[name] = convert(text)
+                values[name] = _MEANINGS[kind](text)
             except ConfigurationError as error:
                 raise ConfigurationError(f'argument {name}: {error}') from None
     return values

@@ -119,7 +119,7 @@ class Rig:
     def __init__(self, model: pathlib.Path, *, pipeline_factory: PipelineFactory = build_pipeline,
                  autostart: bool = True, transport: str = 'raw', **parameters: Any) -> None:
         settings = {'model': str(model), 'warm_up_size': [WIDTH, HEIGHT], 'cpu_threads': 1,
-                    'slow_policy': 'normal', 'diagnostics_period_s': 0.1,
+                    'diagnostics_period_s': 0.1,
                     'input_transport': transport} | parameters
         self.context = Context()
         rclpy.init(context=self.context)

@@ -49,7 +49,7 @@ def test_compiled_align_reads_where_the_content_was(channels_last: bool) -> None
     displacement = random.uniform(-6, 6, size=(2, 2, 6, 9)).astype(np.float32)
     layout = torch.channels_last if channels_last else torch.contiguous_format
     found = warp(torch.from_numpy(features).contiguous(memory_format=layout),
-                  torch.from_numpy(displacement))
+                 torch.from_numpy(displacement))
     for row in range(2):
         np.testing.assert_allclose(found[row].numpy(), naive(features[row], displacement[row]),
                                    atol=1e-5)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lvs_ros.model import VARIANTS, SegmentationNetwork
-from lvs_ros.pipeline import SCHEDULES, Frame, ScheduleSettings, SegmentationPipeline, StepStatus
+from lvs_ros.pipeline import SCHEDULES, Frame, PipelineOptions, SegmentationPipeline, StepStatus
 from lvs_ros.pipeline.execution import SimulatedExecutor
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
 from lvs_ros.pipeline.threads import intra_op_threads
@@ -56,9 +56,10 @@ class Scene:
         setattr(network, 'high', self.high)
         setattr(network, 'refine', self.refine)
         self.pipeline = SegmentationPipeline(
-            network, propagation=SpatiallyVariantPropagation(network),
-            executor=SimulatedExecutor(1.5 * FRAME_NS / 1e9, threads=1),
-            settings=ScheduleSettings(schedule, threshold, 5, 0), flip_averaging=refines)
+            network, PipelineOptions(schedule=schedule, threshold=threshold,
+                                     flip_averaging=refines),
+            propagation=SpatiallyVariantPropagation(network),
+            executor=SimulatedExecutor(1.5 * FRAME_NS / 1e9, threads=1))
         self._step_ns, self._stamp_ns = step_ns, 10 * SECOND_NS
 
     def see(self, count: int) -> list[StepStatus]:

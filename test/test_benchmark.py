@@ -183,10 +183,9 @@ def test_notes_what_spoils_the_figures(benchmark: Benchmark) -> None:
     (['--frames', '2'], '--frames 2: expected 3 or more'),
     (['--size', '32x32'], 'the street cannot be drawn'),
     (['--model', 'no_such'], "no model 'no_such'"),
-    (['--threshold', '2'], 'threshold is 2'),
-    (['--fast-threads', '-1'], 'fast_threads is -1'),
+    (['--threshold', '2'], 'threshold: 2.0 is not'),
+    (['--cpu-threads', '-1'], 'cpu_threads: -1 is not'),
     (['--device', 'cuda:77'], "device 'cuda:77' cannot be used"),
-    (['--precision', 'float8'], 'precision is'),
     (['--topic', '/a'], '--topic'),
     (['--recording', 'no_such.mcap'], 'no_such.mcap: no such file'),
 ])

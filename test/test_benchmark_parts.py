@@ -13,7 +13,6 @@ import pytest
 import torch
 from hand_clock import STATUS, HandClock
 
-from lvs_ros.backends.prepare import prepare
 from lvs_ros.benchmark.clip import Clip, recorded_clip, street_clip
 from lvs_ros.benchmark.durations import Durations
 from lvs_ros.benchmark.errors import BenchmarkError
@@ -27,6 +26,8 @@ from lvs_ros.model import (VARIANTS, SegmentationNetwork, load_network, save_net
                            spatially_variant_convolution)
 from lvs_ros.model.steps import advance
 from lvs_ros.pipeline import Frame, PipelineOptions, StepResult, build_pipeline
+from lvs_ros.pipeline.build import prepare
+from lvs_ros.pipeline.execution import SimulatedExecutor
 
 BLANK = np.zeros((2, 2, 3), np.uint8)
 CPU = torch.device('cpu')
@@ -164,9 +165,9 @@ def clip() -> Clip:
 
 def test_the_stages_come_to_the_masks_of_the_pipeline(model: pathlib.Path, clip: Clip) -> None:
     frames = clip.frames(5, rate_hz=5.0)
-    with build_pipeline(PipelineOptions(
-            model=str(model), device='cpu', threshold=1.0, mirror=False,    # of the key frame
-            slow_track='inline')) as pipeline:
+    options = PipelineOptions(
+        model=str(model), device='cpu', threshold=1.0, flip_averaging=False)    # of the key frame
+    with build_pipeline(options, executor=SimulatedExecutor(0.0)) as pipeline:
         expected = [pipeline.step(frame).mask for frame in frames]
     parts = FastTrackParts(
         prepare(load_network(str(model)), device=CPU, precision='auto'), frames[0],

@@ -16,8 +16,8 @@ from lvs_ros.errors import ModelFileError, NotFiniteError
 from lvs_ros.evaluation.rows import build_row
 from lvs_ros.model import VARIANTS, SegmentationNetwork, save_network
 from lvs_ros.model.rivals import GatedRecurrentUnit
-from lvs_ros.pipeline import (SCHEDULES, Frame, PipelineOptions, ScheduleSettings,
-                              SegmentationPipeline, build_pipeline)
+from lvs_ros.pipeline import (SCHEDULES, Frame, PipelineOptions, SegmentationPipeline,
+                              build_pipeline)
 from lvs_ros.pipeline.execution import SimulatedExecutor
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
 from lvs_ros.pipeline.smoothing import GatedRecurrentSmoothing
@@ -130,12 +130,13 @@ class Poison:
         return lambda *inputs: self.into(function(*inputs))
 
 
-def make(schedule: str, network: SegmentationNetwork, threshold: float = 0.0, **options: Any
-         ) -> SegmentationPipeline:
+def make(schedule: str, network: SegmentationNetwork, threshold: float = 0.0,
+         flip_averaging: bool = False, **parts: Any) -> SegmentationPipeline:
+    options = PipelineOptions(schedule=schedule, threshold=threshold, fixed_interval=2,
+                              flip_averaging=flip_averaging)
     return SegmentationPipeline(
-        network, propagation=SpatiallyVariantPropagation(network),
-        executor=SimulatedExecutor(1.5 * FRAME_NS / 1e9, threads=1),
-        settings=ScheduleSettings(schedule, threshold, 2, 0), **options)
+        network, options, propagation=SpatiallyVariantPropagation(network),
+        executor=SimulatedExecutor(1.5 * FRAME_NS / 1e9, threads=1), **parts)
 
 
 @pytest.mark.parametrize('schedule', SCHEDULES)

@@ -5,20 +5,20 @@
 import os
 import threading
 import warnings
-from typing import Any, Iterator, Optional, Sequence
+from typing import Any, Callable, Iterator, Sequence
 
 import pytest
 import torch
 
 from hand_clock import HandClock
-from lvs_ros.backends.prepare import prepare
-from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import VARIANTS, SegmentationNetwork
-from lvs_ros.native.library import library
-from lvs_ros.pipeline import PipelineOptions, frame_priority
-from lvs_ros.pipeline.build import assemble, check_options
-from lvs_ros.pipeline.frame_priority import FramePriority
-from lvs_ros.pipeline.lane import Lane
+from lvs_ros.backends.cpu.library import kernels
+from lvs_ros.backends.prepare import prepare
+from lvs_ros.checkpoints import checkpoint
+from lvs_ros.pipeline import PipelineOptions
+from lvs_ros.pipeline.build import assemble
+from lvs_ros.pipeline.execution import Job, TimeSlicedExecutor, frame_priority
+from lvs_ros.pipeline.execution.frame_priority import FramePriority
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
 from lvs_ros.pipeline.threads import team_threads
 
@@ -39,7 +39,7 @@ def _is_permitted() -> bool:
 
 needs_permission = pytest.mark.skipif(
     not _is_permitted(), reason='no permission for real-time priorities here')
-needs_team = pytest.mark.skipif(library() is None, reason='needs the compiled operators')
+needs_team = pytest.mark.skipif(kernels() is None, reason='needs the native kernels')
 
 
 def are_lowered_soon(threads: Sequence[int]) -> bool:
@@ -49,6 +49,19 @@ def are_lowered_soon(threads: Sequence[int]) -> bool:
             return True
         threading.Event().wait(0.01)
     return False
+
+
+def computed(executor: TimeSlicedExecutor, work: Callable[[], Any]) -> Any:
+    """Run something as a job; return what it returned."""
+    found = []
+
+    def compute() -> torch.Tensor:
+        found.append(work())
+        return torch.zeros(1)
+
+    executor.submit(Job(None, 0, compute))
+    executor.wait(30)
+    return found[0]
 
 
 class Refused:
@@ -68,23 +81,23 @@ def test_where_it_is_refused_there_is_a_warning_and_frames_go_on(
     refused = Refused(monkeypatch)
     with pytest.warns(UserWarning, match='priority 7 .*not permitted.*rtprio 7.*SYS_NICE'):
         priority = FramePriority(7)
-    lane = Lane(priority=priority)
-    assert not priority and lane.frame(lambda: 'a frame') == 'a frame'
-    assert lane.steps(lambda: 'a step') == 'a step'
-    lane.close()
+    executor = TimeSlicedExecutor(threads=1, priority=priority)
+    assert not priority and executor.run(lambda: 'a frame') == 'a frame'
+    assert computed(executor, lambda: 'a job') == 'a job'
+    executor.close()
     assert refused.calls == 1
 
 
 @needs_permission
 def test_frames_go_on_where_it_is_refused_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    lane = Lane(priority=FramePriority(7))
-    assert are_lowered_soon(lane.frame(lambda: [threading.get_native_id()]))
+    executor = TimeSlicedExecutor(threads=1, priority=FramePriority(7))
+    assert are_lowered_soon(executor.run(lambda: [threading.get_native_id()]))
     Refused(monkeypatch)
     with pytest.warns(UserWarning, match='priority 7 .*not permitted'):
-        assert lane.frame(lambda: 'a frame') == 'a frame'
-    assert lane.steps(lambda: 'a step') == 'a step'
-    assert lane.frame(policy) == OTHER
-    lane.close()
+        assert executor.run(lambda: 'a frame') == 'a frame'
+    assert computed(executor, lambda: 'a job') == 'a job'
+    assert executor.run(policy) == OTHER
+    executor.close()
 
 
 def test_without_a_priority_nothing_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,11 +173,19 @@ def test_frame_after_frame_others_have_a_fifth_of_the_time_and_never_wait_for_a_
     assert longest * 0.02 < 0.9
 
 
+@pytest.fixture
+def executor(monkeypatch: pytest.MonkeyPatch) -> Iterator[TimeSlicedExecutor]:
+    monkeypatch.setattr(frame_priority, '_BURST_S', 1000.0)
+    made = TimeSlicedExecutor(threads=2, priority=FramePriority(1))
+    yield made
+    made.close()
+
+
 @needs_permission
 @needs_team
-def test_a_lane_raises_who_asks_and_the_team_for_a_frame_and_nobody_for_steps() -> None:
-    lane = Lane(frame_threads=2, step_threads=2, priority=FramePriority(1))
-    lane.frame(lambda: None)    # before it, the team is not known
+def test_the_caller_and_the_team_are_raised_for_a_frame_and_not_for_a_job(
+        executor: TimeSlicedExecutor) -> None:
+    executor.run(lambda: None)    # before it, the team is not known
     waiting: list[str] = []
     caller = threading.get_native_id()
 
@@ -173,56 +194,28 @@ def test_a_lane_raises_who_asks_and_the_team_for_a_frame_and_nobody_for_steps() 
         return [policy(thread) for thread in team_threads(2)]
 
     for _ in range(2):
-        assert lane.frame(see) == [FIFO, FIFO]
-        assert lane.steps(see) == [OTHER, OTHER]
+        assert executor.run(see) == [FIFO, FIFO]
+        assert computed(executor, see) == [OTHER, OTHER]
     assert waiting == [FIFO, OTHER] * 2
     assert policy() == OTHER
-    lane.close()
 
 
 @needs_permission
 @needs_team
-def test_nobody_is_raised_while_the_lane_has_nothing_to_do() -> None:
-    lane = Lane(frame_threads=2, step_threads=2, priority=FramePriority(1))
-    lane.frame(lambda: None)
-    assert are_lowered_soon(lane.frame(lambda: team_threads(2)))
-    lane.close()
+def test_nothing_is_raised_while_there_is_nothing_to_compute(
+        executor: TimeSlicedExecutor) -> None:
+    executor.run(lambda: None)
+    assert are_lowered_soon(executor.run(lambda: team_threads(2)))
 
 
 @needs_permission
 @needs_team
-def test_a_frame_that_waits_for_steps_that_are_owed_is_raised_all_the_same(
-        monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frame_priority, '_BURST_S', 1000.0)
-    lane = Lane(frame_threads=1, step_threads=1, priority=FramePriority(1))
-    lane.frame(lambda: None)
-    ended, steps = threading.Event(), []
-
-    def step() -> Optional[str]:
-        steps.append(policy())
-        return 'done' if ended.is_set() else None
-
-    def frame() -> str:
-        threading.Event().wait(0.02)    # a tenth of it is owed to the steps
-        return policy()
-
-    worker = threading.Thread(target=lane.steps, args=(step,), daemon=True)
-    worker.start()
-    assert [lane.frame(frame) for _ in range(10)] == [FIFO] * 10
-    ended.set()
-    worker.join(30)
-    assert FIFO in steps    # those that a frame waits for
-    lane.close()
-
-
-@needs_permission
-@needs_team
-def test_a_step_that_runs_when_a_frame_comes_is_hurried() -> None:
-    lane = Lane(frame_threads=1, step_threads=1, priority=FramePriority(1))
-    assert lane.frame(policy) == FIFO    # the first one shows whose thread it is
+def test_a_job_that_a_frame_waits_for_is_raised_until_its_next_checkpoint(
+        executor: TimeSlicedExecutor) -> None:
+    assert executor.run(policy) == FIFO    # the first one shows whose threads they are
     entered, seen = threading.Event(), []
 
-    def step() -> str:
+    def compute() -> torch.Tensor:
         seen.append(policy())
         entered.set()
         for _ in range(3000):
@@ -230,41 +223,34 @@ def test_a_step_that_runs_when_a_frame_comes_is_hurried() -> None:
                 break
             threading.Event().wait(0.01)
         seen.append(policy())
-        return 'done'
+        checkpoint()
+        seen.append(policy())
+        return torch.zeros(1)
 
-    worker = threading.Thread(target=lane.steps, args=(step,), daemon=True)
-    worker.start()
+    executor.submit(Job(None, 0, compute))
     assert entered.wait(30)
-    assert lane.frame(policy) == FIFO
-    worker.join(30)
-    assert seen == [OTHER, FIFO]
-    assert lane.steps(policy) == OTHER
-    lane.close()
+    assert executor.run(policy) == FIFO
+    executor.wait(30)
+    assert seen == [OTHER, FIFO, OTHER]
 
 
 @needs_permission
-@pytest.mark.parametrize('cpu_sharing', ['turns', 'side_by_side'])
+@pytest.mark.parametrize('cpu_threads', [2, 4])    # time-sliced, partitioned
 @pytest.mark.parametrize('realtime_priority', [0, 2])
 def test_a_pipeline_raises_its_frames_where_it_is_told_to(
-        cpu_sharing: str, realtime_priority: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        cpu_threads: int, realtime_priority: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frame_priority, '_BURST_S', 1000.0)
     network = prepare(SegmentationNetwork(VARIANTS['tiny']('camvid', 11)),
                       device=torch.device('cpu'), precision='float32')
     seen = []
 
     class Watched(SpatiallyVariantPropagation):
-        def describe(self, *arguments: Any) -> Any:
+        def embed(self, low: torch.Tensor) -> torch.Tensor:
             seen.append(policy())
-            return super().describe(*arguments)
+            return super().embed(low)
 
-    options = PipelineOptions(cpu_sharing=cpu_sharing, realtime_priority=realtime_priority)
+    options = PipelineOptions(cpu_threads=cpu_threads, realtime_priority=realtime_priority)
     with assemble(network, options, propagation=Watched(network)) as pipeline:
         pipeline.warm_up(64, 48)
-    assert seen == [FIFO if realtime_priority else OTHER] * 2
+    assert seen == [FIFO if realtime_priority else OTHER] * 4
     assert policy() == OTHER
-
-
-@pytest.mark.parametrize('value', [-1, 100])
-def test_a_priority_that_linux_does_not_know_is_refused(value: int) -> None:
-    with pytest.raises(ConfigurationError, match=f'is {value}: expected 1 to 99'):
-        check_options(PipelineOptions(realtime_priority=value))

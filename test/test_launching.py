@@ -31,7 +31,7 @@ def test_what_an_argument_means(name: str, text: str, value: object) -> None:
 @pytest.mark.parametrize('name, text', [
     ('threshold', 'abc'), ('threshold', 'nan'), ('threshold', '-inf'), ('threshold', '0,2'),
     ('output_size', '640'), ('output_size', '640x'), ('warm_up_size', '-1x3'),
-    ('warm_up_size', '[640, 480]'), ('inference_size', 'half'), ('inference_size', '6.5x3'),
+    ('warm_up_size', '[640, 480]'),
     ('autostart', 'maybe'), ('use_sim_time', '1')])
 def test_an_argument_that_means_nothing_is_named(name: str, text: str) -> None:
     with pytest.raises(ConfigurationError, match=f'^argument {name}: expected .*{text[-1]}'):

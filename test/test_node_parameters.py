@@ -4,6 +4,7 @@
 
 import math
 import pathlib
+import re
 from typing import Any, Iterator
 
 import pytest
@@ -21,8 +22,8 @@ import rclpy  # noqa: E402
 from rclpy.context import Context  # noqa: E402
 
 from lvs_ros.errors import ConfigurationError  # noqa: E402
-from lvs_ros.node.parameters import PARAMETERS  # noqa: E402
 from lvs_ros.node.segmentation_node import SegmentationNode  # noqa: E402
+from lvs_ros.options import GONE, OPTIONS  # noqa: E402
 from lvs_ros.resources import config_dir  # noqa: E402
 
 DYNAMIC = {'threshold', 'schedule', 'fixed_interval', 'max_key_age_frames', 'stale_after_s'}
@@ -92,15 +93,6 @@ def test_the_file_documents_every_parameter_with_its_default(context: Context) -
     node.destroy_node()
 
 
-def test_each_parameter_in_the_file_stands_under_a_comment() -> None:
-    lines = (config_dir() / 'lvs.yaml').read_text().splitlines()
-    for number, line in enumerate(lines):
-        if line.startswith('    ') and not line.lstrip().startswith('#') and ':' in line:
-            assert lines[number - 1].lstrip().startswith('# '), line
-    text = '\n'.join(lines)
-    assert text.count('[dynamic]') == len(DYNAMIC) + 1  # and the line that explains it
-
-
 def test_the_file_is_accepted_as_it_is(context: Context) -> None:
     node = start(context, '--params-file', str(config_dir() / 'lvs.yaml'))
     assert node.parameters.unknown == []
@@ -109,7 +101,7 @@ def test_the_file_is_accepted_as_it_is(context: Context) -> None:
 
 def test_every_parameter_is_described(make_rig: Rigs) -> None:
     rig = make_rig(autostart=False)
-    names = list(PARAMETERS)
+    names = list(OPTIONS)
     described = rig.peer.call(DescribeParameters, '/lvs/describe_parameters',
                               DescribeParameters.Request(names=names)).descriptors
     assert [descriptor.name for descriptor in described] == names
@@ -230,6 +222,12 @@ def test_wrong_start_up_values_are_refused(context: Context, word: str, expected
 def test_all_wrong_start_up_values_are_named_at_once(context: Context) -> None:
     with pytest.raises(ConfigurationError, match='threshold: 7.*input_transport: .*theora'):
         start(context, '-p', 'threshold:=7', '-p', 'input_transport:=theora')
+
+
+@pytest.mark.parametrize('name', sorted(GONE))
+def test_a_parameter_that_is_gone_is_refused_with_what_to_do(context: Context, name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f'{name}: it is gone; {re.escape(GONE[name])}'):
+        start(context, '-p', f'{name}:=1')
 
 
 def test_start_up_values_may_be_whole_numbers_and_sizes(context: Context) -> None:

@@ -14,7 +14,6 @@ from typing import Callable, Iterator, Optional, Protocol
 import cv2
 import torch
 
-from lvs_ros.backends.prepare import prepare
 from lvs_ros.benchmark.clip import Clip
 from lvs_ros.benchmark.machine import Memory, PeakMemory, weights_bytes
 from lvs_ros.benchmark.plan import FEWEST_FRAMES, Plan
@@ -22,11 +21,13 @@ from lvs_ros.benchmark.progress import progress
 from lvs_ros.benchmark.slow import RepeatedHigh, SlowMeter, count_steps, rounds_without_pause
 from lvs_ros.benchmark.stages import FastTrackParts, Messages, StageMeter, Threads
 from lvs_ros.benchmark.tracks import Conditions, TrackMeter
+from lvs_ros.cpus import available_cpus
 from lvs_ros.evaluation.clock import Clock
-from lvs_ros.memory import out_of_the_collectors_sight
 from lvs_ros.model import SegmentationNetwork, load_network
 from lvs_ros.pipeline import PipelineOptions, SegmentationPipeline
-from lvs_ros.pipeline.build import assemble
+from lvs_ros.pipeline.build import assemble, prepare
+from lvs_ros.pipeline.execution import SimulatedExecutor
+from lvs_ros.pipeline.memory import out_of_the_collectors_sight
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
 from lvs_ros.pipeline.threads import share_cores, takes_turns
 
@@ -145,7 +146,7 @@ def make_bench(plan: Plan, clip: Clip, clock: Clock, *, device: torch.device,
 
     :param messages: images as ROS messages; None = the stages without them
     """
-    options = dataclasses.replace(plan.options, schedule='low_latency', slow_track='background')
+    options = dataclasses.replace(plan.options, schedule='low_latency')
     with progress('loading and trying out', 1):
         peak = PeakMemory(device)
         network = prepare(load_network(options.model), device=device, precision=options.precision)
@@ -154,7 +155,7 @@ def make_bench(plan: Plan, clip: Clip, clock: Clock, *, device: torch.device,
         tracks.contended(rounds=1).try_out()
         memory = Memory(peak.rss_bytes(), peak.device_bytes(), weights_bytes(network))
         once_step = tracks.full(mirror=False).try_out()
-        full_step = tracks.full().try_out() if options.mirror else once_step
+        full_step = tracks.full().try_out() if options.flip_averaging else once_step
         slow_ms = once_step.status.stage_ms['propagation']
         period_ms = max(1e3 / plan.rate_hz, fast_ms)
         rounds = {'fast_contended': rounds_without_pause(slow_ms, period_ms),
@@ -166,7 +167,7 @@ def make_bench(plan: Plan, clip: Clip, clock: Clock, *, device: torch.device,
     return Bench(
         tracks={
             'full': tracks.full(),
-            **({'full_unmirrored': tracks.full(mirror=False)} if options.mirror else {}),
+            **({'full_unmirrored': tracks.full(mirror=False)} if options.flip_averaging else {}),
             'fast_alone': tracks.alone(),
             'fast_alone_at_rate': tracks.alone(at_rate=True),
             'fast_contended': tracks.contended(rounds['fast_contended'], at_rate=True),
@@ -201,9 +202,10 @@ class _Tracks:
 
         :param mirror: with the mirror image, where that is among the options
         """
-        options = dataclasses.replace(self.options, schedule='every_frame', slow_track='inline',
-                                      mirror=mirror and self.options.mirror)
-        return self._meter(Conditions(), options, self.network, warm_up_frames=0)
+        options = dataclasses.replace(self.options, schedule='every_frame',
+                                      flip_averaging=mirror and self.options.flip_averaging)
+        return self._meter(Conditions(), options, self.network, warm_up_frames=0,
+                           executor=SimulatedExecutor(0.0, threads=options.cpu_threads))
 
     def alone(self, *, at_rate: bool = False) -> TrackMeter:
         """Propagated frames; S_h never runs."""
@@ -211,7 +213,7 @@ class _Tracks:
 
     def contended(self, rounds: int, *, at_rate: bool = False) -> TrackMeter:
         """Propagated frames while S_h runs all the time, so often a job."""
-        options = dataclasses.replace(self.options, mirror=False)    # S_h has no time for it
+        options = dataclasses.replace(self.options, flip_averaging=False)  # S_h has no time
         return self._meter(Conditions(rate_hz=self._rate_hz(at_rate), threshold=0.0),
                            options, RepeatedHigh.of(self.network, rounds))
 
@@ -233,15 +235,15 @@ class _Tracks:
         return self.rate_hz if at_rate else None
 
     def _meter(self, conditions: Conditions, options: PipelineOptions,
-               network: SegmentationNetwork, *, warm_up_frames: int = _WARM_UP_FRAMES
-               ) -> TrackMeter:
-        return TrackMeter(lambda: self._open(options, network), conditions, clip=self.clip,
-                          clock=self.clock, warm_up_frames=warm_up_frames)
+               network: SegmentationNetwork, *, warm_up_frames: int = _WARM_UP_FRAMES,
+               executor: Optional[SimulatedExecutor] = None) -> TrackMeter:
+        return TrackMeter(lambda: self._open(options, network, executor), conditions,
+                          clip=self.clip, clock=self.clock, warm_up_frames=warm_up_frames)
 
     @contextlib.contextmanager
-    def _open(self, options: PipelineOptions, network: SegmentationNetwork
-              ) -> Iterator[SegmentationPipeline]:
-        with assemble(network, options,
+    def _open(self, options: PipelineOptions, network: SegmentationNetwork,
+              executor: Optional[SimulatedExecutor] = None) -> Iterator[SegmentationPipeline]:
+        with assemble(network, options, executor=executor,
                       propagation=SpatiallyVariantPropagation(network)) as pipeline:
             pipeline.warm_up(*self.clip.size)
             with out_of_the_collectors_sight():
@@ -252,7 +254,7 @@ def _cpu_threads(options: PipelineOptions, device: torch.device) -> CpuThreads:
     """Tell what the pipeline that was just built has chosen."""
     if device.type != 'cpu':
         return CpuThreads(0, 0, False)
-    in_turns = takes_turns(options.cpu_sharing)
-    fast, slow = share_cores(fast=options.fast_threads, slow=options.slow_threads,
-                             side_by_side=not in_turns)
+    threads = options.cpu_threads or available_cpus()
+    in_turns = takes_turns(threads)
+    fast, slow = share_cores(threads, side_by_side=not in_turns)
     return CpuThreads(fast, slow, in_turns)

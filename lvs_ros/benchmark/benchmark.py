@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Callable, Iterator, Sequence
 
 import torch
 
-from lvs_ros.backends.prepare import choose_device, choose_precision
 from lvs_ros.benchmark.bench import CpuThreads, make_bench
 from lvs_ros.benchmark.clip import Clip
 from lvs_ros.benchmark.errors import BenchmarkError
@@ -22,6 +21,7 @@ from lvs_ros.benchmark.stages import Messages
 from lvs_ros.benchmark.tracks import Track
 from lvs_ros.errors import LvsError
 from lvs_ros.evaluation.clock import Clock
+from lvs_ros.pipeline.build import choose_device, choose_precision
 from lvs_ros.pipeline.threads import intra_op_threads
 
 if TYPE_CHECKING:

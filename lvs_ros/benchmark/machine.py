@@ -10,9 +10,9 @@ from typing import Optional
 import psutil
 import torch
 
+from lvs_ros.cpus import available_cpus
 from lvs_ros.evaluation.evaluation import machine_name
 from lvs_ros.model import SegmentationNetwork
-from lvs_ros.pipeline.threads import cores
 
 _PROC = pathlib.Path('/proc/self')
 _RESET_PEAK = '5'    # see proc(5), clear_refs
@@ -78,7 +78,7 @@ def describe_device(device: str) -> str:
     name = machine_name(device)
     if device.startswith('cuda'):
         return name
-    return f'{name}, 1 core' if cores() == 1 else f'{name}, {cores()} cores'
+    return f'{name}, 1 core' if available_cpus() == 1 else f'{name}, {available_cpus()} cores'
 
 
 def cores_in_use(seconds: float = 0.5) -> float:

@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 from lvs_ros.benchmark.progress import progress
-from lvs_ros.ops.spatially_variant_convolution import spatially_variant_convolution
+from lvs_ros.model import spatially_variant_convolution
 
 PAPER_SHAPE = (256, 64, 128, 9)
 """Channels, height, width and H_K of F_h and kernels of a 1024x512 image."""
@@ -29,7 +29,7 @@ class OperatorTimes:
     :param channels: C of the features, (1, C, height, width)
     :param kernel_size: H_K
     :param ours_ms: median duration of
-        :func:`~lvs_ros.ops.spatially_variant_convolution.spatially_variant_convolution`
+        :func:`~lvs_ros.model.spatially_variant_convolution.spatially_variant_convolution`
     :param unfold_einsum_ms: of :func:`unfold_einsum`; None: there is no memory for it
     :param bytes: that must be moved at least: features and kernels once in, the result once out
     :param bound_ms: how long that takes
@@ -63,7 +63,7 @@ def unfold_einsum(features: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor
 
     :param features: (B, C, h, w) float
     :param kernels: (B, K², h, w) float, see
-        :func:`~lvs_ros.ops.spatially_variant_convolution.spatially_variant_convolution`
+        :func:`~lvs_ros.model.spatially_variant_convolution.spatially_variant_convolution`
     """
     batch, channels, height, width = features.shape
     taps = kernels.shape[1]

@@ -17,8 +17,8 @@ from lvs_ros.benchmark.dds_camera import Camera, Peer, local_environment, street
 from lvs_ros.benchmark.durations import Durations
 from lvs_ros.benchmark.progress import progress
 from lvs_ros.errors import ros_needed
-from lvs_ros.memory import keep_freed_memory
 from lvs_ros.pipeline import PipelineOptions
+from lvs_ros.pipeline.memory import keep_freed_memory
 
 _ROUNDS = 4
 _FEWEST = 10

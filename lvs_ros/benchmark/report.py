@@ -20,8 +20,8 @@ from lvs_ros.benchmark.figure import plot_stages
 from lvs_ros.benchmark.findings import notes, ratios, shares
 from lvs_ros.benchmark.operators import OperatorTimes
 from lvs_ros.benchmark.tables import durations_or_none, full_stages, headline, markdown
+from lvs_ros.cpus import available_cpus
 from lvs_ros.model import find_model
-from lvs_ros.pipeline.threads import cores
 
 JSON, MARKDOWN, PICTURE = 'benchmark.json', 'benchmark.md', 'benchmark.png'
 
@@ -88,9 +88,9 @@ def _about(benchmark: Benchmark) -> dict[str, Any]:
         'inference_size': options.inference_size,
         'images': benchmark.clip.name,
         'device': benchmark.device,
-        'cores': cores(),
+        'cores': available_cpus(),
         'precision': benchmark.precision,
-        'mirror': options.mirror,
+        'mirror': options.flip_averaging,
         'threads': dataclasses.asdict(benchmark.threads),
         'rate_hz': plan.rate_hz,
         'threshold': options.threshold,

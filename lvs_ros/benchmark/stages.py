@@ -16,15 +16,16 @@ import cv2
 import numpy as np
 import torch
 
-from lvs_ros.backends.cuda.transfer import to_device
 from lvs_ros.benchmark.clip import Clip
-from lvs_ros.model import SegmentationNetwork
+from lvs_ros.model import SegmentationNetwork, spatially_variant_convolution
+from lvs_ros.model.alignment import align
 from lvs_ros.pipeline import Frame
 from lvs_ros.pipeline.inference_size import AUTO, InferenceSize
 from lvs_ros.pipeline.input import FittedFrame, fit, to_tensor
 from lvs_ros.pipeline.optical_flow import OpticalFlow
 from lvs_ros.pipeline.output import label_map
 from lvs_ros.pipeline.stopwatch import Stopwatch
+from lvs_ros.pipeline.transfer import to_device
 
 STAGES = {
     'decode': 'message to array',
@@ -158,13 +159,12 @@ class FastTrackParts:
                 self._flow.grey(fitted.frame), key.grey, height=low.shape[2], width=low.shape[3]),
                 self._device)
             watch.lap('flow')
-            warp = self._network.warp
-            key_embedding, key_high = warp(key_embedding, displacement), warp(
+            key_embedding, key_high = align(key_embedding, displacement), align(
                 key_high, displacement)
             watch.lap('alignment')
         kernels = network.kernel_predictor(key_embedding, embedding)
         watch.lap('kernels')
-        propagated = self._network.spatially_variant_convolution(key_high, kernels)
+        propagated = spatially_variant_convolution(key_high, kernels)
         watch.lap('convolution')
         high = network.adapt(low, propagated)
         watch.lap('adapt_net')

@@ -38,7 +38,7 @@ def headline(benchmark: Benchmark) -> str:
     plan, threads = benchmark.plan, benchmark.threads
     width, height = benchmark.clip.size
     model = plan.model + (', random weights' if plan.random_weights else '')
-    mirror = ', with mirror images' if plan.options.mirror else ''
+    mirror = ', with mirror images' if plan.options.flip_averaging else ''
     sharing = '' if not threads.fast else (
         f', {_threads(threads.fast)} for a frame and {_threads(threads.slow)} for S_h '
         + ('in turns' if threads.in_turns else 'side by side'))

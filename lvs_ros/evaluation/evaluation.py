@@ -16,6 +16,7 @@ import torch
 
 from lvs_ros import __version__
 from lvs_ros.backends.prepare import choose_precision
+from lvs_ros.cpus import available_cpus
 from lvs_ros.evaluation.bootstrap import BLOCK_S, RESAMPLES
 from lvs_ros.evaluation.clock import Clock
 from lvs_ros.evaluation.dataset import Dataset
@@ -27,7 +28,6 @@ from lvs_ros.evaluation.summary import RowSummary, Summariser
 from lvs_ros.evaluation.sweep import Sweep, sweep_threshold
 from lvs_ros.model.checkpoint import find_model
 from lvs_ros.pipeline import PipelineOptions
-from lvs_ros.pipeline.threads import cores
 
 OFFSET_ROWS = ('clockwork', 'deep_feature_flow', 'fixed')
 """Rows of the fixed schedule that propagate."""
@@ -159,7 +159,7 @@ def _about(plan: Plan, dataset: Dataset, reference: RowRun, summariser: Summaris
         'model_sha256': hashlib.sha256(model.read_bytes()).hexdigest(),
         'device': reference.device,
         'machine': machine_name(reference.device),
-        'cores': cores(),
+        'cores': available_cpus(),
         'precision': choose_precision(plan.options.precision, torch.device(reference.device)),
         'flip_averaging': plan.options.flip_averaging,
         'inference_size': plan.options.inference_size,

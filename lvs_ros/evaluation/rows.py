@@ -11,7 +11,7 @@ from lvs_ros.model import SegmentationNetwork, load_network
 from lvs_ros.model.checkpoint import load_rivals, rivals_path
 from lvs_ros.model.rivals import SmallNetwork
 from lvs_ros.pipeline import PipelineOptions, SegmentationPipeline
-from lvs_ros.pipeline.build import assemble, check_options
+from lvs_ros.pipeline.build import assemble
 from lvs_ros.pipeline.execution import SimulatedExecutor
 from lvs_ros.pipeline.propagation import (FlowPropagation, HoldPropagation, Propagation,
                                           SpatiallyVariantPropagation)
@@ -72,7 +72,6 @@ def build_row(name: str, options: PipelineOptions, slow_delay_s: Optional[float]
         raise ConfigurationError(f'row {name!r}: expected one of ' + ', '.join(ROWS))
     row = ROWS[name]
     options = dataclasses.replace(options, schedule=row.schedule)
-    check_options(options)
     network = load_network(options.model)
     smoothing = None
     device = choose_device(options.device)

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """State and time: schedules, the slow track, and the step that labels a frame. No ROS here."""
 
-from lvs_ros.pipeline.build import PipelineOptions, build_pipeline
+from lvs_ros.options import SCHEDULES, PipelineOptions
+from lvs_ros.pipeline.build import build_pipeline
 from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
 from lvs_ros.pipeline.pipeline import KeyFrameError, SegmentationPipeline
-from lvs_ros.pipeline.schedule import SCHEDULES, ScheduleSettings
 
-__all__ = ['Frame', 'KeyFrameError', 'PipelineOptions', 'SCHEDULES', 'ScheduleSettings',
-           'SegmentationPipeline', 'StepResult', 'StepStatus', 'build_pipeline']
+__all__ = ['Frame', 'KeyFrameError', 'PipelineOptions', 'SCHEDULES', 'SegmentationPipeline',
+           'StepResult', 'StepStatus', 'build_pipeline']

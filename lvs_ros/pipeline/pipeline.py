@@ -18,16 +18,17 @@ from lvs_ros.backends.network_stages import NetworkStages
 from lvs_ros.backends.stages import Labels, Output, Source, Stages
 from lvs_ros.errors import LvsError, NotFiniteError
 from lvs_ros.model import SegmentationNetwork
+from lvs_ros.options import PipelineOptions
 from lvs_ros.pipeline.backoff import Backoff
 from lvs_ros.pipeline.device_health import lasting_error
 from lvs_ros.pipeline.execution import Executor, Job, JobResult
 from lvs_ros.pipeline.execution.job import INTERRUPTIONS, compute, refine
 from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
-from lvs_ros.pipeline.inference_size import AUTO, InferenceSize
+from lvs_ros.pipeline.inference_size import InferenceSize
 from lvs_ros.pipeline.input import FittedFrame, fit, shares_memory, to_tensor
 from lvs_ros.pipeline.key_features import FrameFeatures, KeyFeatures
 from lvs_ros.pipeline.propagation import Propagation
-from lvs_ros.pipeline.schedule import ScheduleSettings
+from lvs_ros.pipeline.schedule import schedule_of
 from lvs_ros.pipeline.smoothing import Smoothing
 from lvs_ros.pipeline.stopwatch import Stopwatch
 from lvs_ros.pipeline.threads import intra_op_threads
@@ -73,30 +74,23 @@ class SegmentationPipeline:
     """Labels a stream of images. Not thread-safe: one thread calls it.
 
     :param network: prepared, on its device
+    :param options: schedule, sizes and flip averaging; what else they say was for
+        :func:`~lvs_ros.pipeline.build.build_pipeline`
     :param propagation: how features are moved between frames
     :param executor: computes frames and S_h; closed with the pipeline
-    :param settings: schedule and threshold
-    :param inference_size: at what size the network sees the images, see
-        :class:`~lvs_ros.pipeline.inference_size.InferenceSize`
-    :param output_size: (width, height) of the masks; (0, 0) = the image's own
-    :param flip_averaging: F_h is the mean of that of the image and of its mirror image; where the
-        schedule has a background that is done after S_h, while no other job waits
     :param smoothing: improves the logits by those of earlier frames; None = they stay as they are
     """
 
-    def __init__(self, network: SegmentationNetwork, *, propagation: Propagation,
-                 executor: Executor, settings: ScheduleSettings, inference_size: str = AUTO,
-                 output_size: tuple[int, int] = (0, 0), flip_averaging: bool = False,
+    def __init__(self, network: SegmentationNetwork, options: PipelineOptions, *,
+                 propagation: Propagation, executor: Executor,
                  smoothing: Optional[Smoothing] = None) -> None:
         self._config, self._device = network.config, network.device
         self._stages: Stages = NetworkStages(network, propagation)
         self._flow = propagation.flow
         self._executor = executor
-        self._settings = settings
-        self._policy = settings.build()
-        self._inference_size = InferenceSize(inference_size, network.config.image_size)
-        self._output_size = output_size
-        self._flip_averaging = flip_averaging
+        self._options = options
+        self._policy = schedule_of(options)
+        self._inference_size = InferenceSize(options.inference_size, network.config.image_size)
         self._smoothing = smoothing
         self._state: Optional[KeyFeatures] = None
         self._reset_reason: Optional[str] = None
@@ -144,7 +138,7 @@ class SegmentationPipeline:
 
         :raises ConfigurationError: when set to anything else.
         """
-        return float(self._settings.threshold)
+        return self._options.threshold
 
     @threshold.setter
     def threshold(self, value: float) -> None:
@@ -153,16 +147,16 @@ class SegmentationPipeline:
     @property
     def schedule(self) -> str:
         """Name of the schedule; takes effect at once."""
-        return self._settings.name
+        return self._options.schedule
 
     @schedule.setter
     def schedule(self, value: str) -> None:
-        self._change(name=value)
+        self._change(schedule=value)
 
     @property
     def fixed_interval(self) -> int:
         """Frames from key frame to key frame of the fixed schedule; takes effect at once."""
-        return self._settings.fixed_interval
+        return self._options.fixed_interval
 
     @fixed_interval.setter
     def fixed_interval(self, value: int) -> None:
@@ -171,15 +165,15 @@ class SegmentationPipeline:
     @property
     def max_key_age_frames(self) -> int:
         """A key frame at the latest after so many frames; 0 = no limit. Takes effect at once."""
-        return self._settings.max_key_age_frames
+        return self._options.max_key_age_frames
 
     @max_key_age_frames.setter
     def max_key_age_frames(self, value: int) -> None:
         self._change(max_key_age_frames=value)
 
     def _change(self, **changes: Any) -> None:
-        self._settings = dataclasses.replace(self._settings, **changes)
-        self._policy = self._settings.build()
+        self._options = dataclasses.replace(self._options, **changes)
+        self._policy = schedule_of(self._options)
 
     @property
     def slow_track_still_s(self) -> float:
@@ -299,8 +293,8 @@ class SegmentationPipeline:
         return _Now(frame, fitted, image, FrameFeatures(self._count, frame.stamp_ns, low, grey))
 
     def _output(self, now: _Now, want_confidence: bool) -> Output:
-        width, height = (now.fitted.original_size if self._output_size == (0, 0)
-                         else self._output_size)
+        width, height = (now.fitted.original_size if self._options.output_size == (0, 0)
+                         else self._options.output_size)
         output = Output((height, width), now.fitted.content, want_confidence)
         smoothing = self._smoothing
         if smoothing is None:
@@ -423,7 +417,7 @@ class SegmentationPipeline:
         :param keeps_image: it runs when the memory of the frame is not ours any more
         """
         stages, features, image = self._stages, now.features, now.image
-        if not self._flip_averaging:
+        if not self._options.flip_averaging:
             return Job(features, features.stamp_ns, lambda: stages.high(features.low.low))
         if keeps_image and shares_memory(image, now.frame):
             image = image.clone()
@@ -448,7 +442,7 @@ class SegmentationPipeline:
         key = self._state.key
         reason, self._reset_reason = self._reset_reason, None
         return StepStatus(
-            schedule=self._settings.name, key_frame=key.number == done.number,
+            schedule=self._options.schedule, key_frame=key.number == done.number,
             key_stamp_ns=key.stamp_ns, key_age_frames=done.number - key.number,
             key_provisional=self._state.awaits_key_frame,
             deviation=done.deviation, threshold=self.threshold,

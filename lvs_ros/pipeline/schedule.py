@@ -8,12 +8,9 @@ full, since there is nothing to propagate yet.
 """
 
 import dataclasses
-import math
 from typing import ClassVar, Optional
 
-from lvs_ros.errors import ConfigurationError
-
-SCHEDULES = ('low_latency', 'adaptive', 'fixed', 'every_frame')
+from lvs_ros.options import PipelineOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,44 +69,11 @@ class LowLatencySchedule(AdaptiveSchedule):
     background: ClassVar[bool] = True
 
 
-@dataclasses.dataclass(frozen=True)
-class ScheduleSettings:
-    """What a user can set; :meth:`build` makes the policy.
-
-    :param name: one of :data:`SCHEDULES`
-    :param threshold: deviation above which a frame becomes a key frame, 0..1
-    :param fixed_interval: frames from key frame to key frame of the fixed schedule
-    :param max_key_age_frames: adaptive and low-latency: a key frame at the latest after so many
-        frames; 0 = no limit
-    :raises ConfigurationError: for values outside their range.
-    """
-
-    name: str
-    threshold: float
-    fixed_interval: int
-    max_key_age_frames: int
-
-    def __post_init__(self) -> None:
-        if self.name not in SCHEDULES:
-            raise ConfigurationError(f'schedule is {self.name!r}: expected one of '
-                                     + ', '.join(SCHEDULES))
-        threshold = self.threshold
-        if isinstance(threshold, bool) or not isinstance(threshold, (int, float)):
-            raise ConfigurationError(f'threshold is {threshold!r}: expected a number from 0 to 1')
-        if math.isnan(threshold) or not 0 <= threshold <= 1:
-            raise ConfigurationError(f'threshold is {threshold}: expected a number from 0 to 1')
-        if self.fixed_interval < 1:
-            raise ConfigurationError(
-                f'fixed_interval is {self.fixed_interval}: expected 1 or more frames')
-        if self.max_key_age_frames < 0:
-            raise ConfigurationError(f'max_key_age_frames is {self.max_key_age_frames}: '
-                                     'expected 0 (no limit) or more frames')
-
-    def build(self) -> Schedule:
-        """Return the policy."""
-        if self.name == 'every_frame':
-            return Schedule()
-        if self.name == 'fixed':
-            return FixedSchedule(interval_frames=self.fixed_interval)
-        kind = LowLatencySchedule if self.name == 'low_latency' else AdaptiveSchedule
-        return kind(threshold=float(self.threshold), max_key_age_frames=self.max_key_age_frames)
+def schedule_of(options: PipelineOptions) -> Schedule:
+    """Return the policy that the options describe."""
+    if options.schedule == 'every_frame':
+        return Schedule()
+    if options.schedule == 'fixed':
+        return FixedSchedule(interval_frames=options.fixed_interval)
+    kind = LowLatencySchedule if options.schedule == 'low_latency' else AdaptiveSchedule
+    return kind(threshold=options.threshold, max_key_age_frames=options.max_key_age_frames)

@@ -20,11 +20,6 @@ def core_numbers() -> list[int]:
     return sorted(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else []
 
 
-def cores() -> int:
-    """CPU cores that this process may use."""
-    return len(core_numbers()) or os.cpu_count() or 1
-
-
 @contextlib.contextmanager
 def intra_op_threads(count: int) -> Iterator[None]:
     """Let torch use so many threads in this block; 0 = as many as before."""

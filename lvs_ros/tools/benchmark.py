@@ -12,7 +12,6 @@ import pathlib
 import textwrap
 from typing import TYPE_CHECKING, Callable
 
-from lvs_ros.backends.prepare import choose_device
 from lvs_ros.benchmark.benchmark import run_benchmark
 from lvs_ros.benchmark.clip import Clip, recorded_clip, street_clip
 from lvs_ros.benchmark.findings import notes
@@ -25,13 +24,11 @@ from lvs_ros.errors import ConfigurationError
 from lvs_ros.evaluation.clock import RealClock
 from lvs_ros.model import VARIANTS, find_model
 from lvs_ros.output_folder import output_folder
-from lvs_ros.pipeline.build import check_options
+from lvs_ros.pipeline.build import choose_device
 from lvs_ros.tables import WIDTH
 from lvs_ros.tools.image_size import image_size
 from lvs_ros.tools.interruption import ended_like_interrupted
-from lvs_ros.tools.pipeline_options import (add_device_arguments, add_max_key_age_argument,
-                                            add_model_argument, add_thread_arguments,
-                                            add_threshold_argument, pipeline_options)
+from lvs_ros.tools.pipeline_options import DEVICE, add_options, pipeline_options
 
 if TYPE_CHECKING:
     from lvs_ros.benchmark.over_dds import OverDds
@@ -44,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--size', metavar='WxH', type=image_size,
                         help='of the images (default: 480x360, or that of the recording)')
     model = parser.add_mutually_exclusive_group()
-    add_model_argument(model)
+    add_options(model, 'model')
     model.add_argument('--variant', choices=tuple(VARIANTS),
                        help='in place of a model, an architecture with random weights')
     parser.add_argument('--out', metavar='DIR', type=pathlib.Path,
@@ -64,10 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='image topic of the recording; needed where it has several')
     parser.add_argument('--no-dds', action='store_true',
                         help='leave out the way over DDS, which starts the node')
-    add_threshold_argument(parser)
-    add_max_key_age_argument(parser)
-    add_device_arguments(parser)
-    add_thread_arguments(parser)
+    add_options(parser, 'threshold', 'max_key_age_frames', *DEVICE, 'realtime_priority')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -106,7 +100,6 @@ def _checked_plan(args: argparse.Namespace) -> Plan:
                 random_weights=args.variant is not None, rate_hz=args.rate, frames=args.frames,
                 limit_s=args.limit_s)
     plan.check()
-    check_options(options)
     choose_device(options.device)
     if args.topic is not None and args.recording is None:
         raise ConfigurationError('--topic names the image topic of a --recording, which is not '

@@ -9,6 +9,7 @@ from typing import Optional, Sequence
 
 from lvs_ros import __version__
 from lvs_ros.memory import keep_freed_memory
+from lvs_ros.options import GONE
 from lvs_ros.tools.ending import ended, interrupted_at_once
 from lvs_ros.tools.numbers import check_magnitudes
 
@@ -51,10 +52,21 @@ def _run(words: Sequence[str], chosen: Optional[str]) -> int:
                 tool = importlib.import_module('lvs_ros.tools.' + name.replace('-', '_'))
             tool.add_arguments(subparser)
             subparser.set_defaults(run=tool.run)
-    args = parser.parse_args(words)
+    args, unknown = parser.parse_known_args(words)
+    _refuse(unknown, parser)
     keep_freed_memory()
     check_magnitudes(args)
     return int(args.run(args))
+
+
+def _refuse(words: Sequence[str], parser: argparse.ArgumentParser) -> None:
+    """End with what to do about words that are no arguments, if there are some."""
+    for word in words:
+        name = word.partition('=')[0].removeprefix('--').removeprefix('no-').replace('-', '_')
+        if word.startswith('--') and name in GONE:
+            parser.error(f'{word} is gone: {GONE[name]}')
+    if words:
+        parser.error(f'unrecognized arguments: {" ".join(words)}')
 
 
 if __name__ == '__main__':

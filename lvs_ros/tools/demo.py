@@ -29,6 +29,7 @@ from lvs_ros.tools.demo_display import DemoDisplay
 from lvs_ros.tools.demo_report import CONTENTS, SUMMARY, DemoReport
 from lvs_ros.tools.image_size import image_size
 from lvs_ros.tools.interruption import interrupted_once, interruption_deferred
+from lvs_ros.tools.pipeline_options import add_options
 from lvs_ros.tools.run_summary import RunSummary
 from lvs_ros.tools.street import ORIGIN_TEXT
 
@@ -63,16 +64,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='64x48 to 2048x1024 pixels (default: 480x360)')
     parser.add_argument('--seed', metavar='N', type=int, default=185,
                         help='another street, another weather (default: %(default)s)')
-    parser.add_argument('--model', metavar='M',
-                        help='model of the node: a name in config/models or a .safetensors file')
     parser.add_argument('--labels', metavar='L', default='camvid',
                         help='label set of the model; only masks of the CamVid classes can be '
                              'compared with those of the street (default: %(default)s)')
-    parser.add_argument('--threshold', metavar='T', type=float,
-                        help='threshold of the node: deviation above which a frame becomes a key '
-                             'frame')
-    parser.add_argument('--schedule', metavar='S',
-                        help='schedule of the node: low_latency, adaptive, fixed, every_frame')
+    add_options(parser, 'model', 'threshold', 'schedule')
     parser.add_argument('--domain-id', metavar='N', type=int,
                         help='ROS domain (default: one in which nobody is)')
 
@@ -147,12 +142,10 @@ def _join(log: RunLog, wanted: int | None) -> tuple[Watcher, int]:
 def _node_command(args: argparse.Namespace) -> list[str]:
     width, height = args.size
     parameters = {'warm_up_size': f'[{width}, {height}]', 'model': args.model,
-                  'schedule': args.schedule,
-                  'threshold': None if args.threshold is None else float(args.threshold)}
+                  'schedule': args.schedule, 'threshold': args.threshold}
     command = [*_LVS, 'node', '--ros-args']
     for name, value in parameters.items():
-        if value is not None:
-            command += ['-p', f'{name}:={value}']
+        command += ['-p', f'{name}:={value}']
     return command
 
 

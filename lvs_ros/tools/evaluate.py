@@ -4,6 +4,7 @@
 
 import argparse
 import contextlib
+import dataclasses
 import pathlib
 import sys
 import textwrap
@@ -18,10 +19,10 @@ from lvs_ros.evaluation.sweep import THRESHOLDS
 from lvs_ros.evaluation.tables import notes, terminal_table
 from lvs_ros.model.checkpoint import rivals_path
 from lvs_ros.output_folder import output_folder
-from lvs_ros.pipeline import ScheduleSettings
 from lvs_ros.tables import WIDTH
 from lvs_ros.tools.interruption import ended_like_interrupted
-from lvs_ros.tools.pipeline_options import add_pipeline_arguments, pipeline_options
+from lvs_ros.tools.pipeline_options import (DEVICE, add_options, add_slow_delay,
+                                            pipeline_options)
 
 PROTOCOLS = ('streaming', 'offsets')
 
@@ -42,13 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help=f'of the table: {", ".join(ROWS)} (default: all that the model has '
                              'the weights for); they are compared with per_frame, which is run '
                              'in any case')
-    add_pipeline_arguments(parser)
+    add_options(parser, 'model', 'threshold', 'fixed_interval', 'max_key_age_frames', *DEVICE)
     parser.add_argument('--rate', type=float, metavar='HZ',
                         help="let the frames arrive at this rate (default: the drive's own)")
-    parser.add_argument('--slow-delay-s', type=float, metavar='S',
-                        help='do not wait for the frames to arrive, and let S_h take so long in '
-                             'their time, and the mirror image as long again: the same masks on '
-                             'every machine (default: real time, S_h takes as long as it takes)')
+    add_slow_delay(parser, default=None, otherwise='real time, S_h takes as long as it takes')
     parser.add_argument('--protocol', choices=PROTOCOLS, default=PROTOCOLS[0],
                         help='offsets: besides, the mIoU at each distance from the key frame, '
                              'its average and its minimum, of the rows with a fixed schedule '
@@ -82,15 +80,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace) -> Plan:
-    plan = Plan(rows=_rows(args),
-                options=pipeline_options(args), slow_delay_s=args.slow_delay_s,
-                offsets=args.protocol == 'offsets', thresholds=_thresholds(args.sweep),
-                seed=args.seed)
-    for threshold in (args.threshold, *(plan.thresholds or ())):
-        # what is wrong shows before anything is run
-        ScheduleSettings(name='adaptive', threshold=threshold, fixed_interval=args.fixed_interval,
-                         max_key_age_frames=args.max_key_age_frames)
-    return plan
+    options, thresholds = pipeline_options(args), _thresholds(args.sweep)
+    for threshold in thresholds or ():
+        dataclasses.replace(options, threshold=threshold)    # what is wrong shows now
+    return Plan(rows=_rows(args), options=options, offsets=args.protocol == 'offsets',
+                thresholds=thresholds, seed=args.seed, slow_delay_s=args.slow_delay_s)
 
 
 def _rows(args: argparse.Namespace) -> tuple[str, ...]:

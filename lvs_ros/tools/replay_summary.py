@@ -35,12 +35,15 @@ class ReplaySummary:
     :param recording: name of the recording
     :param topic: its image topic
     :param options: of the pipeline
+    :param slow_delay_s: simulated duration of S_h, in seconds of the stamps
     """
 
-    def __init__(self, *, recording: str, topic: str, options: PipelineOptions) -> None:
+    def __init__(self, *, recording: str, topic: str, options: PipelineOptions,
+                 slow_delay_s: float) -> None:
         self.recording = recording
         self.topic = topic
         self.options = options
+        self.slow_delay_s = slow_delay_s
         self.device = options.device
         self.shortened = 0
         """Gaps between two images that the video does not show in full."""
@@ -100,18 +103,12 @@ class ReplaySummary:
     def as_dict(self) -> dict[str, Any]:
         """Return everything as JSON knows it."""
         deviations = [sample.deviation for sample in self.samples if sample.deviation is not None]
-        options = self.options
         return {
             'recording': self.recording,
             'topic': self.topic,
-            'model': options.model,
+            **dataclasses.asdict(self.options),
             'device': self.device,
-            'schedule': options.schedule,
-            'threshold': options.threshold,
-            'fixed_interval': options.fixed_interval,
-            'max_key_age_frames': options.max_key_age_frames,
-            'mirror': options.mirror,
-            'slow_delay_s': options.slow_delay_s,
+            'slow_delay_s': self.slow_delay_s,
             'images': self.frames,
             'masks': len(self.samples),
             'key_frames': self.key_frames,

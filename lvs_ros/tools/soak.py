@@ -24,12 +24,9 @@ from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import find_model
 from lvs_ros.output_folder import output_folder
 from lvs_ros.pipeline import PipelineOptions
-from lvs_ros.pipeline.build import check_options
 from lvs_ros.tools.image_size import image_size
 from lvs_ros.tools.interruption import interrupted_once
-from lvs_ros.tools.pipeline_options import (add_device_arguments, add_max_key_age_argument,
-                                            add_model_argument, add_threshold_argument,
-                                            pipeline_options)
+from lvs_ros.tools.pipeline_options import DEVICE, add_options, pipeline_options
 
 _SIZE, _FAULTS_SIZE = (480, 360), (160, 120)
 _FEWEST_MESSAGES = 100
@@ -53,10 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='messages to the decoders alone (default: %(default)s)')
     faults.add_argument('--seed', metavar='N', type=int, default=1,
                         help='makes the same messages again (default: %(default)s)')
-    add_model_argument(parser)
-    add_threshold_argument(parser)
-    add_max_key_age_argument(parser)
-    add_device_arguments(parser)
+    add_options(parser, 'model', 'threshold', 'max_key_age_frames', *DEVICE)
     parser.add_argument('--tolerance', metavar='MIB', type=float, default=_TOLERANCE,
                         help="trend of the node's resident memory over the second half of the "
                              'frames that still passes (default: %(default)g)')
@@ -73,7 +67,6 @@ def run(args: argparse.Namespace) -> int:
     if not (math.isfinite(args.tolerance) and args.tolerance >= 0):
         raise ConfigurationError(f'--tolerance {args.tolerance}: expected a number from 0 on')
     options = pipeline_options(args)
-    check_options(options)
     find_model(options.model)    # or it would be the node that says so, later
     report = (_faults if args.faults else _frames)(args, options)
     print(report.text)

@@ -21,6 +21,7 @@ from lvs_ros.model.checkpoint import RIVALS_SUFFIX, load_rivals, rivals_path, sa
 from lvs_ros.model.digest import weights_digest
 from lvs_ros.model.rivals import Rivals
 from lvs_ros.tools.interruption import interruption_noted
+from lvs_ros.tools.pipeline_options import add_options
 from lvs_ros.tools.train_data import add_data_arguments, data_options
 from lvs_ros.training import distributed
 from lvs_ros.training.data import TrainingData, load_data
@@ -73,9 +74,7 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
                        help='frames, or clips, a step, over all GPUs (default: %(default)s)')
     group.add_argument('--learning-rate', type=float, default=1.5e-3, metavar='RATE',
                        help='at its highest (default: %(default)s)')
-    group.add_argument('--device', default='auto',
-                       help='auto, cpu, cuda:0, … (default: auto, a GPU if there is one; each '
-                            'process of torchrun gets its own)')
+    add_options(group, 'device')    # each process of torchrun gets a GPU of its own
     group.add_argument('--precision', choices=PRECISIONS, default='auto',
                        help='default: auto, bfloat16 on a GPU that computes with it or a CPU '
                             'with AMX, else float32')

@@ -4,11 +4,12 @@
 
 import torch
 
+from lvs_ros.cpus import available_cpus
 from lvs_ros.pipeline.execution.executor import Executor
 from lvs_ros.pipeline.execution.frame_priority import FramePriority
 from lvs_ros.pipeline.execution.partitioned import PartitionedExecutor
 from lvs_ros.pipeline.execution.time_sliced import TimeSlicedExecutor
-from lvs_ros.pipeline.threads import core_numbers, cores
+from lvs_ros.pipeline.threads import core_numbers
 
 _MOST_TIME_SLICED = 3    # threads; with more, frames and S_h have enough of their own
 
@@ -25,7 +26,7 @@ def choose_executor(device: torch.device, *, cpu_threads: int = 0, realtime_prio
     if device.type == 'cuda':
         from lvs_ros.backends.cuda.pieces import PiecesInFlight
         return TimeSlicedExecutor(priority=priority, wait_for_device=PiecesInFlight(device).wait)
-    threads, numbers = cpu_threads or cores(), core_numbers()
+    threads, numbers = cpu_threads or available_cpus(), core_numbers()
     if threads > _MOST_TIME_SLICED:
         return PartitionedExecutor(threads=threads, priority=priority)
     return TimeSlicedExecutor(threads=threads, priority=priority,

@@ -4,10 +4,11 @@
 
 from typing import Callable, Optional, TypeVar
 
+from lvs_ros.cpus import available_cpus
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.pipeline.execution.job import (INTERRUPTIONS, Job, JobResult, compute, refine)
 from lvs_ros.pipeline.execution.process_settings import ProcessSettings
-from lvs_ros.pipeline.threads import cores, intra_op_threads
+from lvs_ros.pipeline.threads import intra_op_threads
 
 T = TypeVar('T')
 
@@ -27,7 +28,7 @@ class SimulatedExecutor:
             raise ConfigurationError(f'the simulated duration of S_h is {delay_s} s: expected 0 '
                                      'or more')
         self._delay_ns = round(delay_s * 1e9)
-        self._threads = threads or cores()
+        self._threads = threads or available_cpus()
         self._running: Optional[tuple[Job, int]] = None    # with the stamp of its end
         self._refining: Optional[tuple[JobResult, int]] = None    # the same
         self._waiting: Optional[Job] = None
