@@ -5,16 +5,18 @@
 import os
 import pathlib
 import sys
+from typing import Any
 
 import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
-from lvs_ros.benchmark.dds_camera import local_environment  # noqa: E402
+from lvs_ros.benchmark.dds_camera import Peer, local_environment  # noqa: E402
 from lvs_ros.benchmark.errors import BenchmarkError  # noqa: E402
 from lvs_ros.benchmark.over_dds import measure_over_dds  # noqa: E402
 from lvs_ros.errors import ConfigurationError  # noqa: E402
 from lvs_ros.pipeline import PipelineOptions  # noqa: E402
+from lvs_ros.tool_nodes.processes import NodeProcess  # noqa: E402
 
 
 def test_measures_the_node_and_the_echo(ros_domain: int, tiny_model: pathlib.Path) -> None:
@@ -30,11 +32,14 @@ def test_measures_the_node_and_the_echo(ros_domain: int, tiny_model: pathlib.Pat
     assert os.environ == environment
 
 
-def test_a_node_that_does_not_start_is_told(ros_domain: int, tmp_path: pathlib.Path) -> None:
-    options = PipelineOptions(model=str(tmp_path / 'missing.safetensors'))
-    with pytest.raises(BenchmarkError, match=r'the node ended with exit code 2(.|\n)*missing'):
-        measure_over_dds(options, width=64, height=48, rate_hz=20.0, frames=10,
-                         domain_id=ros_domain)
+def test_a_process_that_has_ended_is_told_with_its_last_words(tmp_path: pathlib.Path) -> None:
+    (tmp_path / 'ends.py').write_text('import sys; sys.exit("no model")', encoding='utf-8')
+    answerer: Any = None
+    with NodeProcess('the node', 'ends', [], environment={'PYTHONPATH': str(tmp_path)}) as process:
+        peer = Peer(process, answerer)
+        with pytest.raises(BenchmarkError, match=r'node ended with exit code 1(.|\n)*no model'):
+            while not peer.check_alive():
+                pass
 
 
 def test_without_ros_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

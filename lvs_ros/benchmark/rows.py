@@ -103,7 +103,7 @@ def measure_rows(open_pipeline: OpenPipeline, plan: Plan, clip: Clip, clock: Clo
                     for name, row in rows.items():
                         plays[name].append(_play(
                             pipeline, row, share(plan.frames, part, PARTS), plan, clip, clock))
-                        execution[name] = f'{pipeline.cpu_threads} threads'
+                        execution[name] = f'CPU threads: {pipeline.cpu_threads}'
                         update()
     return {name: _summary(execution[name], plays[name]) for name in ROWS}
 
