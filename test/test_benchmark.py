@@ -3,49 +3,23 @@
 """``lvs benchmark``, whole, with a network of random weights on small images."""
 
 import contextlib
-import dataclasses
 import io
 import json
 import os
 import pathlib
-import sys
-import types
-from typing import Any, Iterator, NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import pytest
 
-from lvs_ros.benchmark.benchmark import Benchmark, run_benchmark
-from lvs_ros.benchmark.clip import street_clip
-from lvs_ros.benchmark.durations import Durations
-from lvs_ros.benchmark.plan import Plan
-from lvs_ros.benchmark.report import as_dict
-from lvs_ros.benchmark.tables import markdown
-from lvs_ros.errors import ConfigurationError
-from lvs_ros.evaluation.clock import RealClock
-from lvs_ros.pipeline import PipelineOptions
 from lvs_ros.tools.cli import main
 
-FRAMES = 6
-TRACKS = ('full', 'full_unmirrored', 'fast_alone', 'fast_alone_at_rate', 'fast_contended',
-          'fast_contended_back_to_back', 'at_rate')
-STEP_STAGES = ['input', 'low', 'deviation', 'kernels', 'convolution', 'adapt_net', 'classifier',
-               'output']
+FRAMES = 4
+ROWS = ['full', 'full_flip_averaging', 'fast_alone', 'fast_alone_at_rate', 'fast_contended',
+        'fast_contended_back_to_back', 'at_rate']
 WORDS = ('--variant', 'tiny', '--size', '96x64', '--frames', str(FRAMES), '--rate', '100',
-         '--device', 'cpu')
-
-
-@pytest.fixture(scope='module', autouse=True)
-def small() -> Iterator[None]:
-    """Use one core, whose threads never wait for each other, and a small operator."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(before)})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr('lvs_ros.benchmark.benchmark.PAPER_SHAPE', (16, 8, 12, 3))
-        patch.setattr('lvs_ros.benchmark.operators._BUDGET_S', 0.01)
-        yield
-    os.sched_setaffinity(0, before)
+         '--device', 'cpu', '--no-dds')
 
 
 class Run(NamedTuple):
@@ -56,138 +30,77 @@ class Run(NamedTuple):
 
 @pytest.fixture(scope='module')
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Run the command where there is no ROS to be timed."""
+    """Run the command on one core, where threads never wait for each other."""
     folder = tmp_path_factory.mktemp('benchmark') / 'out'
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, 'lvs_ros.benchmark.over_dds', None)
-        patch.setitem(sys.modules, 'lvs_ros.node.image_messages', None)
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             assert main(['benchmark', *WORDS, '--out', str(folder)]) == 0
+    finally:
+        os.sched_setaffinity(0, cores)
     return Run(folder, printed.getvalue(),
                json.loads((folder / 'benchmark.json').read_text(encoding='utf-8')))
 
 
 def test_tells_what_was_measured_where(run: Run) -> None:
-    assert run.told['model'] == 'tiny' and run.told['random_weights'] is True
+    assert run.told['plan']['model'] == 'tiny, random weights'
     assert run.told['size'] == [96, 64]
-    assert run.told['device'].endswith(', 1 core')
-    assert run.told['threads'] == {'fast': 1, 'slow': 1, 'in_turns': True}
-    assert run.told['images'] == 'synthetic street'
+    assert run.told['precision'] in ('float32', 'bfloat16')
+    assert run.told['peak_rss_bytes'] > 50e6 and run.told['peak_device_bytes'] == 0
+    assert 'tiny, random weights at 96x64 on' in run.printed
 
 
-def test_every_track_has_its_frames(run: Run) -> None:
-    for name in TRACKS:
-        durations = run.told[f'{name}_ms']
-        if name == 'fast_contended_back_to_back':
-            assert durations['count'] >= FRAMES    # more, until S_h ends
-        else:
-            assert durations['count'] == FRAMES, name
-        assert 0 < durations['p50'] <= durations['p99'] <= durations['worst'], name
+def test_every_row_has_its_frames(run: Run) -> None:
+    assert list(run.told['rows']) == ROWS
+    for name, row in run.told['rows'].items():
+        durations = row['step_ms']
+        assert durations['count'] == FRAMES, name
+        assert 0 < durations['p50'] <= durations['p95'] <= durations['p99'] <= durations['worst']
 
 
-def test_s_h_is_measured_alone_and_beside_the_frames(run: Run) -> None:
-    for name in ('slow_alone_ms', 'slow_contended_back_to_back_ms'):
-        assert run.told[name]['count'] >= 1, name
+def test_s_h_is_measured_alone(run: Run) -> None:
+    alone = run.told['rows']['full']
+    assert alone['slow_ms']['count'] == FRAMES
+    assert 1e3 / alone['slow_ms']['worst'] <= alone['slow_runs_per_s']
+    assert run.told['rows']['fast_alone']['slow_ms'] is None
 
 
 def test_ratios_follow_from_the_durations(run: Run) -> None:
-    told, ratios = run.told, run.told['ratios']
-    assert ratios['fast_contended_p99_to_full_p50'] == pytest.approx(
-        told['fast_contended_ms']['p99'] / told['full_ms']['p50'], abs=2e-3)
-    assert ratios['fast_contended_p99_to_full_unmirrored_p50'] == pytest.approx(
-        told['fast_contended_ms']['p99'] / told['full_unmirrored_ms']['p50'], abs=2e-3)
-    assert ratios['fast_contended_p99_to_fast_alone_p50'] == pytest.approx(
-        told['fast_contended_ms']['p99'] / told['fast_alone_ms']['p50'], abs=2e-3)
+    ours, full = (run.told['rows'][name]['step_ms'] for name in ('fast_contended', 'full'))
+    ratios = run.told['ratios']['fast_contended_to_full']
+    assert ratios['p50'] == pytest.approx(ours['p50'] / full['p50'], abs=2e-3)
+    assert ratios['p99'] == pytest.approx(ours['p99'] / full['p99'], abs=2e-3)
+    assert ratios['p99_to_p50'] == pytest.approx(ours['p99'] / full['p50'], abs=2e-3)
+    assert f'{ratios["p50"]:.2f}' in run.printed
 
 
-def test_stages_are_those_of_the_step_and_of_the_full_network(run: Run) -> None:
-    assert list(run.told['stages_ms']) == STEP_STAGES
-    assert list(run.told['full_stages_ms']) == [
-        'input', 'low', 'propagation', 'classify', 'output']
-    for stage, share in run.told['stages_share'].items():
-        assert share == pytest.approx(
-            run.told['stages_ms'][stage] / sum(run.told['stages_ms'].values()), abs=1e-3)
+def test_stages_are_those_of_the_pipeline(run: Run) -> None:
+    for name in ('full', 'fast_alone', 'fast_contended'):
+        stages = list(run.told['rows'][name]['stage_ms'])
+        assert stages[0] == 'wait' and stages[-1] == 'rest' and 'low' in stages, name
+    assert 'S_l ' in run.printed and 'upsample and argmax' in run.printed
 
 
-def test_both_ways_to_convolve_agree(run: Run) -> None:
-    for times in run.told['operators']['spatially_variant_convolution']:
-        assert 0 <= times['largest_difference'] < 1e-5
-
-
-def test_what_needs_ros_is_null_where_there_is_none(run: Run) -> None:
-    assert run.told['node_ms'] is None and run.told['echo_ms'] is None
-    for what in ('The way over DDS was left out: it needs ROS 2',
-                 'The stages of messages were left out: they need ROS 2'):
-        assert any(note.startswith(what) for note in run.told['notes'])
-
-
-def test_prints_the_tables_and_writes_all_files(run: Run) -> None:
-    assert 'tiny, random weights at 96x64' in run.printed
+def test_prints_tables_of_80_columns_and_writes_all_files(run: Run) -> None:
     assert 'fast track while S_h runs, 100 Hz' in run.printed
-    lines = [line for line in run.printed.splitlines()[1:] if str(run.folder) not in line]
-    assert max(map(len, lines)) <= 100
+    text = (run.folder / 'benchmark.txt').read_text(encoding='utf-8')
+    assert run.printed.startswith(text)
+    assert max(map(len, text.splitlines())) <= 80
     assert sorted(path.name for path in run.folder.iterdir()) == [
-        'benchmark.json', 'benchmark.md', 'benchmark.png']
+        'benchmark.json', 'benchmark.png', 'benchmark.txt']
     picture = cv2.imread(str(run.folder / 'benchmark.png'))
-    assert picture is not None and len(np.unique(picture.reshape(-1, 3), axis=0)) > 10
-
-
-@pytest.fixture(scope='module')
-def benchmark(tiny_model: pathlib.Path) -> Benchmark:
-    """Measure a model file; the figures of the way over DDS are given."""
-    plan = Plan(options=PipelineOptions(model=str(tiny_model), device='cpu'), model='tiny',
-                random_weights=False, rate_hz=100.0, frames=FRAMES, limit_s=60.0)
-    over_dds: Any = types.SimpleNamespace(
-        node_ms=Durations(3.0, 4.0, 5.0, 10), echo_ms=Durations(2.0, 3.0, 4.0, 10),
-        mask_echo_ms=Durations(1.0, 2.0, 3.0, 10), latency_ms=Durations(13.0, 14.0, 15.0, 10),
-        sent=11, masks=10)
-    return run_benchmark(plan, street_clip((96, 64), rate_hz=100.0, length=4), RealClock(),
-                         measure_dds=lambda: over_dds)
-
-
-def test_the_way_over_dds_is_told_beside_the_echo(benchmark: Benchmark) -> None:
-    told = as_dict(benchmark)
-    assert told['node_ms'] == {'p50': 3.0, 'p99': 4.0, 'worst': 5.0, 'count': 10}
-    assert told['echo_ms']['p50'] == 2.0 and told['mask_echo_ms']['p50'] == 1.0
-    assert told['ratios']['node_p50_to_echo_p50'] == 1.5
-    assert '| bare echo of the same image | 2.0 | 3.0 | 4.0 | 10 |' in markdown(benchmark, 'a.png')
-    assert '| bare answer as large as a mask | 1.0 |' in markdown(benchmark, 'a.png')
-
-
-def test_what_was_measured_is_told_where_the_way_over_dds_fails(benchmark: Benchmark) -> None:
-    def fail() -> Any:
-        raise ConfigurationError('no mask came')
-
-    plan = dataclasses.replace(benchmark.plan, frames=3)
-    told = as_dict(run_benchmark(plan, benchmark.clip, RealClock(), measure_dds=fail))
-    assert told['full_ms']['count'] == 3 and told['node_ms'] is None
-    assert 'The way over DDS could not be measured: no mask came' in told['notes']
-
-
-def test_notes_what_spoils_the_figures(benchmark: Benchmark) -> None:
-    tracks = {**benchmark.tracks,
-              'fast_contended': dataclasses.replace(
-                  benchmark.tracks['fast_contended'], slow_paused=True),
-              'at_rate': dataclasses.replace(benchmark.tracks['at_rate'], kept_up=False)}
-    spoiled = dataclasses.replace(benchmark, tracks=tracks, busy_cores=1.4)
-    notes = ' '.join(as_dict(spoiled)['notes'])
-    assert 'S_h did stand idle' in notes
-    assert 'the node would drop some' in notes
-    assert '1.4 cores' in notes
-    assert as_dict(spoiled)['ratios']['slow_throughput_cut'] is None
+    assert picture is not None and len(np.unique(picture)) > 10
 
 
 @pytest.mark.parametrize('words, expected', [
     (['--rate', '0'], '--rate 0: expected'),
-    (['--limit-s', 'nan'], '--limit-s nan: expected'),
     (['--frames', '2'], '--frames 2: expected 3 or more'),
     (['--size', '32x32'], 'the street cannot be drawn'),
     (['--model', 'no_such'], "no model 'no_such'"),
-    (['--threshold', '2'], 'threshold: 2.0 is not'),
-    (['--cpu-threads', '-1'], 'cpu_threads: -1 is not'),
+    (['--threshold', '2'], 'threshold is 2'),
     (['--device', 'cuda:77'], "device 'cuda:77' cannot be used"),
-    (['--topic', '/a'], '--topic'),
-    (['--recording', 'no_such.mcap'], 'no_such.mcap: no such file'),
+    (['--precision', 'float8'], 'precision is'),
 ])
 def test_refuses_what_cannot_be_measured(words: list[str], expected: str, tmp_path: pathlib.Path,
                                          capsys: pytest.CaptureFixture[str]) -> None:

@@ -225,8 +225,7 @@ def test_files_that_cannot_be_read(tmp_path: pathlib.Path, tiny_model: pathlib.P
     out = tmp_path / 'out'
     for file in map(str, files):
         for words in (['replay', file, '--out', str(out)],
-                      ['benchmark', '--recording', file, '--out', str(out), '--no-dds'],
-                      ['benchmark', '--model', file, '--no-dds'],
+                      ['benchmark', '--model', file, '--no-dds', '--out', str(out)],
                       ['record-images', file, str(out)], ['evaluate', '--camvid', file],
                       ['import-checkpoint', file, '--out', f'{out}.safetensors'],
                       ['train', '--recording', file, '--out', str(out), '--init',

@@ -132,7 +132,12 @@ def test_a_job_keeps_its_image(
         network: SegmentationNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     # A caller may use the memory again, while S_h still needs the image.
     seen = []
-    monkeypatch.setattr(network, 'refine', lambda high, image: seen.append(image) or high)
+
+    def refine(high: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+        seen.append(image)
+        return high
+
+    monkeypatch.setattr(network, 'refine', refine)
     pipeline, _ = make(network, threshold=0.0, flip_averaging=True, delay_frames=1.0)
     pipeline.step(frame(0))
     second = frame(1)

@@ -78,7 +78,7 @@ def test_too_few_samples_tell_nothing() -> None:
 
 def soaked(memory: Sequence[MemorySample]) -> SoakRun:
     return SoakRun(frames=FRAMES, masks=9_998, dropped=1, key_frames=321, slow_failures=0,
-                   latency_ms=Durations(30.0, 45.5, 61.25, 9_998), memory=tuple(memory),
+                   latency_ms=Durations(30.0, 40.0, 45.5, 61.25, 9_998), memory=tuple(memory),
                    duration_s=330.0)
 
 

@@ -14,7 +14,7 @@ import torch
 
 from hand_clock import HandClock
 from lvs_ros.checkpoints import checkpoint, is_interruptible
-from lvs_ros.native.library import library
+from lvs_ros.backends.cpu.library import kernels
 from lvs_ros.pipeline.execution import Job, TimeSlicedExecutor
 from lvs_ros.pipeline.execution.frame_priority import FramePriority
 from lvs_ros.pipeline.threads import core_numbers
@@ -223,7 +223,7 @@ def test_frames_and_jobs_have_the_threads_that_were_asked_for() -> None:
     assert seen == [3] and torch.get_num_threads() == before
 
 
-@pytest.mark.skipif(library() is None or len(core_numbers()) < 2,
+@pytest.mark.skipif(kernels() is None or len(core_numbers()) < 2,
                     reason='needs the native kernels, and two cores')
 def test_each_thread_of_a_bound_team_has_a_core_of_its_own() -> None:
     cores = core_numbers()[:2]

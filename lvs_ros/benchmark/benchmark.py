@@ -1,113 +1,91 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""One benchmark: both tracks, stages, operators, memory and the way over DDS."""
+"""One benchmark: full network and fast track, memory and the way over DDS."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-from typing import TYPE_CHECKING, Callable, Iterator, Sequence
+import functools
+import resource
+from typing import Any, Callable, Iterator, Mapping
 
 import torch
 
-from lvs_ros.benchmark.bench import CpuThreads, make_bench
-from lvs_ros.benchmark.clip import Clip
-from lvs_ros.benchmark.errors import BenchmarkError
-from lvs_ros.benchmark.machine import Memory, cores_in_use, describe_device
-from lvs_ros.benchmark.operators import (PAPER_SHAPE, OperatorTimes, measure_bandwidth,
-                                         measure_operator)
+from lvs_ros.backends.prepare import choose_device, choose_precision, prepare
+from lvs_ros.benchmark.clip import street_clip
+from lvs_ros.benchmark.over_dds import OverDds
 from lvs_ros.benchmark.plan import Plan
-from lvs_ros.benchmark.stages import Messages
-from lvs_ros.benchmark.tracks import Track
+from lvs_ros.benchmark.rows import RowResult, measure_rows
 from lvs_ros.errors import LvsError
-from lvs_ros.evaluation.clock import Clock
-from lvs_ros.pipeline.build import choose_device, choose_precision
-from lvs_ros.pipeline.threads import intra_op_threads
-
-if TYPE_CHECKING:
-    from lvs_ros.benchmark.over_dds import OverDds
+from lvs_ros.evaluation.clock import RealClock
+from lvs_ros.evaluation.evaluation import machine_name
+from lvs_ros.memory import uncollected
+from lvs_ros.model import SegmentationNetwork, load_network
+from lvs_ros.pipeline import PipelineOptions, SegmentationPipeline
+from lvs_ros.pipeline.build import assemble
+from lvs_ros.pipeline.execution import SimulatedExecutor
 
 
 @dataclasses.dataclass(frozen=True)
 class Benchmark:
     """What was measured.
 
-    :param device: name of processor or GPU
-    :param precision: of the network, see :func:`~lvs_ros.pipeline.build.choose_precision`
-    :param busy_cores: that other programs used before anything was measured
-    :param tracks: see :class:`~lvs_ros.benchmark.bench.Bench`
-    :param slow_rounds: how often S_h ran for each of its durations in the contended tracks
-    :param slow_alone_ms: of S_h with nothing beside it
-    :param stages_ms: see :data:`~lvs_ros.benchmark.stages.STAGES`
-    :param bandwidth: bytes a second of a large copy
-    :param operators: the spatially variant convolution, in the model's shape and the paper's
+    :param size: (width, height) of the images, pixels
+    :param machine: name of processor or GPU
+    :param precision: of the network, see :func:`~lvs_ros.backends.prepare.choose_precision`
+    :param rows: see :data:`~lvs_ros.benchmark.rows.ROWS`
+    :param peak_rss_bytes: the process at its largest, loading the model included
+    :param peak_device_bytes: tensors on the GPU at their most; 0 on a CPU
     :param over_dds: None = not measured
-    :param left_out: what was not measured, and why, in sentences
+    :param dds_error: why the way over DDS could not be measured; None = it was, or was left out
     """
 
     plan: Plan
-    clip: Clip
-    device: str
+    size: tuple[int, int]
+    machine: str
     precision: str
-    threads: CpuThreads
-    busy_cores: float
-    tracks: dict[str, Track]
-    slow_rounds: dict[str, int]
-    slow_alone_ms: tuple[float, ...]
-    stages_ms: dict[str, float]
-    bandwidth: float
-    operators: tuple[OperatorTimes, ...]
-    memory: Memory
+    rows: dict[str, RowResult]
+    peak_rss_bytes: int
+    peak_device_bytes: int
     over_dds: OverDds | None
-    left_out: tuple[str, ...]
-
-    def slow_ms(self, name: str) -> tuple[float, ...]:
-        """Return the durations of S_h during a track, as if it ran once a job."""
-        rounds = self.slow_rounds.get(name, 1)
-        return tuple(value / rounds for value in self.tracks[name].slow_ms)
+    dds_error: str | None
 
 
-def run_benchmark(plan: Plan, clip: Clip, clock: Clock, *,
-                  measure_dds: Callable[[], OverDds] | None = None,
-                  messages: Messages | None = None, left_out: Sequence[str] = ()) -> Benchmark:
+def run_benchmark(plan: Plan, size: tuple[int, int], *,
+                  measure_dds: Callable[[], OverDds] | None = None) -> Benchmark:
     """Measure everything.
 
+    :param size: (width, height) of the images, pixels
     :param measure_dds: measures the way over DDS; None = leave it out
-    :param messages: images as ROS messages; None = the stages without them
-    :param left_out: what cannot be measured, and why, in sentences
-    :raises LvsError: for an option or a model that cannot work, or too little memory.
+    :raises LvsError: for an option or a model that cannot work.
     """
-    plan.check()
     device = choose_device(plan.options.device)
-    busy_cores = cores_in_use()
-    with _memory_suffices():
-        bench = make_bench(plan, clip, clock, device=device, messages=messages)
-        bench.run(plan)
-        tracks = {name: meter.track() for name, meter in bench.tracks.items()}
-        with intra_op_threads(bench.cpu_threads.fast):
-            bandwidth = measure_bandwidth(device)
-            operators = tuple(
-                measure_operator(shape, device=device, dtype=bench.dtype, bandwidth=bandwidth)
-                for shape in (bench.operator_shape, PAPER_SHAPE))
-    over_dds = None
-    if measure_dds is not None:
-        try:
-            over_dds = measure_dds()
-        except LvsError as error:    # the rest has been measured, and shall be told
-            left_out = [*left_out, f'The way over DDS could not be measured: {error}']
+    precision = choose_precision(plan.options.precision, device)
+    clip = street_clip(size, rate_hz=plan.rate_hz)
+    network = prepare(load_network(plan.options.model), device=device, precision=precision)
+    rows = measure_rows(functools.partial(_open, network, plan.options, size), plan, clip,
+                        RealClock())
+    over_dds = dds_error = None
+    try:
+        over_dds = measure_dds() if measure_dds is not None else None
+    except LvsError as error:    # the rest has been measured, and shall be told
+        dds_error = str(error)
     return Benchmark(
-        plan=plan, clip=clip, device=describe_device(str(device)),
-        precision=choose_precision(plan.options.precision, device), threads=bench.cpu_threads,
-        busy_cores=busy_cores, tracks=tracks, slow_rounds=bench.slow_rounds,
-        slow_alone_ms=bench.slow.durations_ms(), stages_ms=bench.stages.stages_ms(),
-        bandwidth=bandwidth, operators=operators, memory=bench.memory,
-        over_dds=over_dds, left_out=tuple(left_out))
+        plan=plan, size=size, machine=machine_name(str(device)), precision=precision,
+        rows=rows, peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        peak_device_bytes=torch.cuda.max_memory_allocated(device) if device.type == 'cuda' else 0,
+        over_dds=over_dds, dds_error=dds_error)
 
 
 @contextlib.contextmanager
-def _memory_suffices() -> Iterator[None]:
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise BenchmarkError(f'the GPU has too little memory ({str(error).splitlines()[0]}): '
-                             'choose a smaller --size, or --precision float16') from error
+def _open(network: SegmentationNetwork, options: PipelineOptions, size: tuple[int, int],
+          changes: Mapping[str, Any]) -> Iterator[SegmentationPipeline]:
+    options = dataclasses.replace(options, **changes)
+    # Nothing runs beside a frame that is computed in full: it has all CPU threads.
+    executor = SimulatedExecutor(0.0, threads=options.cpu_threads) \
+        if options.schedule == 'every_frame' else None
+    with assemble(network, options, executor=executor) as pipeline:
+        pipeline.warm_up(*size)
+        with uncollected():
+            yield pipeline

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from lvs_ros.tool_nodes.processes import NodeProcess
     from lvs_ros.tool_nodes.round_trips import Answerer, RoundTrips
 
-_START_S, _FIRST_ANSWER_S, _LAST_ANSWERS_S, _IDLE_S = 600.0, 600.0, 2.0, 30.0
+_START_S, _FIRST_ANSWER_S, _LAST_ANSWERS_S = 600.0, 600.0, 2.0
+IDLE_S = 30.0
+"""How long to wait, at most, for what a process still does in the background, like S_h."""
+
 _SETTLE_S = 0.5
 _FIRST = 2    # of a round: caches and clock rate are those of a pause
 _CLIP_BYTES = 64 << 20
@@ -43,13 +46,6 @@ class Peer:
         """Return the time to the answer of each image that got one."""
         latencies = [self.answerer.latency_ms(stamp_ns) for stamp_ns in self.measured_ns]
         return [latency_ms for latency_ms in latencies if latency_ms is not None]
-
-    def unqueued_ns(self) -> list[int]:
-        """Return the stamps of images that came when the one before was answered already."""
-        sent, answered = self.answerer.sent_ns, self.answerer.answered_ns
-        before = dict(zip(sent[1:], sent))
-        return [stamp_ns for stamp_ns in self.measured_ns
-                if stamp_ns in answered and answered.get(before[stamp_ns], stamp_ns) < stamp_ns]
 
     def check_alive(self) -> bool:
         """Raise BenchmarkError if the process has ended; return False."""
@@ -109,12 +105,7 @@ class Camera:
         self.trips.spin(_SETTLE_S)
         if self.ask(peer, _FIRST_ANSWER_S) is None:
             raise peer.failure(f'did not answer an image within {_FIRST_ANSWER_S:g} s')
-        self.let_calm_down(peer)
-
-    @staticmethod
-    def let_calm_down(peer: Peer) -> None:
-        """Wait for what the process still does in the background, like S_h."""
-        peer.process.wait_until_idle(_IDLE_S)
+        peer.process.wait_until_idle(IDLE_S)
 
     def _until(self, peer: Peer, is_done: Callable[[], bool], timeout_s: float) -> bool:
         return self.trips.spin_until(lambda: is_done() or peer.check_alive(), timeout_s)

@@ -10,12 +10,13 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Durations:
-    """Median, 99th percentile and maximum, in milliseconds.
+    """Percentiles and maximum, in milliseconds.
 
     :param count: of how many durations
     """
 
     p50: float
+    p95: float
     p99: float
     worst: float
     count: int
@@ -25,10 +26,6 @@ class Durations:
         """Summarise durations.
 
         :param durations_ms: at least one, milliseconds
-        :raises ValueError: when there is none.
         """
-        if not durations_ms:
-            raise ValueError('no durations: expected at least one')
-        p50, p99 = np.percentile(durations_ms, (50, 99))
-        return cls(p50=float(p50), p99=float(p99), worst=float(max(durations_ms)),
-                   count=len(durations_ms))
+        p50, p95, p99, worst = map(float, np.percentile(durations_ms, (50, 95, 99, 100)))
+        return cls(p50, p95, p99, worst, count=len(durations_ms))

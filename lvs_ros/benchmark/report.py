@@ -1,14 +1,15 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The files of a benchmark."""
+"""The report of a benchmark: its tables, and its files."""
 
 from __future__ import annotations
 
 import dataclasses
 import datetime
-import hashlib
 import json
+import math
 import pathlib
+import textwrap
 from typing import Any
 
 import torch
@@ -17,13 +18,15 @@ from lvs_ros import __version__
 from lvs_ros.benchmark.benchmark import Benchmark
 from lvs_ros.benchmark.durations import Durations
 from lvs_ros.benchmark.figure import plot_stages
-from lvs_ros.benchmark.findings import notes, ratios, shares
-from lvs_ros.benchmark.operators import OperatorTimes
-from lvs_ros.benchmark.tables import durations_or_none, full_stages, headline, markdown
-from lvs_ros.cpus import available_cpus
-from lvs_ros.model import find_model
+from lvs_ros.benchmark.rows import ALONE, CONTENDED, FULL, ROWS
+from lvs_ros.benchmark.stages import SHOWN_ROWS, STAGE_TITLES, stages_of
+from lvs_ros.tables import WIDTH, Table, text_table
 
-JSON, MARKDOWN, PICTURE = 'benchmark.json', 'benchmark.md', 'benchmark.png'
+JSON, TEXT, PICTURE = 'benchmark.json', 'benchmark.txt', 'benchmark.png'
+
+_NOT_KNOWN = 'not known'
+_PERCENTILES = ['p50', 'p95', 'p99', 'worst', 'count']
+_RATIOS = {'p50': ('p50', 'p50'), 'p99': ('p99', 'p99'), 'p99_to_p50': ('p99', 'p50')}
 
 
 def write_report(folder: pathlib.Path, benchmark: Benchmark) -> None:
@@ -32,89 +35,124 @@ def write_report(folder: pathlib.Path, benchmark: Benchmark) -> None:
     :param folder: exists not yet; its parent does
     """
     folder.mkdir()
-    plot_stages(folder / PICTURE, benchmark, title=headline(benchmark))
-    (folder / JSON).write_text(
-        json.dumps(_rounded(as_dict(benchmark)), indent=2, allow_nan=False, ensure_ascii=False)
-        + '\n', encoding='utf-8')
-    (folder / MARKDOWN).write_text(markdown(benchmark, PICTURE), encoding='utf-8')
+    plot_stages(folder / PICTURE, benchmark, title=about(benchmark))
+    told = {**dataclasses.asdict(benchmark), 'ratios': ratios(benchmark),
+            'date': datetime.date.today().isoformat(), 'lvs_ros': __version__,
+            'torch': torch.__version__}
+    (folder / JSON).write_text(json.dumps(_plain(told), indent=2, allow_nan=False,
+                                          ensure_ascii=False) + '\n', encoding='utf-8')
+    (folder / TEXT).write_text(as_text(benchmark) + '\n', encoding='utf-8')
 
 
-def as_dict(benchmark: Benchmark) -> dict[str, Any]:
-    """Return what stands in benchmark.json."""
-    tracks, dds = benchmark.tracks, benchmark.over_dds
-    at_rate = tracks['at_rate']
-    return {
-        **_about(benchmark),
-        **{f'{name}_ms': _durations(track.step_ms) for name, track in tracks.items()},
-        'at_rate_latency_ms': _durations(at_rate.latency_ms),
-        'slow_alone_ms': _durations(Durations.of(benchmark.slow_alone_ms)),
-        **{f'slow_{what}_ms': _durations(durations_or_none(benchmark.slow_ms(name)))
-           for what, name in (('contended', 'fast_contended'),
-                              ('contended_back_to_back', 'fast_contended_back_to_back'),
-                              ('at_rate', 'at_rate'))},
-        'node_ms': _durations(None if dds is None else dds.node_ms),
-        'echo_ms': _durations(None if dds is None else dds.echo_ms),
-        'mask_echo_ms': _durations(None if dds is None else dds.mask_echo_ms),
-        'dds_latency_ms': _durations(None if dds is None else dds.latency_ms),
-        'dds_images_sent': None if dds is None else dds.sent,
-        'dds_masks': None if dds is None else dds.masks,
-        'stages_ms': benchmark.stages_ms,
-        'stages_share': shares(benchmark.stages_ms),
-        'full_stages_ms': full_stages(benchmark),
-        'step_stages_ms': {name: track.stages_ms for name, track in tracks.items()},
-        'at_rate': {'key_frame_share': at_rate.key_frames / at_rate.step_ms.count,
-                    'keeps_up': at_rate.kept_up},
-        'contention': {name: {'keeps_up': tracks[name].kept_up,
-                              'slow_paused': tracks[name].slow_paused,
-                              'slow_runs_per_job': rounds}
-                       for name, rounds in benchmark.slow_rounds.items()},
-        'operators': {'copy_bytes_per_s': benchmark.bandwidth,
-                      'spatially_variant_convolution': [
-                          _operator(times) for times in benchmark.operators]},
-        'memory': dataclasses.asdict(benchmark.memory),
-        'ratios': ratios(benchmark),
-        'notes': notes(benchmark),
-    }
+def as_text(benchmark: Benchmark) -> str:
+    """Return the report in plain text, :data:`~lvs_ros.tables.WIDTH` columns wide."""
+    return '\n\n'.join([
+        textwrap.fill(about(benchmark), WIDTH), textwrap.fill(headline(benchmark), WIDTH),
+        *(text_table(table(benchmark)) for table in (frame_table, slow_table, stage_table)),
+        *(textwrap.fill(note, WIDTH) for note in notes(benchmark))])
 
 
-def _about(benchmark: Benchmark) -> dict[str, Any]:
-    plan, options = benchmark.plan, benchmark.plan.options
-    return {
-        'model': plan.model,
-        'model_sha256': None if plan.random_weights else hashlib.sha256(
-            find_model(options.model).read_bytes()).hexdigest(),
-        'random_weights': plan.random_weights,
-        'size': list(benchmark.clip.size),
-        'inference_size': options.inference_size,
-        'images': benchmark.clip.name,
-        'device': benchmark.device,
-        'cores': available_cpus(),
-        'precision': benchmark.precision,
-        'mirror': options.flip_averaging,
-        'threads': dataclasses.asdict(benchmark.threads),
-        'rate_hz': plan.rate_hz,
-        'threshold': options.threshold,
-        'max_key_age_frames': options.max_key_age_frames,
-        'cores_in_use_before': benchmark.busy_cores,
-        'date': datetime.date.today().isoformat(),
-        'lvs_ros': __version__,
-        'torch': torch.__version__,
-    }
+def about(benchmark: Benchmark) -> str:
+    """Return what was measured where."""
+    size = 'x'.join(map(str, benchmark.size))
+    return (f'{benchmark.plan.model} at {size} on {benchmark.machine} '
+            f'({benchmark.precision}; {benchmark.rows[ALONE].execution})')
 
 
-def _durations(durations: Durations | None) -> dict[str, float] | None:
-    return None if durations is None else dataclasses.asdict(durations)
+def headline(benchmark: Benchmark) -> str:
+    """Return the most important result, in a sentence."""
+    step_ms = benchmark.rows[CONTENDED[0]].step_ms
+    to_full, to_flip = (ratios(benchmark)[f'{CONTENDED[0]}_to_{name}'] for name in FULL)
+    return (f'While S_h runs at {_rate(benchmark)}, a frame takes {step_ms.p50:.1f} ms (p50), '
+            f'{step_ms.p99:.1f} ms (p99): {to_full["p50"]:.2f} and {to_full["p99"]:.2f} of the '
+            f'full network, {to_flip["p50"]:.2f} and {to_flip["p99"]:.2f} of that with flip '
+            'averaging.')
 
 
-def _operator(times: OperatorTimes) -> dict[str, Any]:
-    return {**dataclasses.asdict(times), 'speed_up': times.speed_up,
-            'bound_fraction': times.bound_fraction}
+def ratios(benchmark: Benchmark) -> dict[str, dict[str, float]]:
+    """Return the fast track while S_h runs, as shares of the full network and of itself alone."""
+    rows = benchmark.rows
+    return {f'{name}_to_{baseline}': {
+        key: getattr(rows[name].step_ms, own) / getattr(rows[baseline].step_ms, other)
+        for key, (own, other) in _RATIOS.items()}
+        for name in CONTENDED for baseline in (*FULL, ALONE)}
 
 
-def _rounded(value: Any) -> Any:
-    """Round to a tenth of a microsecond: more digits tell nothing."""
+def frame_table(benchmark: Benchmark) -> Table:
+    """Return how long a frame takes: a line a row, and those of the way over DDS."""
+    lines = [[_title(benchmark, name), *_cells(row.step_ms)]
+             for name, row in benchmark.rows.items()]
+    dds = benchmark.over_dds
+    if dds is not None:
+        lines += [[f'over DDS, {_rate(benchmark)}, {dds.masks} of {dds.sent} masks',
+                   *_cells(dds.latency_ms)],
+                  ["  of that, all but the pipeline's step", *_cells(dds.node_ms)],
+                  ['  echo node, same images', *_cells(dds.echo_ms)]]
+    return ['milliseconds a frame', *_PERCENTILES], lines
+
+
+def slow_table(benchmark: Benchmark) -> Table:
+    """Return how long S_h takes, alone and beside the frames, and its throughput."""
+    titles = {FULL[0]: 'S_h alone', CONTENDED[0]: f'S_h beside frames, {_rate(benchmark)}',
+              CONTENDED[1]: 'S_h beside frames, back to back'}
+    return (['milliseconds a run of S_h', *_PERCENTILES, 'runs/s'],
+            [[title, *_cells(benchmark.rows[name].slow_ms),
+              _number(benchmark.rows[name].slow_runs_per_s)] for name, title in titles.items()])
+
+
+def stage_table(benchmark: Benchmark) -> Table:
+    """Return the median of each stage that the pipeline tells, a line each."""
+    rows = benchmark.rows
+    titles = [title.format(rate=_rate(benchmark)) for title in SHOWN_ROWS.values()]
+    return (['milliseconds a stage, p50', *titles], [
+        [STAGE_TITLES.get(stage, stage),
+         *(_number(rows[name].stage_ms.get(stage), digits=2) for name in SHOWN_ROWS)]
+        for stage in stages_of(rows)])
+
+
+def notes(benchmark: Benchmark) -> list[str]:
+    """Return what a reader of the figures must know, in sentences."""
+    found = [
+        'Full network: S_l and S_h, its lower and higher part, compute every frame. Fast track: '
+        'S_l computes every frame, and the features of S_h are propagated from a key frame, while '
+        'S_h runs in the background. While S_h runs: every frame is a key frame and hands S_h a '
+        'new job. Over DDS: from the stamp of an image to the arrival of its mask.',
+        f'Memory: {benchmark.peak_rss_bytes / 1e6:.0f} MB for the process at its largest, '
+        f'{benchmark.peak_device_bytes / 1e6:.0f} MB for tensors on the GPU.']
+    slow_ms = benchmark.rows[CONTENDED[0]].slow_ms
+    if slow_ms is not None and slow_ms.p50 < 1e3 / benchmark.plan.rate_hz:
+        found.append(f'At {_rate(benchmark)} S_h is done before the next frame comes, and pauses; '
+                     'back to back it never does.')
+    if benchmark.dds_error is not None:
+        found.append(f'The way over DDS could not be measured: {benchmark.dds_error}')
+    return found
+
+
+def _title(benchmark: Benchmark, name: str) -> str:
+    return ROWS[name].title.format(rate=_rate(benchmark))
+
+
+def _rate(benchmark: Benchmark) -> str:
+    return f'{benchmark.plan.rate_hz:g} Hz'
+
+
+def _cells(durations: Durations | None) -> list[str]:
+    if durations is None:
+        return ['–'] * (len(_PERCENTILES) - 1) + ['0']
+    return [*(f'{getattr(durations, name):.1f}' for name in _PERCENTILES[:-1]),
+            str(durations.count)]
+
+
+def _number(value: float | None, digits: int = 1) -> str:
+    return _NOT_KNOWN if value is None or math.isnan(value) else f'{value:.{digits}f}'
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it, rounded to a tenth of a microsecond; NaN becomes null."""
     if isinstance(value, dict):
-        return {name: _rounded(entry) for name, entry in value.items()}
+        return {name: _plain(entry) for name, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_rounded(entry) for entry in value]
-    return round(value, 4) if isinstance(value, float) else value
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float):
+        return round(value, 4) if math.isfinite(value) else None
+    return value

@@ -122,14 +122,11 @@ def start_segmentation_node(options: PipelineOptions, *, size: tuple[int, int], 
                        environment={'ROS_DOMAIN_ID': str(domain_id)})
 
 
-def start_echo_node(name: str, *, mask_size: tuple[int, int] | None, domain_id: int
-                    ) -> NodeProcess:
+def start_echo_node(name: str, *, domain_id: int) -> NodeProcess:
     """Start an echo node.
 
     :param name: of the node.
-    :param mask_size: see :class:`~lvs_ros.tool_nodes.echo_node.EchoNode`.
     """
-    words = [] if mask_size is None else ['--mask', *map(str, mask_size)]
     return NodeProcess(name, 'lvs_ros.tool_nodes.echo_node',
-                       [*words, '--ros-args', '-r', f'__node:={name}'],
+                       ['--ros-args', '-r', f'__node:={name}'],
                        environment={'ROS_DOMAIN_ID': str(domain_id), **_KEEP_FREED_MEMORY})

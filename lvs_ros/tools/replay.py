@@ -17,18 +17,18 @@ from tqdm import tqdm
 from lvs_ros.errors import ImageError, RecordingError
 from lvs_ros.labels import LabelSet, load_label_set
 from lvs_ros.output_folder import output_folder
-from lvs_ros.pipeline import SCHEDULES, PipelineOptions, build_pipeline
+from lvs_ros.pipeline import PipelineOptions, build_pipeline
 from lvs_ros.pipeline.as_rgb import as_rgb
 from lvs_ros.pipeline.execution import SimulatedExecutor
 from lvs_ros.pipeline.frame import StepResult
-from lvs_ros.pipeline.pixel_limit import MAX_PIXELS
 from lvs_ros.plots import plot_deviation
 from lvs_ros.recordings.recorded_message import RecordedImage, RecordedMessage
 from lvs_ros.recordings.recording import RecordedTopic, Recording
 from lvs_ros.recordings.recording_writer import STORAGES, RecordingWriter
 from lvs_ros.recordings.video import VideoWriter
 from lvs_ros.tools.interruption import ended_like_interrupted
-from lvs_ros.tools.pipeline_options import add_pipeline_arguments, pipeline_options
+from lvs_ros.tools.pipeline_options import (DEVICE, add_options, add_slow_delay,
+                                            pipeline_options)
 from lvs_ros.tools.replay_summary import ReplaySummary
 
 RECORDING, VIDEO, PLOT, SUMMARY = 'recording', 'overlay.mp4', 'deviation.png', 'summary.json'
@@ -51,16 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--labels', metavar='NAME',
                         help="label set for the overlay's colours: camvid, cityscapes, or the "
                              'path of a .yaml file (default: that of the model)')
-    parser.add_argument('--schedule', choices=SCHEDULES, default=PipelineOptions.schedule,
-                        help='default: %(default)s')
-    add_pipeline_arguments(parser)
-    parser.add_argument('--slow-delay-s', metavar='S', type=float,
-                        default=0.3,
-                        help='how long S_h is taken to run, in seconds of the recording (default: '
-                             '%(default)s)')
-    parser.add_argument('--max-pixels', metavar='N', type=int, default=MAX_PIXELS,
-                        help='width times height of the largest image that is taken, as by the '
-                             'node (default: %(default)s)')
+    add_options(parser, 'model', 'schedule', 'threshold', 'fixed_interval', 'max_key_age_frames',
+                *DEVICE, 'max_pixels')
+    add_slow_delay(parser, default=0.3, otherwise='%(default)s')
     parser.add_argument('--storage', choices=sorted(STORAGES), default='mcap',
                         help='file format of the recording (default: %(default)s)')
     parser.add_argument('--copy-images', action='store_true',
@@ -69,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run ``lvs replay``."""
-    options = pipeline_options(args, schedule=args.schedule)
+    options = pipeline_options(args)
     with contextlib.ExitStack() as stack:
         stack.enter_context(ended_like_interrupted())  # or the partial folder would be left
         folder = stack.enter_context(output_folder(args.out, marker=SUMMARY, force=args.force))
@@ -77,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         recording = stack.enter_context(Recording(args.bag))
         topic = recording.image_topic(args.topic)
         summary = ReplaySummary(recording=args.bag.resolve().name, topic=topic.name,
-                                options=options)
+                                options=options, slow_delay_s=args.slow_delay_s)
         _replay(recording, topic, options, summary, folder, args)
         if not summary.samples:
             first = summary.dropped[0].reason if summary.dropped else 'it is not in the file'
@@ -93,8 +86,8 @@ def _replay(recording: Recording, topic: RecordedTopic, options: PipelineOptions
             summary: ReplaySummary, folder: pathlib.Path, args: argparse.Namespace) -> None:
     """Run the frames through a pipeline; write recording and video, and fill the summary."""
     with contextlib.ExitStack() as stack:
-        pipeline = stack.enter_context(build_pipeline(
-            options, SimulatedExecutor(args.slow_delay_s, threads=options.cpu_threads)))
+        executor = SimulatedExecutor(args.slow_delay_s, threads=options.cpu_threads)
+        pipeline = stack.enter_context(build_pipeline(options, executor=executor))
         video = stack.enter_context(VideoWriter(folder / VIDEO))
         outputs = _Outputs(
             stack.enter_context(RecordingWriter(folder / RECORDING, storage=args.storage)),
