@@ -8,7 +8,7 @@ import resource
 
 import pytest
 
-from lvs_ros.memory import keep_freed_memory, out_of_the_collectors_sight
+from lvs_ros.memory import keep_freed_memory, uncollected
 
 PAGE_BYTES = resource.getpagesize()
 SIZE_BYTES = 8 << 20
@@ -28,9 +28,9 @@ def test_the_second_use_of_memory_meets_no_page_faults() -> None:
     assert faults_of_using_memory() < SIZE_BYTES // PAGE_BYTES    # of 5 times as many pages
 
 
-def test_what_is_there_is_out_of_the_collectors_sight_for_a_while() -> None:
+def test_what_is_there_is_uncollected_for_a_while() -> None:
     kept: list[list[int]] = [[]]
-    with out_of_the_collectors_sight():
+    with uncollected():
         assert gc.get_freeze_count() > 0
         assert not any(thing is kept for thing in gc.get_objects())
     assert gc.get_freeze_count() == 0

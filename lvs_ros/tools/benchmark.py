@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         options = pipeline_options(args)
         if args.variant is not None:
             options = dataclasses.replace(
-                options, model=str(stack.enter_context(random_model(args.variant))))
+                options, model=stack.enter_context(random_model(args.variant)))
         plan = Plan(options, _model_title(args), rate_hz=args.rate, frames=args.frames)
         width, height = args.size
         benchmark = run_benchmark(
