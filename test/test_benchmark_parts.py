@@ -22,9 +22,9 @@ from lvs_ros.benchmark.slow import RepeatedHigh, count_steps, rounds_without_pau
 from lvs_ros.benchmark.stages import (STAGES, FastTrackParts, StageMeter, Threads, ros_messages,
                                       step_ms)
 from lvs_ros.benchmark.tracks import Conditions, TrackMeter
-from lvs_ros.model import (VARIANTS, SegmentationNetwork, load_network, save_network,
-                           spatially_variant_convolution)
+from lvs_ros.model import VARIANTS, SegmentationNetwork, load_network, save_network
 from lvs_ros.model.steps import advance
+from lvs_ros.ops.spatially_variant_convolution import spatially_variant_convolution
 from lvs_ros.pipeline import Frame, PipelineOptions, StepResult, build_pipeline
 from lvs_ros.pipeline.build import prepare
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from hand_clock import HandClock
+from lvs_ros.backends.cpu.library import kernels
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import VARIANTS, SegmentationNetwork
-from lvs_ros.native.library import library
 from lvs_ros.pipeline import PipelineOptions, frame_priority
 from lvs_ros.pipeline.build import assemble, check_options, prepare
 from lvs_ros.pipeline.frame_priority import FramePriority
@@ -38,7 +38,7 @@ def _is_permitted() -> bool:
 
 needs_permission = pytest.mark.skipif(
     not _is_permitted(), reason='no permission for real-time priorities here')
-needs_team = pytest.mark.skipif(library() is None, reason='needs the compiled operators')
+needs_team = pytest.mark.skipif(kernels() is None, reason='needs the native kernels')
 
 
 def are_lowered_soon(threads: Sequence[int]) -> bool:

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from hand_clock import HandClock
-from lvs_ros.native.library import library
+from lvs_ros.backends.cpu.library import kernels
 from lvs_ros.pipeline import lane as lane_module
 from lvs_ros.pipeline.lane import Lane
 from lvs_ros.pipeline.threads import core_numbers
@@ -212,8 +212,8 @@ def test_teams_have_the_sizes_that_were_asked_for() -> None:
     assert torch.get_num_threads() == before
 
 
-@pytest.mark.skipif(library() is None or len(core_numbers()) < 2,
-                    reason='needs the compiled operators, and two cores')
+@pytest.mark.skipif(kernels() is None or len(core_numbers()) < 2,
+                    reason='needs the native kernels, and two cores')
 def test_each_thread_of_a_bound_team_has_a_core_of_its_own() -> None:
     cores = core_numbers()[:2]
     before = set(os.listdir('/proc/self/task'))

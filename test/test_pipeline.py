@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
+from lvs_ros.backends.cpu.library import kernels
 from lvs_ros.errors import ConfigurationError, ImageError, ModelFileError
 from lvs_ros.model import VARIANTS, SegmentationNetwork, load_network, save_network
 from lvs_ros.model.steps import Steps
-from lvs_ros.native.library import library
 from lvs_ros.pipeline import (SCHEDULES, Frame, KeyFrameError, PipelineOptions,
                               ScheduleSettings, SegmentationPipeline, build_pipeline)
 from lvs_ros.pipeline.build import assemble, prepare
@@ -628,8 +628,8 @@ def test_options_that_cannot_work_are_refused(
         build_pipeline(PipelineOptions(model=str(tmp_path / 'tiny.safetensors'), **options))
 
 
-@pytest.mark.skipif(library() is None or len(core_numbers()) < 2,
-                    reason='needs the compiled operators, and two cores')
+@pytest.mark.skipif(kernels() is None or len(core_numbers()) < 2,
+                    reason='needs the native kernels, and two cores')
 @pytest.mark.parametrize('slow_track', ['background', 'inline'])
 @pytest.mark.parametrize('options, bound', [
     ({}, True), ({'bind_threads': False}, False), ({'fast_threads': 1}, False),

@@ -2,14 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Alignment by optical flow: warping against a naive loop, the flow against a known shift."""
 
+from typing import Callable
+
 import cv2
 import numpy as np
 import pytest
 import torch
 
+from lvs_ros.backends.cpu.propagation import NativeWarp
 from lvs_ros.ops.warp import warp
 from lvs_ros.pipeline.frame import Frame
 from lvs_ros.pipeline.optical_flow import OpticalFlow
+from native_levels import each_level, forced, needs_kernels
 
 
 def naive(features: np.ndarray, displacement: np.ndarray) -> np.ndarray:
@@ -31,40 +35,49 @@ def naive(features: np.ndarray, displacement: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize('size', [(5, 7), (1, 4), (6, 6)])
-def test_align_reads_where_the_content_was(size: tuple[int, int]) -> None:
+def test_warp_reads_where_the_content_was(size: tuple[int, int]) -> None:
     random = np.random.default_rng(3)
     features = random.normal(size=(2, 3, *size))
     displacement = random.uniform(-4, 4, size=(2, 2, *size))
-    found = align(torch.from_numpy(features), torch.from_numpy(displacement))
+    found = warp(torch.from_numpy(features), torch.from_numpy(displacement))
     for row in range(2):
         np.testing.assert_allclose(found[row].numpy(), naive(features[row], displacement[row]),
                                    atol=1e-9)
 
 
+@needs_kernels
+@each_level
+@pytest.mark.parametrize('channels', [24, 5])    # in eights, and not
 @pytest.mark.parametrize('channels_last', [False, True])
-def test_compiled_align_reads_where_the_content_was(channels_last: bool) -> None:
-    # float32 and channels in eights: what the compiled operator takes, where there is one
+def test_the_native_one_reads_where_the_content_was(
+        level: str, channels: int, channels_last: bool) -> None:
     random = np.random.default_rng(4)
-    features = random.normal(size=(2, 24, 6, 9)).astype(np.float32)
+    features = random.normal(size=(2, channels, 6, 9)).astype(np.float32)
     displacement = random.uniform(-6, 6, size=(2, 2, 6, 9)).astype(np.float32)
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    found = align(torch.from_numpy(features).contiguous(memory_format=layout),
-                  torch.from_numpy(displacement))
+    with forced(level):
+        found = NativeWarp()(torch.from_numpy(features).contiguous(memory_format=layout),
+                             torch.from_numpy(displacement))
     for row in range(2):
         np.testing.assert_allclose(found[row].numpy(), naive(features[row], displacement[row]),
                                    atol=1e-5)
 
 
+WARPS = [warp, pytest.param(NativeWarp(), marks=needs_kernels)]
+
+
+@pytest.mark.parametrize('read', WARPS)
 @pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf, 1e30])
-def test_a_wild_displacement_reads_inside_the_features(value: float) -> None:
+def test_a_wild_displacement_reads_inside_the_features(
+        read: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], value: float) -> None:
     features = torch.rand(1, 8, 5, 7)
-    found = align(features, torch.full((1, 2, 5, 7), value))
+    found = read(features, torch.full((1, 2, 5, 7), value))
     assert found.isfinite().all() and found.min() >= features.min()
 
 
 def test_no_displacement_changes_nothing() -> None:
     features = torch.rand(1, 4, 9, 11)
-    torch.testing.assert_close(align(features, torch.zeros(1, 2, 9, 11)), features)
+    torch.testing.assert_close(warp(features, torch.zeros(1, 2, 9, 11)), features)
 
 
 def textured(height: int, width: int) -> np.ndarray:
@@ -88,6 +101,6 @@ def test_flow_finds_a_known_shift(shortest_side: int) -> None:
     # and features that moved with the picture fall into place
     old = torch.from_numpy(cv2.resize(before, (40, 30), interpolation=cv2.INTER_AREA))
     new = torch.from_numpy(cv2.resize(now, (40, 30), interpolation=cv2.INTER_AREA))
-    moved = align(old.permute(2, 0, 1)[None].float(), found)[0].permute(1, 2, 0)
+    moved = warp(old.permute(2, 0, 1)[None].float(), found)[0].permute(1, 2, 0)
     assert (moved - new)[4:-4, 6:-6].abs().mean() < 0.2 * (old.float() - new)[
         4:-4, 6:-6].abs().mean()
