@@ -1,8 +1,7 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The pipeline on a GPU: the CPU's masks, and two streams that do not wait for each other."""
+"""The pipeline on a GPU: the CPU's masks, and frames between the pieces of S_h."""
 
-import threading
 from typing import Any
 
 import numpy as np
@@ -11,12 +10,11 @@ import torch
 
 from lvs_ros.backends.cuda.transfer import to_device, to_host
 from lvs_ros.backends.prepare import prepare
+from lvs_ros.checkpoints import checkpoint
 from lvs_ros.model import VARIANTS, SegmentationNetwork
 from lvs_ros.pipeline import Frame, PipelineOptions, SegmentationPipeline
 from lvs_ros.pipeline.build import assemble
-from lvs_ros.pipeline.gpu_streams import GpuStreams
-from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
-from lvs_ros.pipeline.slow_track import BackgroundSlowTrack, SlowJob
+from lvs_ros.pipeline.execution import Job, SimulatedExecutor, choose_executor
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
 HEIGHT, WIDTH = 96, 128
@@ -28,7 +26,7 @@ def pipeline(device: str, **options: Any) -> SegmentationPipeline:
     network = prepare(SegmentationNetwork(VARIANTS['tiny']('camvid', 11)),
                       device=torch.device(device), precision='float32')
     return assemble(network, PipelineOptions(device=device, **options),
-                    propagation=SpatiallyVariantPropagation(network))
+                    executor=SimulatedExecutor(0.15))
 
 
 def frame(number: int) -> Frame:
@@ -38,13 +36,13 @@ def frame(number: int) -> Frame:
     return Frame(image=image, stamp_ns=number * 100_000_000)
 
 
-@pytest.mark.parametrize('mirror', [False, True])
+@pytest.mark.parametrize('flip_averaging', [False, True])
 @pytest.mark.parametrize('schedule', ['low_latency', 'adaptive', 'every_frame'])
 def test_the_masks_are_the_cpus(
-        monkeypatch: pytest.MonkeyPatch, schedule: str, mirror: bool) -> None:
+        monkeypatch: pytest.MonkeyPatch, schedule: str, flip_averaging: bool) -> None:
     monkeypatch.setattr(torch.backends.cudnn, 'allow_tf32', False)
-    options = dict(schedule=schedule, mirror=mirror, threshold=1.0, max_key_age_frames=3,
-                   slow_track='inline', slow_delay_s=0.15)
+    options = dict(schedule=schedule, flip_averaging=flip_averaging, threshold=1.0,
+                   max_key_age_frames=3)
     with pipeline('cuda', **options) as on_gpu, pipeline('cpu', **options) as on_cpu:
         for number in range(8):
             result, expected = on_gpu.step(frame(number)), on_cpu.step(frame(number))
@@ -54,33 +52,24 @@ def test_the_masks_are_the_cpus(
 
 
 def test_a_frame_does_not_wait_for_s_h() -> None:
-    streams = GpuStreams(torch.device('cuda'))
-    assert streams.frames.priority < streams.slow.priority
+    executor = choose_executor(torch.device('cuda'))
+    low = torch.ones(1, device='cuda')
 
-    def high(low: torch.Tensor) -> Any:
+    def high() -> torch.Tensor:
         product = torch.ones(4096, 4096, device='cuda')
         for _ in range(200):    # each fills the whole GPU, for some milliseconds
             product = product @ product
-            yield
+            checkpoint()
         return low + 1
 
-    track = BackgroundSlowTrack(high, policy='normal', threads=1, streams=streams)
-    with torch.cuda.stream(streams.frames):
-        low = torch.ones(1, device='cuda')
-        float(low + 2)    # loads what computes it
-    job = SlowJob(number=1, stamp_ns=0, image=low, low=low, description=None)
-    track.warm_up(job)
-    track.submit(job)
+    executor.submit(Job(1, 0, high))
     for _ in range(10):
-        threading.Event().wait(0.005)
-        with torch.cuda.stream(streams.frames):
-            assert float(low + 2) == 3
-    assert track.poll(0) == [], 'the frames were done before S_h'
-    while not (results := track.poll(0)):
-        threading.Event().wait(0.01)
-    with torch.cuda.stream(streams.frames):
-        assert results[0].high is not None and float(results[0].high) == 2
-    track.close()
+        assert executor.run(lambda: float(low + 2)) == 3
+    assert executor.busy and executor.results(0) == [], 'the frames were done before S_h'
+    executor.wait(60)
+    result, = executor.results(0)
+    assert result.high is not None and float(result.high) == 2
+    executor.close()
 
 
 @pytest.mark.parametrize('dtype', [torch.uint8, torch.float32])

@@ -12,8 +12,6 @@ from typing import Any, Callable, Iterator
 import pytest
 import torch
 
-from lvs_ros.model.spatially_variant_convolution import _forward as plain
-
 pytest.importorskip('triton', reason='triton is not installed')
 DEVICE = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
 
@@ -24,8 +22,8 @@ def gpu() -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         if DEVICE.type == 'cpu':
             patch.setenv('TRITON_INTERPRET', '1')
-        from lvs_ros.model import gpu_spatially_variant_convolution
-        yield gpu_spatially_variant_convolution
+        from lvs_ros.backends.cuda import spatially_variant_convolution
+        yield spatially_variant_convolution
 
 
 def problem(batch: int, channels: int, height: int, width: int, side: int,
@@ -81,7 +79,7 @@ def test_the_layout_does_not_matter(gpu: Any) -> None:
 def test_it_is_used_where_it_computes_what_it_should(gpu: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter('error')
-        assert gpu.checked_operator(DEVICE, torch.float16, 64, 9, plain) is gpu.convolve
+        assert gpu.can_be_used(DEVICE, torch.float16, 64, 9)
 
 
 def fails(features: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
@@ -89,7 +87,7 @@ def fails(features: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
 
 
 def is_wrong(features: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
-    return plain(features, kernels.flip(1))
+    return in_float64(features, kernels.flip(1)).to(features)
 
 
 @pytest.mark.parametrize('operator, reason', [
@@ -99,7 +97,7 @@ def test_it_is_done_without_where_it_cannot_be_used(
         operator: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> None:
     monkeypatch.setattr(gpu, 'convolve', operator)
     with pytest.warns(UserWarning, match=reason):
-        assert gpu.checked_operator(DEVICE, torch.float16, 16, 9, plain) is None
+        assert not gpu.can_be_used(DEVICE, torch.float16, 16, 9)
 
 
 COMPILE = """
@@ -107,7 +105,7 @@ import sys
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from lvs_ros.model.gpu_spatially_variant_convolution import _kernel, _sizes
+from lvs_ros.backends.cuda.spatially_variant_convolution import _kernel, _sizes
 sizes = _sizes(128, 9)
 for argument in sys.argv[1:]:
     capability, dtype = argument.split('-')

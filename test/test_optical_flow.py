@@ -3,7 +3,6 @@
 """Optical flow and grey images: known shifts, OpenCV's DIS, cvtColor and resize tell them."""
 
 import contextlib
-import pathlib
 from concurrent import futures
 from typing import Iterator, Optional
 
@@ -14,11 +13,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compiled_operators import each_level, operators_that_run_here
 from lvs_ros.errors import ImageError
-from lvs_ros.pipeline import optical_flow
 from lvs_ros.pipeline.frame import CHANNELS, Frame
 from lvs_ros.pipeline.optical_flow import OpticalFlow
+from native_levels import each_level, forced, needs_kernels
 
 GREY_CODES = {'rgb': cv2.COLOR_RGB2GRAY, 'bgr': cv2.COLOR_BGR2GRAY,
               'rgba': cv2.COLOR_RGBA2GRAY, 'bgra': cv2.COLOR_BGRA2GRAY}
@@ -76,18 +74,17 @@ def test_flow_is_that_of_opencv(
     assert np.median(difference) < 2e-3 and np.quantile(difference, 0.99) < 0.05
 
 
+@needs_kernels
 @each_level
-def test_flow_of_every_level(path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    operators = operators_that_run_here(path)
-    assert operators is not None
-    monkeypatch.setattr(optical_flow, 'operators', lambda: operators)
+def test_flow_of_every_level(level: str) -> None:
     now, before = moved(180, 240, 3.0, 2.0)
-    flow = OpticalFlow()
-    found = flow.displacement(now, before, height=45, width=60)[0].numpy()
-    assert np.median(np.abs(found - by_opencv(now, before, 45, 60))) < 2e-3
     image = np.dstack([now, before, now])
-    np.testing.assert_array_equal(flow.grey(Frame(image, 0)),
-                                  cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
+    flow = OpticalFlow()
+    with forced(level):
+        found = flow.displacement(now, before, height=45, width=60)[0].numpy()
+        grey = flow.grey(Frame(image, 0))
+    assert np.median(np.abs(found - by_opencv(now, before, 45, 60))) < 2e-3
+    np.testing.assert_array_equal(grey, cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
 
 
 @settings(max_examples=30, deadline=None)
@@ -258,11 +255,11 @@ def test_grey_refuses_what_is_no_image() -> None:
         OpticalFlow().grey(Frame(picture(60, 80, 'rgb'), 0, 'rgba'))
 
 
-def test_everything_works_without_the_operators(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(optical_flow, 'library', lambda: None)
+def test_everything_works_without_the_native_kernels() -> None:
     now, before = moved(180, 240, 3.0, 2.0)
-    found = OpticalFlow().displacement(now, before, height=45, width=60)[0].numpy()
-    np.testing.assert_array_equal(found, by_opencv(now, before, 45, 60))
     image = picture(360, 480, 'bgr')
-    np.testing.assert_array_equal(OpticalFlow().grey(Frame(image, 0, 'bgr')),
-                                  grey_by_opencv(image, 'bgr', (240, 180)))
+    with forced('none'):
+        found = OpticalFlow().displacement(now, before, height=45, width=60)[0].numpy()
+        grey = OpticalFlow().grey(Frame(image, 0, 'bgr'))
+    np.testing.assert_array_equal(found, by_opencv(now, before, 45, 60))
+    np.testing.assert_array_equal(grey, grey_by_opencv(image, 'bgr', (240, 180)))

@@ -7,9 +7,9 @@ import dataclasses
 import pytest
 import torch
 
+from lvs_ros.backends.cpu.padding import pad_first_stage
 from lvs_ros.backends.folding import fold_batch_norm
 from lvs_ros.model import VARIANTS, SegmentationNetwork
-from lvs_ros.model.padding import pad_first_stage
 
 
 @pytest.mark.parametrize('backbone', ['resnet18', 'resnet50'])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from lvs_ros.ops.resampling import by_matrices, enlarging_matrix, pooling_matrix
+from lvs_ros.ops.resampling import by_matrices, interpolating_matrix, pooling_matrix
 
 CPU = torch.device('cpu')
 SIZES = [(45, 60), (12, 17), (6, 6), (3, 5), (1, 2)]
@@ -24,10 +24,10 @@ def test_pooling(height: int, width: int, bins: int, layout: torch.memory_format
 
 @pytest.mark.parametrize('height, width', SIZES)
 @pytest.mark.parametrize('align_corners', [False, True])
-def test_enlarging(height: int, width: int, align_corners: bool) -> None:
+def test_interpolating(height: int, width: int, align_corners: bool) -> None:
     for size in (1, 2, 3, 6):
         x = torch.randn(2, 3, size, size).contiguous(memory_format=torch.channels_last)
-        matrices = [enlarging_matrix(size, side, align_corners, CPU, x.dtype)
+        matrices = [interpolating_matrix(size, side, align_corners, CPU, x.dtype)
                     for side in (height, width)]
         torch.testing.assert_close(
             by_matrices(x, *matrices),
@@ -39,6 +39,6 @@ def test_a_sum_over_many_positions_keeps_its_small_terms() -> None:
     # 2,700 gradients of 1 for one value: added up one by one in bfloat16, they end at 256.
     x = torch.randn(1, 1, 1, 1, dtype=torch.bfloat16, requires_grad=True)
     with torch.inference_mode():    # the matrices can be made anywhere
-        matrices = [enlarging_matrix(1, side, False, CPU, x.dtype) for side in (45, 60)]
+        matrices = [interpolating_matrix(1, side, False, CPU, x.dtype) for side in (45, 60)]
     by_matrices(x, *matrices).float().sum().backward()
     assert x.grad is not None and float(x.grad) == pytest.approx(2700, rel=0.01)

@@ -8,7 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lvs_ros.model import spatially_variant_convolution
+from lvs_ros.backends.cpu.propagation import NativeSpatiallyVariantConvolution
+from lvs_ros.ops.spatially_variant_convolution import spatially_variant_convolution
+from native_levels import each_level, forced, needs_kernels
 
 
 def equation(features: np.ndarray, kernels: np.ndarray) -> np.ndarray:
@@ -43,19 +45,21 @@ def test_equals_the_equation(
     np.testing.assert_allclose(result.numpy(), equation(features, kernels), atol=1e-12)
 
 
+@needs_kernels
+@each_level
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), batch=st.integers(1, 2),
-       channels=st.sampled_from([8, 16, 64, 72, 136]), height=st.integers(1, 7),
+       channels=st.sampled_from([5, 8, 16, 64, 72, 136]), height=st.integers(1, 7),
        width=st.integers(1, 80), side=st.sampled_from([1, 3, 9]), channels_last=st.booleans())
-def test_compiled_operator_equals_the_equation(
-        seed: int, batch: int, channels: int, height: int, width: int, side: int,
+def test_the_native_one_equals_the_equation(
+        level: str, seed: int, batch: int, channels: int, height: int, width: int, side: int,
         channels_last: bool) -> None:
-    # float32 and channels in eights: what the compiled operator takes, where there is one
     features, kernels = random_inputs(seed, (batch, channels, height, width), side)
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    result = spatially_variant_convolution(
-        torch.from_numpy(features).float().contiguous(memory_format=layout),
-        torch.from_numpy(kernels).float().contiguous(memory_format=layout))
+    with forced(level):
+        result = NativeSpatiallyVariantConvolution()(
+            torch.from_numpy(features).float().contiguous(memory_format=layout),
+            torch.from_numpy(kernels).float().contiguous(memory_format=layout))
     plain = spatially_variant_convolution(torch.from_numpy(features), torch.from_numpy(kernels))
     assert result.shape == plain.shape and result.dtype == torch.float32
     torch.testing.assert_close(result.double(), plain, rtol=1e-5, atol=1e-5)
@@ -117,5 +121,6 @@ def test_half_precision_sums_in_float32() -> None:
 
 @pytest.mark.parametrize('taps, size', [(4, 5), (8, 5), (9, 6)])
 def test_refuses_shapes_that_do_not_fit(taps: int, size: int) -> None:
-    with pytest.raises(ValueError, match='expected'):
-        spatially_variant_convolution(torch.ones(1, 1, 5, 5), torch.ones(1, taps, size, size))
+    for convolve in (spatially_variant_convolution, NativeSpatiallyVariantConvolution()):
+        with pytest.raises(ValueError, match='expected'):
+            convolve(torch.ones(1, 8, 5, 5), torch.ones(1, taps, size, size))

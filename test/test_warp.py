@@ -2,14 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Alignment by optical flow: warping against a naive loop, the flow against a known shift."""
 
+from typing import Callable
+
 import cv2
 import numpy as np
 import pytest
 import torch
 
+from lvs_ros.backends.cpu.propagation import NativeWarp
 from lvs_ros.ops.warp import warp
 from lvs_ros.pipeline.frame import Frame
 from lvs_ros.pipeline.optical_flow import OpticalFlow
+from native_levels import each_level, forced, needs_kernels
 
 
 def naive(features: np.ndarray, displacement: np.ndarray) -> np.ndarray:
@@ -31,7 +35,7 @@ def naive(features: np.ndarray, displacement: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize('size', [(5, 7), (1, 4), (6, 6)])
-def test_align_reads_where_the_content_was(size: tuple[int, int]) -> None:
+def test_warp_reads_where_the_content_was(size: tuple[int, int]) -> None:
     random = np.random.default_rng(3)
     features = random.normal(size=(2, 3, *size))
     displacement = random.uniform(-4, 4, size=(2, 2, *size))
@@ -41,24 +45,33 @@ def test_align_reads_where_the_content_was(size: tuple[int, int]) -> None:
                                    atol=1e-9)
 
 
+@needs_kernels
+@each_level
+@pytest.mark.parametrize('channels', [24, 5])    # in eights, and not
 @pytest.mark.parametrize('channels_last', [False, True])
-def test_compiled_align_reads_where_the_content_was(channels_last: bool) -> None:
-    # float32 and channels in eights: what the compiled operator takes, where there is one
+def test_the_native_one_reads_where_the_content_was(
+        level: str, channels: int, channels_last: bool) -> None:
     random = np.random.default_rng(4)
-    features = random.normal(size=(2, 24, 6, 9)).astype(np.float32)
+    features = random.normal(size=(2, channels, 6, 9)).astype(np.float32)
     displacement = random.uniform(-6, 6, size=(2, 2, 6, 9)).astype(np.float32)
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    found = warp(torch.from_numpy(features).contiguous(memory_format=layout),
-                 torch.from_numpy(displacement))
+    with forced(level):
+        found = NativeWarp()(torch.from_numpy(features).contiguous(memory_format=layout),
+                             torch.from_numpy(displacement))
     for row in range(2):
         np.testing.assert_allclose(found[row].numpy(), naive(features[row], displacement[row]),
                                    atol=1e-5)
 
 
+WARPS = [warp, pytest.param(NativeWarp(), marks=needs_kernels)]
+
+
+@pytest.mark.parametrize('read', WARPS)
 @pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf, 1e30])
-def test_a_wild_displacement_reads_inside_the_features(value: float) -> None:
+def test_a_wild_displacement_reads_inside_the_features(
+        read: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], value: float) -> None:
     features = torch.rand(1, 8, 5, 7)
-    found = warp(features, torch.full((1, 2, 5, 7), value))
+    found = read(features, torch.full((1, 2, 5, 7), value))
     assert found.isfinite().all() and found.min() >= features.min()
 
 
