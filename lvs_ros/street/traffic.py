@@ -81,11 +81,9 @@ def actors_between(seed: int, time_s: float, start_m: float, end_m: float) -> li
             member = _member(seed, stream, index)
             if member is not None:
                 offset, x, own_seed = member
-                direction = (1 if stream.speed > 0 else -1) if stream.speed else \
-                    (1 if own_seed & 1 else -1)
-                found.append(Actor(kind=stream.kind, x=x,
-                                   s=index * stream.cell_m + offset + shift, speed=stream.speed,
-                                   direction=direction, seed=own_seed))
+                forward = stream.speed > 0 if stream.speed else own_seed & 1
+                found.append(Actor(stream.kind, x, index * stream.cell_m + offset + shift,
+                                   stream.speed, 1 if forward else -1, own_seed))
     return found
 
 
