@@ -7,20 +7,19 @@ from __future__ import annotations
 import time
 from typing import Callable
 
-from builtin_interfaces.msg import Time
 from rclpy.duration import Duration
 from rclpy.publisher import Publisher
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 
 from lvs_ros.errors import ConfigurationError
+from lvs_ros.node.image_messages import ns_to_stamp
 from lvs_ros.tool_nodes.tool_node import ToolNode
 
 RELIABILITIES = {'reliable': ReliabilityPolicy.RELIABLE,
                  'best_effort': ReliabilityPolicy.BEST_EFFORT}
 
-_NANOSECONDS = 1_000_000_000
 _POLL_S = 0.02
 # The publisher learns of a subscriber before that one learns of it; what is published in between
 # is lost to a best effort subscriber.
@@ -50,8 +49,7 @@ class ImagePublisher(ToolNode):
             self._type = CompressedImage if compressed else Image
             self._reliable = reliability == 'reliable'
             self._images: Publisher = self._node.create_publisher(
-                self._type, topic, QoSProfile(depth=10, history=HistoryPolicy.KEEP_LAST,
-                                              reliability=RELIABILITIES[reliability]))
+                self._type, topic, QoSProfile(depth=10, reliability=RELIABILITIES[reliability]))
             self._clock: Publisher | None = (
                 self._node.create_publisher(Clock, '/clock', 10) if with_clock else None)
 
@@ -71,8 +69,7 @@ class ImagePublisher(ToolNode):
     def publish_clock(self, time_ns: int) -> None:
         """Publish a simulated time, nanoseconds."""
         assert self._clock is not None
-        self._clock.publish(Clock(clock=Time(sec=time_ns // _NANOSECONDS,
-                                             nanosec=time_ns % _NANOSECONDS)))
+        self._clock.publish(Clock(clock=ns_to_stamp(time_ns)))
 
     def wait_for_subscriber(self, *, timeout_s: float | None,
                             on_wait: Callable[[], None]) -> None:

@@ -78,8 +78,3 @@ class RunLog:
     def latency_ms(self, stamp_ns: int) -> float:
         """Return the time from the stamp of an image to the arrival of its mask, milliseconds."""
         return (self.arrivals[stamp_ns] - stamp_ns) / 1e6
-
-    @property
-    def first_mask_ns(self) -> int | None:
-        """Stamp of the first mask."""
-        return min(self.arrivals) if self.arrivals else None

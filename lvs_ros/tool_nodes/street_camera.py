@@ -8,7 +8,6 @@ import math
 import time
 
 import numpy as np
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
@@ -60,9 +59,7 @@ class StreetCamera(ToolNode):
         """Frames that could not be drawn in time."""
         super().__init__('street_camera')
         with self._closed_on_error():
-            self._images = self._node.create_publisher(
-                Image, topic, QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST,
-                                         reliability=ReliabilityPolicy.RELIABLE))
+            self._images = self._node.create_publisher(Image, topic, 1)
 
     @property
     def topic(self) -> str:
