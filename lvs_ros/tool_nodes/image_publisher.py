@@ -39,12 +39,11 @@ class ImagePublisher(ToolNode):
     :param compressed: CompressedImage instead of Image.
     :param reliability: 'reliable' or 'best_effort'.
     :param with_clock: publish ``/clock`` too.
-    :param node_name: name of the node.
     """
 
     def __init__(self, topic: str, *, compressed: bool, reliability: str = 'reliable',
-                 with_clock: bool = False, node_name: str = 'lvs_play') -> None:
-        super().__init__(node_name)
+                 with_clock: bool = False) -> None:
+        super().__init__('lvs_play')
         with self._closed_on_error():
             self._type = CompressedImage if compressed else Image
             self._reliable = reliability == 'reliable'

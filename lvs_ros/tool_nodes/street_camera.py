@@ -66,18 +66,17 @@ class StreetCamera(ToolNode):
         """The full name of the topic."""
         return self._images.topic_name
 
-    def prepare(self, duration_s: float, *, limit_bytes: int = PREPARED_BYTES) -> int:
+    def prepare(self, duration_s: float) -> int:
         """Draw the first part of the drive in advance, so that filming it costs next to nothing.
 
         A real camera takes no processor time from the network; one that draws does.
 
-        :param duration_s: how much of the drive.
-        :param limit_bytes: draw no more than fits.
+        :param duration_s: how much of the drive, as far as it fits into :data:`PREPARED_BYTES`.
         :returns: how many images it drew.
         """
         wanted = math.ceil(duration_s * _NANOSECONDS / self._period_ns)
         size = self._scene.width * self._scene.height * 3
-        for tick in range(min(wanted, limit_bytes // size)):
+        for tick in range(min(wanted, PREPARED_BYTES // size)):
             self._prepared[tick] = self._draw(tick)
         return len(self._prepared)
 

@@ -27,7 +27,7 @@ from lvs_ros.output_folder import output_folder
 from lvs_ros.pipeline.build import check_options, choose_device
 from lvs_ros.tables import WIDTH
 from lvs_ros.tools.image_size import image_size
-from lvs_ros.tools.interruption import ended_like_interrupted
+from lvs_ros.tools.interruption import interrupted_once
 from lvs_ros.tools.pipeline_options import (add_device_arguments, add_max_key_age_argument,
                                             add_model_argument, add_thread_arguments,
                                             add_threshold_argument, pipeline_options)
@@ -72,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run ``lvs benchmark``."""
     with contextlib.ExitStack() as stack:
-        stack.enter_context(ended_like_interrupted())  # or the partial folder would be left
+        stack.enter_context(interrupted_once())  # so that the partial folder is removed
         folder = None if args.out is None else stack.enter_context(
             output_folder(args.out, marker=JSON, force=args.force))
         plan = _checked_plan(args)

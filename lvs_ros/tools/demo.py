@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import math
 import os
 import pathlib
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from lvs_ros.errors import ConfigurationError, LvsError, ros_needed
+from lvs_ros.errors import LvsError, ros_needed
 from lvs_ros.labels import load_label_set
 from lvs_ros.output_folder import output_folder
 from lvs_ros.shared_memory import prepare_shared_memory
@@ -27,6 +26,7 @@ from lvs_ros.tools.demo_display import DemoDisplay
 from lvs_ros.tools.demo_report import CONTENTS, SUMMARY, DemoReport
 from lvs_ros.tools.image_size import image_size
 from lvs_ros.tools.interruption import interrupted_once, interruption_deferred
+from lvs_ros.tools.numbers import check_positive
 from lvs_ros.tools.run_summary import RunSummary
 from lvs_ros.tools.street import ORIGIN_TEXT
 
@@ -74,9 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run ``lvs demo``."""
-    for option, value in (('--duration', args.duration), ('--rate', args.rate)):
-        if not (math.isfinite(value) and value > 0):
-            raise ConfigurationError(f'{option} {value}: expected a number above 0')
+    check_positive(args, 'duration', 'rate')
     width, height = args.size
     scene = StreetScene(seed=args.seed, width=width, height=height)
     labels = load_label_set(args.labels)
@@ -188,7 +186,7 @@ def _tell(summary: RunSummary, folder: pathlib.Path) -> None:
     assert latency is not None
     _say(f'{summary.masks_received} masks of {summary.frames_sent} images, '
          f'{summary.key_frames} key frames; stamp to mask: p50 {latency.p50:.1f} ms, '
-         f'p99 {latency.p99:.1f} ms, max {latency.max:.1f} ms'
+         f'p99 {latency.p99:.1f} ms, max {latency.worst:.1f} ms'
          + ('' if summary.miou is None else f'; mIoU {summary.miou:.3f}'))
     _say('Where to look next:')
     for name, text in CONTENTS.items():

@@ -26,7 +26,7 @@ from lvs_ros.recordings.recorded_message import RecordedImage, RecordedMessage
 from lvs_ros.recordings.recording import RecordedTopic, Recording
 from lvs_ros.recordings.recording_writer import STORAGES, RecordingWriter
 from lvs_ros.recordings.video import VideoWriter
-from lvs_ros.tools.interruption import ended_like_interrupted
+from lvs_ros.tools.interruption import interrupted_once
 from lvs_ros.tools.pipeline_options import add_pipeline_arguments, pipeline_options
 from lvs_ros.tools.replay_summary import ReplaySummary
 
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     options = pipeline_options(args, schedule=args.schedule, slow_track='inline',
                                slow_delay_s=args.slow_delay_s)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(ended_like_interrupted())  # or the partial folder would be left
+        stack.enter_context(interrupted_once())  # so that the partial folder is removed
         folder = stack.enter_context(output_folder(args.out, marker=SUMMARY, force=args.force))
         folder.mkdir()
         recording = stack.enter_context(Recording(args.bag))

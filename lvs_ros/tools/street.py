@@ -13,7 +13,8 @@ from lvs_ros.errors import ConfigurationError, ros_needed
 from lvs_ros.shared_memory import prepare_shared_memory
 from lvs_ros.street import StreetScene
 from lvs_ros.tools.image_size import image_size
-from lvs_ros.tools.interruption import ended_like_interrupted
+from lvs_ros.tools.interruption import interrupted_once
+from lvs_ros.tools.numbers import check_positive
 
 ORIGIN_TEXT = 'the drive begins at stamp (ns): '
 """What the tool prints before the stamp from which an image can be drawn again."""
@@ -44,8 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run ``lvs street``."""
-    if args.duration is not None and not (math.isfinite(args.duration) and args.duration > 0):
-        raise ConfigurationError(f'--duration {args.duration}: expected a number above 0')
+    check_positive(args, 'duration')
     if not (math.isfinite(args.prepare) and args.prepare >= 0):
         raise ConfigurationError(f'--prepare {args.prepare}: expected 0 or more')
     prepare_shared_memory('lvs street')
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     cv2.setNumThreads(1)
     width, height = args.size
     scene = StreetScene(seed=args.seed, width=width, height=height)
-    with ended_like_interrupted(), StreetCamera(
+    with interrupted_once(), StreetCamera(
             scene, topic=args.topic, rate_hz=args.rate, origin_ns=args.origin_ns) as camera:
         print(f'{width}x{height} at {args.rate:g} Hz on {camera.topic} (Ctrl-C to stop)',
               flush=True)
