@@ -75,7 +75,7 @@ def build_row(name: str, options: PipelineOptions) -> SegmentationPipeline:
         rivals = load_rivals(rivals_path(options.model), network)
         if row.rival == 'small_head':
             network = SmallNetwork(network, rivals.small_head)
-            options = dataclasses.replace(options, mirror=False)    # it would be small no longer
+            options = dataclasses.replace(options, mirror=False)    # flip averaging would need S_h
         else:
             # Probabilities of 5 frames in 16 bits would round away what is to be added up.
             smoothing = GatedRecurrentSmoothing(

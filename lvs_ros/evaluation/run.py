@@ -28,7 +28,7 @@ _WARM_UP_FRAMES = 5
 
 @dataclasses.dataclass(frozen=True)
 class FrameResult:
-    """What became of one frame.
+    """The result of one frame.
 
     :param drive: number of its drive, from 0
     :param index: its number in the drive, from 0
@@ -77,7 +77,7 @@ class TimedStep:
 
 
 class Steps(Protocol):
-    """What :func:`play` needs of a pipeline."""
+    """The part of a pipeline that :func:`play` calls."""
 
     def step(self, frame: Frame) -> StepResult:
         """Label one frame."""
@@ -188,14 +188,14 @@ def play(pipeline: Steps, frames: Sequence[Frame], clock: Clock, *,
             result.status, (ended_s - arrival_s) * 1e3, (ended_s - started_s) * 1e3))
         if masks is not None:
             masks[number] = result.mask
-        del result    # the next step shall find the memory of this one free
+        del result    # so that the next step can reuse its memory
         progress()
     return steps
 
 
 def _room_for_masks(drive: LoadedDrive, options: PipelineOptions) -> np.ndarray:
     width, height = drive.frames[0].size if options.output_size == (0, 0) else options.output_size
-    # Filled, so that the system has given all of the memory before the first frame comes.
+    # Filled, so that all pages are mapped before the first frame arrives.
     return np.full((len(drive.frames), height, width), UNLABELLED, np.uint8)
 
 

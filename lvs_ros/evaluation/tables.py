@@ -55,7 +55,7 @@ def notes(evaluation: Evaluation) -> list[str]:
     found = [
         f'{about["frames"]} frames{rate}, {labelled} of them labelled; {about["device"]} '
         f'({about["machine"]}, {_cores(about["cores"])}), {about["precision"]}, '
-        f'{"with" if about["mirror"] else "without"} mirror images, {about["date"]}.',
+        f'{"with" if about["mirror"] else "without"} flip averaging, {about["date"]}.',
         _clock_note(evaluation), _error_note(evaluation),
         'The first frame of a drive, which has nothing before it, is computed in full by '
         'every row; it is scored, but is not among the times.']

@@ -65,7 +65,7 @@ class Outputs:
 
     @property
     def wants_confidence(self) -> bool:
-        """Whether anyone listens to ~/confidence."""
+        """Whether ~/confidence has subscribers."""
         return self._confidence.get_subscription_count() > 0
 
     def publish_label_info(self) -> None:
@@ -88,7 +88,7 @@ class Outputs:
 
     def publish_rest(self, received: ReceivedImage, result: StepResult,
                      status: FrameStatus) -> None:
-        """Publish the status, and those of confidence and overlay that someone listens to."""
+        """Publish the status, and confidence and overlay where they have subscribers."""
         header, frame = received.header, received.frame
         self._status.publish(status)
         if result.confidence is not None:
@@ -97,7 +97,7 @@ class Outputs:
             self._overlay.publish(write_image(self._blend(frame, result.mask), header))
 
     def _blend(self, frame: Frame, mask: np.ndarray) -> np.ndarray:
-        """Lay the colours of a mask over its image, at the mask's size."""
+        """Blend the colours of a mask with its image, at the size of the mask."""
         image = as_rgb(frame)
         if image.shape[:2] != mask.shape:
             image = cv2.resize(image, mask.shape[::-1], interpolation=cv2.INTER_AREA)

@@ -23,7 +23,7 @@ def image_input() -> QoSProfile:
 
 
 def image_output() -> QoSProfile:
-    """Reliable matches every subscriber; an old mask is of no use to anyone."""
+    """Reliable matches every subscriber; with a queue of one, only the newest mask is kept."""
     return QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST,
                       reliability=ReliabilityPolicy.RELIABLE)
 
@@ -51,7 +51,7 @@ def overridable() -> QoSOverridingOptions:
 
 @contextlib.contextmanager
 def overrides_checked() -> Iterator[None]:
-    """Surround what applies overrides.
+    """Turn the errors of what applies overrides in this block into one.
 
     :raises ConfigurationError: rclpy cannot apply one; it fails in several ways, and never names
         the parameter.

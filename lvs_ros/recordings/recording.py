@@ -57,8 +57,8 @@ class Recording:
         self.path = pathlib.Path(path)
         reader_class = _reader_class(self.path)
         self._ros1 = reader_class is Rosbag1Reader
-        # Whatever a third-party parser stumbles over in a damaged file, from its own errors to
-        # those of struct, codecs and the database, means one thing here. So also below.
+        # A damaged file makes the parser raise errors of many types (its own, of struct, codecs,
+        # the database): all mean that the file cannot be read. So also below.
         try:
             self._reader = reader_class(self.path)
             self._reader.open()
@@ -166,7 +166,7 @@ def _reader_class(path: pathlib.Path) -> type[Union[Rosbag1Reader, Rosbag2Reader
         hint = (f'give one of the files in it ({", ".join(inside)}), or restore metadata.yaml '
                 'with `ros2 bag reindex`' if inside else _EXPECTED)
         raise RecordingError(f'{path}: no recording, metadata.yaml is missing; {hint}')
-    if not path.is_file():    # a pipe, say, for which one would wait for ever
+    if not path.is_file():    # for example a pipe: reading it would block
         raise RecordingError(f'{path}: neither a file nor a folder; {_EXPECTED}')
     if path.suffix == '.bag':
         return Rosbag1Reader

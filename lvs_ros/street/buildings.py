@@ -181,7 +181,7 @@ def draw_house(view: View, *, side: int, s0: float, s1: float, seed: int, x: flo
         return
     canvas.convex(wall_front, light.tone(house.wall, distance, bright), WALL_SURFACE)
     layers = house.layers if distance < DETAIL_M else house.layers[:house.far_layers]
-    # One projection for all: what lies behind the camera collapses outside the picture.
+    # One projection for all: points behind the camera are projected to outside the picture.
     corners = fixed_point(view.camera.project(front, house.rectangles[:, [2, 2, 3, 3]],
                                               s0 + house.rectangles[:, [0, 1, 1, 0]]))
     first = 0

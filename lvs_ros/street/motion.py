@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""How the car with the camera drives: a closed form of the time, so that any time can be asked."""
+"""How the car with the camera drives: a closed form of the time, for frames in any order."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Motion:
         return self._cruise_s - 2.0 <= local < self._cruise_s + _BRAKE_S + self.stand_s
 
     def crossing_walk(self, cycle: int, time_s: float, *, delay_s: float) -> float:
-        """Return how far (m) someone has walked who crosses while the car stands in a cycle."""
+        """Return how far (m) a pedestrian has walked who crosses while the car stands."""
         local = time_s + self._start_s - cycle * self.period_s
         return max(0.0, 1.5 * (local - self._cruise_s - 0.7 * _BRAKE_S - delay_s))
 

@@ -186,7 +186,7 @@ def _draw_actor(view: View, actor: Actor, time_s: float, braking: bool) -> None:
 
 
 def _depth(x: float, s: float) -> float:
-    """Return the depth by which whoever moves on the street is sorted; the far is drawn first.
+    """Return the depth by which road users are sorted; the farthest is drawn first.
 
     Parked cars are sorted by their near ends. What is on the lanes beside one is farther than
     that, but nothing at the kerb can hide it, so it is drawn as if it were a car's length nearer.

@@ -3,7 +3,8 @@
 """What moves: streams of pedestrians, cyclists and cars, as a closed form of the time.
 
 A stream is an endless row of cells that moves along the road at one speed; who is in a cell is
-drawn from its hash. Whoever comes into sight was on the way since ever, and nobody pops up.
+drawn from its hash. So a road user has moved along the whole street when it comes into view, and
+none appears in the middle of the picture.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What stands where: the cells along both sides of the road, each drawn from its own hash.
 
-Nothing is stored: a cell is made when it comes into sight, and the same again whenever asked.
+Nothing is stored: a cell is made when it comes into view, and each call makes the same one.
 """
 
 from __future__ import annotations

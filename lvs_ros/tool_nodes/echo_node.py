@@ -3,8 +3,8 @@
 """A node that does nothing but answer: what the way over DDS costs without any segmentation.
 
 ``python -m lvs_ros.tool_nodes.echo_node`` answers each image with itself; with
-``--mask WIDTH HEIGHT``, with a mask of that size. It is what anybody would write with rclpy in
-ten lines.
+``--mask WIDTH HEIGHT``, with a mask of that size. It is the least that
+a node written with rclpy does.
 """
 
 import argparse

@@ -21,12 +21,12 @@ RELIABILITIES = {'reliable': ReliabilityPolicy.RELIABLE,
                  'best_effort': ReliabilityPolicy.BEST_EFFORT}
 
 _POLL_S = 0.02
-# The publisher learns of a subscriber before that one learns of it; what is published in between
+# The publisher discovers a subscriber before that one discovers it; what is published in between
 # is lost to a best effort subscriber.
 _SETTLE_S = 0.5
 _ACKNOWLEDGE_S = 2.0
-# A best effort subscriber acknowledges nothing, and what it has not fetched yet lies in this
-# process's shared memory.
+# A best effort subscriber acknowledges nothing, and what it has not taken yet is in this process's
+# shared memory.
 _LINGER_S = 0.5
 
 
@@ -74,7 +74,7 @@ class ImagePublisher(ToolNode):
                             on_wait: Callable[[], None]) -> None:
         """Return once a subscriber is connected.
 
-        :param timeout_s: None: wait for ever.
+        :param timeout_s: None: no limit.
         :param on_wait: called once, if there is none yet.
         :raises ConfigurationError: none came in time.
         """
@@ -91,13 +91,13 @@ class ImagePublisher(ToolNode):
         time.sleep(_SETTLE_S)
 
     def flush(self) -> None:
-        """Give what was published the time to arrive."""
+        """Wait until what was published has arrived."""
         if self._reliable:
             self._images.wait_for_all_acked(Duration(seconds=_ACKNOWLEDGE_S))
         time.sleep(_LINGER_S)
 
     def _why_not(self) -> str:
-        """Say what the ROS graph knows of subscribers that do not fit."""
+        """Describe the subscribers in the ROS graph that do not match."""
         expected = f'sensor_msgs/msg/{self._type.__name__}'
         for found in self._node.get_subscriptions_info_by_topic(self.topic):
             if found.topic_type != expected:

@@ -28,7 +28,7 @@ _SETTLE_S = 0.5
 def scene_time_s(stamp_ns: int, origin_ns: int) -> float:
     """Return the time in the scene at which an image with this stamp was taken.
 
-    Whoever knows a camera's origin can render the image of any stamp again, with its labels.
+    With a camera's origin, the image of any stamp can be rendered again, with its labels.
     """
     return (stamp_ns - origin_ns) / _NANOSECONDS
 
@@ -115,7 +115,7 @@ class StreetCamera(ToolNode):
                                    Header(stamp=ns_to_stamp(stamp_ns), frame_id=FRAME_ID))
             late_ns = self._now_ns() - stamp_ns
             if late_ns > self._period_ns // 2:
-                # What would be late is not sent: a camera drops frames, it does not delay them.
+                # A late frame is not sent: a camera drops frames, it does not delay them.
                 ahead = late_ns // self._period_ns + 1
                 tick += ahead
                 self.skipped += ahead

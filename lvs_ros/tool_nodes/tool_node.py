@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Nodes of the command-line tools: they come and go within a process that has other work, too."""
+"""Nodes of the command-line tools, which live for a part of their process only."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class ToolNode:
 
     @contextlib.contextmanager
     def _closed_on_error(self) -> Iterator[None]:
-        """Surround what sets up the rest of the node."""
+        """Shut the context down if the set-up in this block fails."""
         try:
             yield
         except NameValidationException as error:
@@ -102,7 +102,7 @@ class ToolNode:
         return True
 
     def close(self) -> None:
-        """Take the node down; messages on their way are lost."""
+        """Destroy the node; messages on their way are lost."""
         if self._context.ok():
             self._executor.shutdown()
             self._node.destroy_node()

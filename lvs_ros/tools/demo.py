@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--schedule', metavar='S',
                         help='schedule of the node: low_latency, adaptive, fixed, every_frame')
     parser.add_argument('--domain-id', metavar='N', type=int,
-                        help='ROS domain (default: one in which nobody is)')
+                        help='ROS domain (default: one without other nodes)')
 
 
 def run(args: argparse.Namespace) -> int:

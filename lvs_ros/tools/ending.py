@@ -67,8 +67,8 @@ def reason(error: BaseException) -> Optional[str]:
 def interrupted_at_once() -> Iterator[None]:
     """End the process at Ctrl-C, for as long as nothing but modules has been loaded.
 
-    A KeyboardInterrupt in the middle of an import may be caught, or turned into another error,
-    by whoever imports; and there is nothing to clean up yet.
+    A KeyboardInterrupt during an import may be caught, or turned into another error, by the
+    importing module; and there is nothing to clean up yet.
     """
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
@@ -103,7 +103,7 @@ def _flushed(code: Any, name: str) -> Any:
 
 
 def _say(text: str) -> None:
-    with contextlib.suppress(OSError):    # nobody listens
+    with contextlib.suppress(OSError):    # stderr is closed
         print(text, file=sys.stderr, flush=True)
 
 

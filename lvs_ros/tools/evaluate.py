@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="let the frames arrive at this rate (default: the drive's own)")
     parser.add_argument('--slow-delay-s', type=float, metavar='S',
                         help='do not wait for the frames to arrive, and let S_h take so long in '
-                             'their time, and the mirror image as long again: the same masks on '
+                             'their time, and flip averaging as long again: the same masks on '
                              'every machine (default: real time, S_h takes as long as it takes)')
     parser.add_argument('--protocol', choices=PROTOCOLS, default=PROTOCOLS[0],
                         help='offsets: besides, the mIoU at each distance from the key frame, '
