@@ -35,17 +35,14 @@ class Outputs:
         self._label_set = label_set
         self._publishers: list[Any] = []
         try:
-            self._create()
-        except Exception:  # an override of the quality of service that cannot be
+            self._mask = self._publisher(Image, '~/mask', qos.image_output())
+            self._confidence = self._publisher(Image, '~/confidence', qos.image_output())
+            self._overlay = self._publisher(Image, '~/overlay', qos.image_output())
+            self._status = self._publisher(FrameStatus, '~/status', qos.status_output())
+            self._label_info = self._label_info_publisher()
+        except Exception:  # an override of the quality of service that cannot be applied
             self.destroy()
             raise
-
-    def _create(self) -> None:
-        self._mask = self._publisher(Image, '~/mask', qos.image_output())
-        self._confidence = self._publisher(Image, '~/confidence', qos.image_output())
-        self._overlay = self._publisher(Image, '~/overlay', qos.image_output())
-        self._status = self._publisher(FrameStatus, '~/status', qos.status_output())
-        self._label_info = self._label_info_publisher()
 
     def _publisher(self, message_type: Any, topic: str, profile: Any) -> Any:
         with qos.overrides_checked():

@@ -26,7 +26,6 @@ from lvs_ros.node.diagnostic_messages import (diagnostic_array, memory_values, s
                                               stream_values)
 from lvs_ros.node.diagnostics import Condition, FrameRecord, FrameWindow, hang, judge
 from lvs_ros.node.drop_counter import DropCounter
-from lvs_ros.node.logged_warnings import warnings_logged
 from lvs_ros.node.outputs import Outputs, status_message
 from lvs_ros.node.parameters import NodeParameters
 from lvs_ros.node.periodic_thread import PeriodicThread
@@ -37,6 +36,7 @@ from lvs_ros.pipeline import PipelineOptions, SegmentationPipeline, build_pipeli
 from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
 from lvs_ros.pipeline.memory import out_of_the_collectors_sight
 from lvs_ros.shared_memory import image_warning
+from lvs_ros.warning_texts import warnings_passed_to
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE
@@ -115,7 +115,7 @@ class SegmentationNode(LifecycleNode):
         """Load the model, create the publishers, run the network once."""
         self._transition_error = None
         try:
-            with warnings_logged(self.get_logger()):
+            with warnings_passed_to(self.get_logger().warning):
                 self._configure()
         except Exception as error:
             self._log_failure('configure', error)

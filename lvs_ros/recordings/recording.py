@@ -7,7 +7,6 @@ Nothing of ROS needs to be installed; the ``rosbags`` library reads the files.
 
 import dataclasses
 import pathlib
-import types
 from typing import Iterator, Optional, Union
 
 from rosbags.rosbag1 import Reader as Rosbag1Reader
@@ -121,8 +120,7 @@ class Recording:
     def __enter__(self) -> 'Recording':
         return self
 
-    def __exit__(self, kind: Optional[type[BaseException]], error: Optional[BaseException],
-                 traceback: Optional[types.TracebackType]) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _list_topics(self) -> str:

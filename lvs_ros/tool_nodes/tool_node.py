@@ -8,7 +8,6 @@ import contextlib
 import random
 import time
 from collections.abc import Callable, Iterator
-from types import TracebackType
 from typing import Any, TypeVar
 
 import rclpy
@@ -111,6 +110,5 @@ class ToolNode:
     def __enter__(self: T) -> T:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 traceback: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

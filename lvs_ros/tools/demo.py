@@ -24,11 +24,10 @@ from lvs_ros.tool_nodes.processes import NodeProcess
 from lvs_ros.tool_nodes.run_log import RunLog
 from lvs_ros.tools.demo_display import DemoDisplay
 from lvs_ros.tools.demo_report import CONTENTS, SUMMARY, DemoReport
-from lvs_ros.tools.image_size import image_size
 from lvs_ros.tools.interruption import interrupted_once, interruption_deferred
 from lvs_ros.tools.numbers import check_positive
 from lvs_ros.tools.run_summary import RunSummary
-from lvs_ros.tools.street import ORIGIN_TEXT
+from lvs_ros.tools.street import ORIGIN_TEXT, add_street_arguments
 
 if TYPE_CHECKING:
     from lvs_ros.tool_nodes.watcher import Watcher
@@ -52,12 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         default=pathlib.Path('demo_output'),
                         help='folder for video, plots and figures; an earlier one is replaced '
                              '(default: %(default)s)')
-    parser.add_argument('--rate', metavar='HZ', type=float, default=15.0,
-                        help='images a second (default: %(default)s)')
-    parser.add_argument('--size', metavar='WxH', type=image_size, default=(480, 360),
-                        help='64x48 to 2048x1024 pixels (default: 480x360)')
-    parser.add_argument('--seed', metavar='N', type=int, default=185,
-                        help='another street, another weather (default: %(default)s)')
+    add_street_arguments(parser, seed=185)
     parser.add_argument('--model', metavar='M',
                         help='model of the node: a name in config/models or a .safetensors file')
     parser.add_argument('--labels', metavar='L', default='camvid',

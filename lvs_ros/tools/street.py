@@ -20,14 +20,22 @@ ORIGIN_TEXT = 'the drive begins at stamp (ns): '
 """What the tool prints before the stamp from which an image can be drawn again."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``lvs street``."""
+def add_street_arguments(parser: argparse.ArgumentParser, *, seed: int) -> None:
+    """Declare what is filmed, and how: --rate, --size and --seed.
+
+    :param seed: the default
+    """
     parser.add_argument('--rate', metavar='HZ', type=float, default=15.0,
                         help='images a second (default: %(default)s)')
     parser.add_argument('--size', metavar='WxH', type=image_size, default=(480, 360),
                         help='64x48 to 2048x1024 pixels (default: 480x360)')
-    parser.add_argument('--seed', metavar='N', type=int, default=0,
+    parser.add_argument('--seed', metavar='N', type=int, default=seed,
                         help='another street, another weather (default: %(default)s)')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``lvs street``."""
+    add_street_arguments(parser, seed=0)
     parser.add_argument('--duration', metavar='S', type=float,
                         help='stop after this many seconds (default: on Ctrl-C)')
     parser.add_argument('--topic', metavar='T', default='image_raw',
