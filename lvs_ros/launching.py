@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""What the launch files make of their arguments; knows nothing of ROS."""
+"""How the launch files use their arguments; without imports of ROS."""
 
 from __future__ import annotations
 

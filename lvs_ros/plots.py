@@ -46,9 +46,7 @@ def plot_deviation(path: pathlib.Path, samples: Sequence[DeviationSample], *,
     thresholds = np.array([sample.threshold for sample in samples])
     key = np.array([sample.key_frame for sample in samples], bool)
 
-    # Figure without pyplot: no global state, no window system, usable from any thread.
-    figure = Figure(figsize=(10, 4), layout='constrained')
-    FigureCanvasAgg(figure)
+    figure = new_figure(10, 4)
     axes = figure.add_subplot()
     top = _top(np.concatenate([deviations, true_deviations]), thresholds)
     axes.vlines(times[key], 0, top, color='tab:green', linewidth=0.8, alpha=0.5,
@@ -75,10 +73,20 @@ def plot_deviation(path: pathlib.Path, samples: Sequence[DeviationSample], *,
     save_figure(path, figure)
 
 
-def save_figure(path: pathlib.Path, figure: Figure, *, dpi: int = 120) -> None:
+def new_figure(width: float, height: float) -> Figure:
+    """Make an empty figure of a size in inches.
+
+    Without pyplot: no global state, no window system, usable from any thread.
+    """
+    figure = Figure(figsize=(width, height), layout='constrained')
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save_figure(path: pathlib.Path, figure: Figure) -> None:
     """Write a figure as PNG; the file is complete or not there."""
     picture = io.BytesIO()
-    figure.savefig(picture, format='png', dpi=dpi)
+    figure.savefig(picture, format='png', dpi=120)
     write_whole(path, picture.getvalue())
 
 

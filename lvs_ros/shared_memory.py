@@ -130,7 +130,7 @@ def image_warning(environ: Mapping[str, str], width: int, height: int) -> str | 
 
 
 def _try_to_load_ros(free: int) -> None:
-    """Find out in a child process, for nobody survives SIGBUS."""
+    """Try it in a child process, which SIGBUS may kill."""
     child = subprocess.run([sys.executable, '-c', 'import rclpy'], stdin=subprocess.DEVNULL,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
     if child.returncode == -signal.SIGBUS:

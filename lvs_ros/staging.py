@@ -86,12 +86,12 @@ def _put_back(staging: pathlib.Path) -> None:
 
 @contextlib.contextmanager
 def _held_lock(folder: pathlib.Path) -> Iterator[None]:
-    # It gets its name once it is held: nobody finds it in between.
+    # It is renamed once it is held, so that no other process finds it unlocked.
     unnamed = folder / f'{_LOCK}.new'
     with open(unnamed, 'w', encoding='utf-8') as file:
         file.write(_owner())
         file.flush()
-        with contextlib.suppress(OSError):    # no locks here: nobody will remove the folder
+        with contextlib.suppress(OSError):    # no locks here: the folder will not be removed
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             unnamed.rename(folder / _LOCK)
         yield

@@ -21,11 +21,12 @@ from lvs_ros.evaluation.dataset import Dataset, camvid, make_dataset
 from lvs_ros.evaluation.deviation import deviation_pairs, deviation_samples
 from lvs_ros.evaluation.offsets import run_offsets
 from lvs_ros.evaluation.rows import ROWS
-from lvs_ros.evaluation.run import Runner, unpack
+from lvs_ros.evaluation.run import Runner
 from lvs_ros.evaluation.summary import Summariser
 from lvs_ros.model import VARIANTS, SegmentationNetwork, load_network, save_network
 from lvs_ros.model.checkpoint import rivals_path, save_rivals
 from lvs_ros.model.rivals import Rivals
+from lvs_ros.packed_mask import unpack
 from lvs_ros.pipeline import Frame, PipelineOptions, build_pipeline
 from lvs_ros.street import StreetScene
 from lvs_ros.tools.cli import main

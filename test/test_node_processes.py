@@ -17,7 +17,7 @@ from sensor_msgs.msg import Image  # noqa: E402
 
 from lvs_ros.errors import ConfigurationError  # noqa: E402
 from lvs_ros.pipeline import PipelineOptions  # noqa: E402
-from lvs_ros.tool_nodes import round_trips  # noqa: E402
+from lvs_ros.tool_nodes import tool_node  # noqa: E402
 from lvs_ros.tool_nodes.processes import (NodeProcess, start_echo_node,  # noqa: E402
                                           start_segmentation_node)
 from lvs_ros.tool_nodes.round_trips import RoundTrips, step_ms  # noqa: E402
@@ -74,7 +74,7 @@ def test_a_process_is_looked_at_from_outside(tmp_path: pathlib.Path) -> None:
 
 def test_a_process_that_will_not_end_is_ended(
         tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr('lvs_ros.process_group._STOP_S', 0.1)
+    monkeypatch.setattr('lvs_ros.tool_nodes.processes._STOP_S', 0.1)
     code = ('import os, signal, time\n'
             'signal.signal(signal.SIGINT, signal.SIG_IGN)\n'
             'signal.signal(signal.SIGTERM, signal.SIG_IGN)\n'
@@ -130,10 +130,10 @@ def test_a_service_that_is_not_there_is_told(ros_domain: int) -> None:
 
 def test_a_free_domain_has_nobody_in_it(
         ros_domain: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(round_trips, '_DOMAIN_IDS', [ros_domain])
+    monkeypatch.setattr(tool_node, '_FREE_DOMAIN_IDS', [ros_domain])
     with RoundTrips.in_free_domain() as first:
         assert first.domain_id == ros_domain
-        monkeypatch.setattr(round_trips, '_LOOK_ROUND_S', TIMEOUT_S)
+        monkeypatch.setattr(tool_node, '_DISCOVERY_S', TIMEOUT_S)
         with pytest.raises(ConfigurationError, match='without other nodes'):
             RoundTrips.in_free_domain()
 

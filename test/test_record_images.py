@@ -93,7 +93,8 @@ def test_an_unreadable_image_is_named_and_nothing_is_left(
 
 
 @pytest.mark.parametrize('options, reason', [
-    (['--rate', '0'], 'expected more than 0'), (['--start-stamp', '0'], 'expected more than 0')])
+    (['--rate', '0'], '--rate 0: expected a number above 0'),
+    (['--start-stamp', '0'], '--start-stamp 0: expected a number above 0')])
 def test_impossible_times_are_refused(options: list[str], reason: str, folder: pathlib.Path,
                                       capsys: pytest.CaptureFixture) -> None:
     assert main(['record-images', str(folder), str(folder / 'bag'), *options]) == 2

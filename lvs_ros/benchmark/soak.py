@@ -31,7 +31,7 @@ OTHER_SIZE = 0.2, 0.25
 _SAMPLES = 400
 _RATE_HZ = 15.0    # at which the street is drawn
 _ANSWER_S, _STATUS_S = 10.0, 5.0
-_MOST_MISSED = 20    # one after another: the node is stuck
+_MOST_MISSED = 20    # one after another: the node does not answer any more
 _CHANGES = 20    # of the threshold
 _SMALLEST = 64, 48    # the street's
 _MEBIBYTE = 1 << 20
@@ -68,7 +68,7 @@ def run_soak(options: PipelineOptions, *, size: tuple[int, int], frames: int,
     :param options: the node's parameters
     :param size: (width, height) of the images, pixels
     :param frames: how many to send
-    :param domain_id: the ROS domain; None = one in which nobody is
+    :param domain_id: the ROS domain; None = one without other nodes
     :raises ConfigurationError: without ROS 2, for too few frames, or for a size that the street
         cannot be drawn at
     :raises BenchmarkError: when the node does not start, ends or answers no more

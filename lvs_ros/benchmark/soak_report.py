@@ -9,13 +9,10 @@ import json
 import pathlib
 import textwrap
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
 from lvs_ros.benchmark.memory_growth import MemoryGrowth
 from lvs_ros.benchmark.soak import OTHER_SIZE, SoakRun
 from lvs_ros.pipeline import PipelineOptions
-from lvs_ros.plots import save_figure
+from lvs_ros.plots import new_figure, save_figure
 from lvs_ros.tables import WIDTH
 
 JSON, PICTURE = 'soak.json', 'soak.png'
@@ -88,8 +85,7 @@ class SoakReport:
     def _plot(self, path: pathlib.Path) -> None:
         frames = [sample.frame for sample in self.run.memory]
         memory = [sample.mebibytes for sample in self.run.memory]
-        figure = Figure(figsize=(10, 4), layout='constrained')
-        FigureCanvasAgg(figure)
+        figure = new_figure(10, 4)
         axes = figure.add_subplot()
         axes.axvspan(self.run.frames / 2, self.run.frames, color='tab:green', alpha=0.08,
                      label='second half: judged')

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Unlabelled drives of any kind: recordings, folders of images, video files.
 
-``len()`` tells the number of frames without decoding one, so that a choice can be made before;
+``len()`` returns the number of frames without decoding one, so that frames can be chosen first;
 ``frames(chosen)`` then decodes the chosen ones, in order.
 
 What reads videos (PyAV) and recordings (rosbags) is imported where it is used: a training on
@@ -81,7 +81,7 @@ def open_footage(path: pathlib.Path, *, topic: Optional[str] = None,
                 one.suffix in BAGS for one in path.iterdir()):
             return _RecordedFootage(path, topic)
         return _FolderFootage(path, rate_hz)
-    if not path.is_file():    # a pipe, say, for which one would wait for ever
+    if not path.is_file():    # for example a pipe: reading it would block
         raise RecordingError(f'{path}: neither a file nor a folder; {_EXPECTED}')
     if path.suffix in BAGS:
         return _RecordedFootage(path, topic)

@@ -40,7 +40,7 @@ class RealClock:
 class SkippingClock:
     """Runs like the real one while something is computed, and skips the time between frames.
 
-    So the queue is that of a camera, and nobody waits for it.
+    So frames queue as those of a camera do, and the run takes less time than the drive.
     """
 
     def __init__(self) -> None:

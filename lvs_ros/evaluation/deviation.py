@@ -15,8 +15,9 @@ import torch
 
 from lvs_ros.backends.prepare import choose_device, prepare
 from lvs_ros.evaluation.dataset import Dataset
-from lvs_ros.evaluation.run import RowRun, unpack
+from lvs_ros.evaluation.run import RowRun
 from lvs_ros.model import SegmentationNetwork, load_network
+from lvs_ros.packed_mask import unpack
 from lvs_ros.pipeline import Frame, PipelineOptions
 from lvs_ros.pipeline.inference_size import InferenceSize
 from lvs_ros.pipeline.input import fit, to_tensor
@@ -86,18 +87,18 @@ def ranks_of(values: Sequence[float]) -> np.ndarray:
     return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
 
 
-def deviation_samples(run: RowRun, reference: RowRun, *, drive: int = 0) -> list[DeviationSample]:
-    """Return what Fig. 2 shows of one drive.
+def deviation_samples(run: RowRun, reference: RowRun) -> list[DeviationSample]:
+    """Return what Fig. 2 shows of the first drive.
 
     :param run: of a row whose schedule asks for the deviation
     :param reference: the per-frame network's run
     """
     masks = {frame.stamp_ns: unpack(frame.packed_mask) for frame in reference.frames
-             if frame.drive == drive}
+             if frame.drive == 0}
     samples: list[DeviationSample] = []
     key_stamp_ns: Optional[int] = None
     for frame in run.frames:
-        if frame.drive != drive:
+        if frame.drive != 0:
             continue
         status = frame.status
         # Before the step: a frame that becomes the key frame was compared with the one before.

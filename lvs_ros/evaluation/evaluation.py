@@ -85,7 +85,7 @@ class Evaluation:
     @property
     def deviation_spearman(self) -> Optional[float]:
         """Predicted against true deviation, over all pairs; None where it is not defined."""
-        return _spearman(self.pairs)
+        return summary_of_pairs(self.pairs)['spearman']
 
     @property
     def timeline_row(self) -> Optional[str]:
@@ -136,15 +136,17 @@ def deviation_by_distance(pairs: Sequence[DeviationPair]) -> list[dict[str, Any]
     groups = collections.defaultdict(list)
     for pair in pairs:
         groups[pair.distance].append(pair)
-    return [{'distance_frames': distance, 'pairs': len(group), 'spearman': _spearman(group),
-             'true_mean': float(np.mean([pair.true for pair in group])),
-             'predicted_mean': float(np.mean([pair.predicted for pair in group]))}
+    return [{'distance_frames': distance, **summary_of_pairs(group)}
             for distance, group in sorted(groups.items())]
 
 
-def _spearman(pairs: Sequence[DeviationPair]) -> Optional[float]:
-    value = spearman([pair.predicted for pair in pairs], [pair.true for pair in pairs])
-    return value if np.isfinite(value) else None
+def summary_of_pairs(pairs: Sequence[DeviationPair]) -> dict[str, Any]:
+    """Return their count, rank correlation and means; None where they are not defined."""
+    true, predicted = [pair.true for pair in pairs], [pair.predicted for pair in pairs]
+    rho = spearman(predicted, true)
+    return {'pairs': len(pairs), 'spearman': rho if np.isfinite(rho) else None,
+            'true_mean': float(np.mean(true)) if pairs else None,
+            'predicted_mean': float(np.mean(predicted)) if pairs else None}
 
 
 def _about(plan: Plan, dataset: Dataset, reference: RowRun, summariser: Summariser

@@ -8,16 +8,16 @@ from typing import Sequence
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from lvs_ros.evaluation.dataset import Dataset
 from lvs_ros.evaluation.deviation import DeviationPair, spearman
-from lvs_ros.evaluation.run import RowRun, unpack
+from lvs_ros.evaluation.run import RowRun
 from lvs_ros.evaluation.sweep import ADAPTIVE, FIXED, LOW_LATENCY, CurvePoint, Sweep
 from lvs_ros.labels import LabelSet
-from lvs_ros.plots import save_figure
+from lvs_ros.packed_mask import unpack
+from lvs_ros.plots import new_figure, save_figure
 
 _STYLES = {FIXED: ('0.4', 's', (6, -9)), ADAPTIVE: ('tab:blue', 'o', (-6, 4)),
            LOW_LATENCY: ('tab:orange', '^', (6, -9))}
@@ -30,7 +30,7 @@ _STRIP_PREFERRED = ('per_frame', 'low_latency', 'deep_feature_flow', 'small_per_
 
 def plot_sweep(path: pathlib.Path, sweep: Sweep, *, title: str) -> None:
     """Draw accuracy against key-frame rate and against mean compute time."""
-    figure = _figure(11, 4.6)
+    figure = new_figure(11, 4.6)
     by_rate, by_time = figure.subplots(1, 2, sharey=True)
     for name, points in sweep.curves.items():
         _curve(by_rate, name, points, [100 * point.row.key_rate for point in points])
@@ -50,7 +50,7 @@ def plot_sweep(path: pathlib.Path, sweep: Sweep, *, title: str) -> None:
 def plot_scatter(path: pathlib.Path, pairs: Sequence[DeviationPair], *, threshold: float,
                  title: str) -> None:
     """Draw predicted against true deviation, coloured by the distance of the two frames."""
-    figure = _figure(6.2, 6.4)
+    figure = new_figure(6.2, 6.4)
     axes = figure.add_subplot()
     distances = sorted({pair.distance for pair in pairs})
     colours = figure_colours(len(distances))
@@ -82,8 +82,7 @@ def plot_strip(path: pathlib.Path, dataset: Dataset, runs: Sequence[RowRun]) -> 
     columns = 2 + len(shown)
     height, width = frames[0][2].shape[:2]
     panel_width = 2.6
-    figure = _figure(panel_width * columns,
-                     panel_width * height / width * len(frames) + 0.75)
+    figure = new_figure(panel_width * columns, panel_width * height / width * len(frames) + 0.75)
     axes = figure.subplots(len(frames), columns, squeeze=False,
                            gridspec_kw={'hspace': 0.02, 'wspace': 0.02})
     for line, (drive, index, image, labels) in zip(axes, frames):
@@ -109,13 +108,6 @@ def figure_colours(count: int) -> list[tuple[float, float, float]]:
 def values_of(pairs: Sequence[DeviationPair]) -> tuple[list[float], list[float]]:
     """Return true and predicted deviations."""
     return [pair.true for pair in pairs], [pair.predicted for pair in pairs]
-
-
-def _figure(width: float, height: float) -> Figure:
-    # without pyplot: no global state, no window system
-    figure = Figure(figsize=(width, height), layout='constrained')
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def _curve(axes: Axes, name: str, points: Sequence[CurvePoint], x: Sequence[float]) -> None:

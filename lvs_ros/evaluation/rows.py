@@ -79,7 +79,7 @@ def build_row(name: str, options: PipelineOptions, slow_delay_s: Optional[float]
         rivals = load_rivals(rivals_path(options.model), network)
         if row.rival == 'small_head':
             network = SmallNetwork(network, rivals.small_head)
-            options = dataclasses.replace(options, flip_averaging=False)    # small no more
+            options = dataclasses.replace(options, flip_averaging=False)    # it would need S_h
         else:
             # Probabilities of 5 frames in 16 bits would round away what is to be added up.
             smoothing = GatedRecurrentSmoothing(

@@ -8,7 +8,6 @@ While the frames are timed nothing is read, decoded or scored.
 import dataclasses
 from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -18,6 +17,7 @@ from lvs_ros.evaluation.metrics import confusion_of
 from lvs_ros.evaluation.rows import ROWS, build_row
 from lvs_ros.labels import UNLABELLED
 from lvs_ros.memory import uncollected
+from lvs_ros.packed_mask import pack, unpack
 from lvs_ros.pipeline import Frame, PipelineOptions, SegmentationPipeline, StepResult, StepStatus
 
 REFERENCE = 'per_frame'
@@ -28,7 +28,7 @@ _WARM_UP_FRAMES = 5
 
 @dataclasses.dataclass(frozen=True)
 class FrameResult:
-    """What became of one frame.
+    """The result of one frame.
 
     :param drive: number of its drive, from 0
     :param index: its number in the drive, from 0
@@ -36,7 +36,7 @@ class FrameResult:
     :param compute_ms: of the pipeline step alone
     :param confusion: (classes, classes), labels against mask; None of an unlabelled frame
     :param agreement: (classes, classes), the per-frame network's mask against this one
-    :param packed_mask: the mask, see :func:`unpack`
+    :param packed_mask: the mask, see :func:`lvs_ros.packed_mask.unpack`
     """
 
     drive: int
@@ -77,7 +77,7 @@ class TimedStep:
 
 
 class Steps(Protocol):
-    """What :func:`play` needs of a pipeline."""
+    """The part of a pipeline that :func:`play` calls."""
 
     def step(self, frame: Frame) -> StepResult:
         """Label one frame."""
@@ -186,26 +186,14 @@ def play(pipeline: Steps, frames: Sequence[Frame], clock: Clock, *,
             result.status, (ended_s - arrival_s) * 1e3, (ended_s - started_s) * 1e3))
         if masks is not None:
             masks[number] = result.mask
-        del result    # the next step shall find the memory of this one free
+        del result    # so that the next step can reuse its memory
         progress()
     return steps
 
 
-def unpack(packed_mask: bytes) -> np.ndarray:
-    """Return the mask, (H, W) uint8."""
-    mask = cv2.imdecode(np.frombuffer(packed_mask, np.uint8), cv2.IMREAD_UNCHANGED)
-    assert mask is not None
-    return mask
-
-
-def _pack(mask: np.ndarray) -> bytes:
-    """Masks are kept for later comparison; those of Cityscapes would fill the memory unpacked."""
-    return cv2.imencode('.png', mask)[1].tobytes()
-
-
 def _room_for_masks(drive: LoadedDrive, options: PipelineOptions) -> np.ndarray:
     width, height = drive.frames[0].size if options.output_size == (0, 0) else options.output_size
-    # Filled, so that the system has given all of the memory before the first frame comes.
+    # Filled, so that all pages are mapped before the first frame arrives.
     return np.full((len(drive.frames), height, width), UNLABELLED, np.uint8)
 
 
@@ -216,7 +204,7 @@ def _scored(number: int, index: int, drive: LoadedDrive, step: TimedStep, mask: 
         drive=number, index=index, stamp_ns=drive.frames[index].stamp_ns,
         latency_ms=step.latency_ms, compute_ms=step.compute_ms, status=step.status,
         confusion=None if labels is None else confusion_of(labels, mask, classes),
-        agreement=confusion_of(expected, mask, classes), packed_mask=_pack(mask))
+        agreement=confusion_of(expected, mask, classes), packed_mask=pack(mask))
 
 
 def _warm_up(pipeline: SegmentationPipeline, drive: LoadedDrive) -> None:

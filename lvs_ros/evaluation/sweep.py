@@ -54,8 +54,7 @@ class Sweep:
 
 
 def sweep_threshold(runner: Runner, summariser: Summariser, *,
-                    thresholds: Sequence[float] = THRESHOLDS,
-                    intervals: Sequence[int] = INTERVALS) -> Sweep:
+                    thresholds: Sequence[float] = THRESHOLDS) -> Sweep:
     """Run adaptive and low-latency at each threshold, and fixed at each interval.
 
     :raises ConfigurationError: for a threshold that is none.
@@ -68,7 +67,7 @@ def sweep_threshold(runner: Runner, summariser: Summariser, *,
               for name in (ADAPTIVE, LOW_LATENCY)}
     # the fixed schedule with an interval of one frame is the per-frame network
     curves[FIXED] = [point(REFERENCE, 1)] + [
-        point(FIXED, interval, fixed_interval=interval) for interval in intervals]
+        point(FIXED, interval, fixed_interval=interval) for interval in INTERVALS]
     return Sweep(curves, [at_equal_rate(adaptive, curves[FIXED])
                           for adaptive in curves[ADAPTIVE]])
 

@@ -4,7 +4,7 @@
 
 from typing import Any, Optional, Sequence
 
-from lvs_ros.evaluation.evaluation import Evaluation, deviation_by_distance
+from lvs_ros.evaluation.evaluation import Evaluation, deviation_by_distance, summary_of_pairs
 from lvs_ros.evaluation.run import REFERENCE
 from lvs_ros.evaluation.summary import RowSummary
 from lvs_ros.tables import Table, markdown_table, text_table
@@ -115,12 +115,10 @@ def deviation_table(evaluation: Evaluation) -> Table:
                 *(percent(entry[key]) for key in ('true_mean', 'predicted_mean'))]
 
     pairs = evaluation.pairs
-    every = {'pairs': len(pairs), 'spearman': evaluation.deviation_spearman,
-             'true_mean': _mean([pair.true for pair in pairs]),
-             'predicted_mean': _mean([pair.predicted for pair in pairs])}
     return (['frames apart', 'pairs', 'Spearman', 'true, mean %', 'predicted, mean %'],
             [*(line(str(entry['distance_frames']), entry)
-               for entry in deviation_by_distance(pairs)), line('all', every)])
+               for entry in deviation_by_distance(pairs)),
+             line('all', summary_of_pairs(pairs))])
 
 
 def percent(value: Optional[float]) -> str:
@@ -183,10 +181,6 @@ def _signed(value: Optional[float], error: Optional[float]) -> str:
     if value is None:
         return '–'
     return f'{100 * value:+.1f}' + ('' if error is None else f' ±{100 * error:.1f}')
-
-
-def _mean(values: Sequence[float]) -> Optional[float]:
-    return sum(values) / len(values) if values else None
 
 
 def _joined(parts: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ import dataclasses
 import enum
 import math
 import threading
-from typing import Iterable, Sequence
+from typing import Iterable, Iterator, Sequence
 
 _DROP_WARN_FRACTION = 0.1
 # What takes several times as long as usual, and longer than that, does not come back.
@@ -26,6 +26,10 @@ class Level(enum.IntEnum):
     WARN = 1
     ERROR = 2
     STALE = 3
+
+
+Finding = tuple[Level, str]
+"""A level and its reason."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,43 +81,48 @@ def percentile(ordered: Sequence[float], rank: float) -> float:
     return ordered[max(0, math.ceil(rank / 100 * len(ordered)) - 1)]
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(kw_only=True)
 class Totals:
-    """Counts since the node became active."""
+    """Counts of frames."""
 
     received: int = 0
     published: int = 0
     lost: int = 0
     malformed: int = 0
     failed: int = 0
+    stale: int = 0
+    key_frames: int = 0
+
+    def add(self, record: FrameRecord) -> None:
+        """Count a received frame, and those lost before it."""
+        self.received += 1
+        self.published += record.published
+        self.lost += record.lost
+        self.malformed += record.malformed
+        self.failed += record.failed
+        self.stale += record.stale
+        self.key_frames += record.key_frame
 
     @property
     def dropped(self) -> int:
         """Frames that were sent and got no mask."""
         return self.lost + self.malformed + self.failed
 
-
-@dataclasses.dataclass(frozen=True)
-class Summary:
-    """The window in figures; the counts are of the window."""
-
-    received: int
-    published: int
-    lost: int
-    malformed: int
-    failed: int
-    stale: int
-    key_frames: int
-    rate_in_hz: float
-    rate_out_hz: float
-    latency_ms: Spread
-    processing_ms: Spread
-
     @property
     def dropped_fraction(self) -> float:
         """Part of the frames sent that got no mask, 0..1."""
         sent = self.received + self.lost
         return (sent - self.published) / sent if sent else 0.0
+
+
+@dataclasses.dataclass(kw_only=True)
+class Summary(Totals):
+    """The counts of the window, and its rates and percentiles."""
+
+    rate_in_hz: float
+    rate_out_hz: float
+    latency_ms: Spread
+    processing_ms: Spread
 
 
 class FrameWindow:
@@ -139,12 +148,7 @@ class FrameWindow:
 
     def add(self, record: FrameRecord) -> None:
         """Take note of a received frame."""
-        totals = self.totals
-        totals.received += 1
-        totals.published += record.published
-        totals.lost += record.lost
-        totals.malformed += record.malformed
-        totals.failed += record.failed
+        self.totals.add(record)
         if self._start_s is None:
             self._start_s = record.time_s
         with self._lock:
@@ -163,19 +167,15 @@ class FrameWindow:
         records = [record for record in records if record.time_s >= now_s - self.length_s]
         published = [record for record in records if record.published]
         span_s = self._span_s(now_s)
-        return Summary(
-            received=len(records),
-            published=len(published),
-            lost=sum(record.lost for record in records),
-            malformed=sum(record.malformed for record in records),
-            failed=sum(record.failed for record in records),
-            stale=sum(record.stale for record in records),
-            key_frames=sum(record.key_frame for record in records),
+        summary = Summary(
             rate_in_hz=len(records) / span_s,
             rate_out_hz=len(published) / span_s,
             latency_ms=Spread.of(record.latency_ms for record in published
                                  if record.latency_ms is not None),
             processing_ms=Spread.of(record.processing_ms for record in published))
+        for record in records:
+            summary.add(record)
+        return summary
 
     def _span_s(self, now_s: float) -> float:
         # After the first frame the window grows to its length; less than a second tells no rate.
@@ -263,47 +263,41 @@ def _still_limit_s(*usual_s: float | None) -> float:
     return max(_LEAST_STILL_S, _USUAL_TIMES * max(known)) if known else _STILL_OF_UNKNOWN_S
 
 
-def _errors(summary: Summary, condition: Condition) -> list[tuple[Level, str]]:
-    findings = []
+def _errors(summary: Summary, condition: Condition) -> Iterator[Finding]:
     text = hang(summary, condition)
     if text is not None:
-        findings.append((Level.ERROR, text))
+        yield Level.ERROR, text
     if condition.slow_track_error is not None:
-        findings.append((Level.ERROR, f'the accurate network (S_h) has failed '
-                         f'{condition.slow_track_failures} times: {condition.slow_track_error}; '
-                         'it is tried again, once a second at least'))
+        yield Level.ERROR, ('the accurate network (S_h) has failed '
+                            f'{condition.slow_track_failures} times: '
+                            f'{condition.slow_track_error}; it is tried again, once a second at '
+                            'least')
     if summary.failed:
-        findings.append((Level.ERROR, f'{summary.failed} frames dropped on an unexpected error: '
-                         f'{condition.last_failure}'))
+        yield Level.ERROR, (f'{summary.failed} frames dropped on an unexpected error: '
+                            f'{condition.last_failure}')
     if summary.malformed:
-        level = Level.WARN if summary.published else Level.ERROR
-        findings.append((level, f'{summary.malformed} malformed images dropped: '
-                         f'{condition.last_malformed}'))
-    return findings
+        yield (Level.WARN if summary.published else Level.ERROR,
+               f'{summary.malformed} malformed images dropped: {condition.last_malformed}')
 
 
-def _silence(condition: Condition) -> list[tuple[Level, str]]:
+def _silence(condition: Condition) -> Iterator[Finding]:
     if condition.silent_s is not None and condition.silent_s <= condition.silence_limit_s:
-        return []
+        return
     since = ('since activation' if condition.silent_s is None
              else f'for {condition.silent_s:.1f} s')
-    hint = {0: 'it has no publisher'}.get(
-        condition.publishers, f'it has {condition.publishers} publisher(s): compare their QoS '
-        f'(ros2 topic info -v {condition.topic})')
-    return [(Level.STALE, f'no image on {condition.topic} {since}; {hint}')]
+    hint = (f'it has {condition.publishers} publisher(s): compare their QoS (ros2 topic info -v '
+            f'{condition.topic})' if condition.publishers else 'it has no publisher')
+    yield Level.STALE, f'no image on {condition.topic} {since}; {hint}'
 
 
-def _warnings(summary: Summary, condition: Condition) -> list[tuple[Level, str]]:
-    findings = []
+def _warnings(summary: Summary, condition: Condition) -> Iterator[Finding]:
     if condition.publishers > 1:
-        findings.append((Level.WARN, f'{condition.topic} has {condition.publishers} publishers: '
-                         'the frames of two cameras must not be mixed'))
+        yield Level.WARN, (f'{condition.topic} has {condition.publishers} publishers: the frames '
+                           'of two cameras must not be mixed')
     if condition.clock_problem is not None:
-        findings.append((Level.WARN, condition.clock_problem))
+        yield Level.WARN, condition.clock_problem
     if summary.stale:
-        findings.append((Level.WARN, f'{summary.stale} of {summary.published} masks were stale'))
+        yield Level.WARN, f'{summary.stale} of {summary.published} masks were stale'
     if summary.dropped_fraction > _DROP_WARN_FRACTION and summary.lost:
-        findings.append((Level.WARN, f'{summary.dropped_fraction:.0%} of the frames sent got no '
-                         'mask: the node is slower than the camera, or images get lost on the '
-                         'way'))
-    return findings
+        yield Level.WARN, (f'{summary.dropped_fraction:.0%} of the frames sent got no mask: the '
+                           'node is slower than the camera, or images get lost on the way')

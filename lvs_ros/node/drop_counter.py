@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Hashable, Mapping
 
-# Nobody loses this many frames in one go; a larger step means another numbering.
+# A larger gap is not a loss: the publisher numbers in another way.
 _LARGEST_GAP = 1_000_000
 # A camera that keeps starting again comes with a new identity each time.
 _MOST_PUBLISHERS = 32

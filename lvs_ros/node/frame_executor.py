@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The executor of the node: a message that cannot be taken is a lost frame, not the end."""
+"""The executor of the node: a message that cannot be taken costs one frame, not the process."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from rclpy.executors import SingleThreadedExecutor
 class FrameExecutor(SingleThreadedExecutor):
     """Runs all callbacks in one thread.
 
-    rclpy takes a message before it calls anyone, so an error there (no memory for the message)
-    comes out of ``spin``, and leaves the subscription and its callback group as if they were busy
-    for ever. There is no public place to catch it. Should a version of rclpy take messages
+    rclpy takes a message before it calls the callback, so an error there (no memory for the
+    message) is raised by ``spin``, and leaves the subscription and its callback group marked as
+    busy. There is no public place to catch it. Should a version of rclpy take messages
     elsewhere, such an error ends ``spin`` again, and the process with its reason.
 
     :param on_lost: told the error.

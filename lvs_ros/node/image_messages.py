@@ -85,9 +85,9 @@ def _through_cv_bridge(message: Image) -> np.ndarray:
 def _cv_bridge() -> Any:
     """Return a cv_bridge that works, or None.
 
-    It is built against one version of NumPy and fails to load beside another; and a port of the
-    ROS 1 one goes about under the same name that takes the rows' padding for pixels. So it is
-    tried on an image whose rows are padded.
+    It is built against one version of NumPy and fails to load with another; and a port of the
+    ROS 1 package of the same name reads the padding of rows as pixels. So it is tried on an image
+    whose rows are padded.
     """
     try:
         from cv_bridge import CvBridge

@@ -100,7 +100,7 @@ def _watchdog() -> Watchdog | None:
     try:
         return Watchdog()
     except OSError as error:
-        print(f'lvs_node: warning: nobody ends this process if a network hangs: {error}',
+        print(f'lvs_node: warning: there is no watchdog: {error}',
               file=sys.stderr)
         return None
 

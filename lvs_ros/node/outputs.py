@@ -35,17 +35,14 @@ class Outputs:
         self._label_set = label_set
         self._publishers: list[Any] = []
         try:
-            self._create()
-        except Exception:  # an override of the quality of service that cannot be
+            self._mask = self._publisher(Image, '~/mask', qos.image_output())
+            self._confidence = self._publisher(Image, '~/confidence', qos.image_output())
+            self._overlay = self._publisher(Image, '~/overlay', qos.image_output())
+            self._status = self._publisher(FrameStatus, '~/status', qos.status_output())
+            self._label_info = self._label_info_publisher()
+        except Exception:  # an override of the quality of service that cannot be applied
             self.destroy()
             raise
-
-    def _create(self) -> None:
-        self._mask = self._publisher(Image, '~/mask', qos.image_output())
-        self._confidence = self._publisher(Image, '~/confidence', qos.image_output())
-        self._overlay = self._publisher(Image, '~/overlay', qos.image_output())
-        self._status = self._publisher(FrameStatus, '~/status', qos.status_output())
-        self._label_info = self._label_info_publisher()
 
     def _publisher(self, message_type: Any, topic: str, profile: Any) -> Any:
         with qos.overrides_checked():
@@ -65,7 +62,7 @@ class Outputs:
 
     @property
     def wants_confidence(self) -> bool:
-        """Whether anyone listens to ~/confidence."""
+        """Whether ~/confidence has subscribers."""
         return self._confidence.get_subscription_count() > 0
 
     def publish_label_info(self) -> None:
@@ -88,7 +85,7 @@ class Outputs:
 
     def publish_rest(self, received: ReceivedImage, result: StepResult,
                      status: FrameStatus) -> None:
-        """Publish the status, and those of confidence and overlay that someone listens to."""
+        """Publish the status, and confidence and overlay where they have subscribers."""
         header, frame = received.header, received.frame
         self._status.publish(status)
         if result.confidence is not None:
@@ -97,7 +94,7 @@ class Outputs:
             self._overlay.publish(write_image(self._blend(frame, result.mask), header))
 
     def _blend(self, frame: Frame, mask: np.ndarray) -> np.ndarray:
-        """Lay the colours of a mask over its image, at the mask's size."""
+        """Blend the colours of a mask with its image, at the size of the mask."""
         image = as_rgb(frame)
         if image.shape[:2] != mask.shape:
             image = cv2.resize(image, mask.shape[::-1], interpolation=cv2.INTER_AREA)

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The quality of service of each topic, as defaults that a parameter file can override.
 
-Each function makes a new profile: rclpy writes the overrides into the object it is given.
+Each function makes a new profile: rclpy writes the overrides into the object it is given. What is
+not named is rclpy's default: reliable, volatile, keep last.
 """
 
 import contextlib
@@ -18,27 +19,22 @@ from lvs_ros.errors import ConfigurationError
 
 def image_input() -> QoSProfile:
     """Best effort matches every camera; a queue of one makes the newest frame win."""
-    return QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST,
-                      reliability=ReliabilityPolicy.BEST_EFFORT)
+    return QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 def image_output() -> QoSProfile:
-    """Reliable matches every subscriber; an old mask is of no use to anyone."""
-    return QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST,
-                      reliability=ReliabilityPolicy.RELIABLE)
+    """Reliable matches every subscriber; with a queue of one, only the newest mask is kept."""
+    return QoSProfile(depth=1)
 
 
 def status_output() -> QoSProfile:
     """Small messages: a few may wait for a slow listener."""
-    return QoSProfile(depth=10, history=HistoryPolicy.KEEP_LAST,
-                      reliability=ReliabilityPolicy.RELIABLE)
+    return QoSProfile(depth=10)
 
 
 def label_info() -> QoSProfile:
     """Sent once; late joiners get it too."""
-    return QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST,
-                      reliability=ReliabilityPolicy.RELIABLE,
-                      durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    return QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def overridable() -> QoSOverridingOptions:
@@ -51,7 +47,7 @@ def overridable() -> QoSOverridingOptions:
 
 @contextlib.contextmanager
 def overrides_checked() -> Iterator[None]:
-    """Surround what applies overrides.
+    """Turn the errors of what applies overrides in this block into one.
 
     :raises ConfigurationError: rclpy cannot apply one; it fails in several ways, and never names
         the parameter.

@@ -27,7 +27,6 @@ from lvs_ros.node.diagnostic_messages import (diagnostic_array, memory_values, s
                                               stream_values)
 from lvs_ros.node.diagnostics import Condition, FrameRecord, FrameWindow, hang, judge
 from lvs_ros.node.drop_counter import DropCounter
-from lvs_ros.node.logged_warnings import warnings_logged
 from lvs_ros.node.outputs import Outputs, status_message
 from lvs_ros.node.parameters import NodeParameters
 from lvs_ros.node.periodic_thread import PeriodicThread
@@ -37,10 +36,11 @@ from lvs_ros.node.watchdog import Watchdog
 from lvs_ros.pipeline import PipelineOptions, SegmentationPipeline, build_pipeline
 from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
 from lvs_ros.shared_memory import image_warning
+from lvs_ros.warning_texts import warnings_passed_to
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE
-_LOOK_S = 1.0    # how often, at least, somebody looks whether all is well
+_CHECK_S = 1.0    # longest period of the checks for a call that does not return
 PipelineFactory = Callable[[PipelineOptions], SegmentationPipeline]
 
 
@@ -49,11 +49,11 @@ class SegmentationNode(LifecycleNode):
 
     All callbacks run one after another in the executor's thread: a frame is processed in its
     subscription callback, and with a queue of one the next callback gets the newest frame. The
-    diagnostics have a thread of their own, which no network holds up.
+    diagnostics have a thread of their own, which no network blocks.
 
     :param name: name of the node.
     :param pipeline_factory: makes the pipeline on configuring.
-    :param watchdog: ends this process where frames have stopped; None = nobody does.
+    :param watchdog: ends this process where frames have stopped; None = nothing does.
     :param node_arguments: passed on to rclpy, as ``context`` or ``parameter_overrides``.
     :raises ConfigurationError: a parameter has a wrong start-up value.
     """
@@ -88,13 +88,13 @@ class SegmentationNode(LifecycleNode):
         self.create_service(Trigger, '~/reset', self._on_reset)
         period_s = self.parameters.node.diagnostics_period_s
         self._diagnostics_due_s = time.monotonic() + period_s
-        self._look_s = min(_LOOK_S, (self.parameters.node.watchdog_s or math.inf) / 4)
+        self._check_period_s = min(_CHECK_S, (self.parameters.node.watchdog_s or math.inf) / 4)
         if watchdog is not None:
             # A steady clock: simulated time may stand still.
             self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
-            self.create_timer(self._look_s, watchdog.came_round, clock=self._steady_clock)
+            self.create_timer(self._check_period_s, watchdog.came_round, clock=self._steady_clock)
         self._supervisor = PeriodicThread(
-            self._supervise, period_s=min(period_s, self._look_s), name='lvs_supervisor')
+            self._supervise, period_s=min(period_s, self._check_period_s), name='lvs_supervisor')
 
     @property
     def is_active(self) -> bool:
@@ -109,13 +109,13 @@ class SegmentationNode(LifecycleNode):
         return (self.trigger_configure() == SUCCESS
                 and self.trigger_activate() == SUCCESS)
 
-    # The lifecycle. rclpy turns an exception in here into an error without a word: log it.
+    # The lifecycle. rclpy drops the text of an exception in a transition: log it.
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model, create the publishers, run the network once."""
         self._transition_error = None
         try:
-            with warnings_logged(self.get_logger()):
+            with warnings_passed_to(self.get_logger().warning):
                 self._configure()
         except Exception as error:
             self._log_failure('configure', error)
@@ -146,12 +146,12 @@ class SegmentationNode(LifecycleNode):
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Give everything back that configuring took."""
+        """Release everything that configuring acquired."""
         self._release()
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop for good, from whatever state."""
+        """Shut down, from any state."""
         self._is_shut_down = True
         self._release()
         return super().on_shutdown(state)
@@ -163,7 +163,7 @@ class SegmentationNode(LifecycleNode):
 
     def destroy_node(self) -> None:
         """Stop the slow track and take the node off the graph."""
-        if self._supervisor is not None:    # it was made in full
+        if self._supervisor is not None:    # the constructor has finished
             self._supervisor.stop()
         self._release()
         super().destroy_node()
@@ -282,7 +282,7 @@ class SegmentationNode(LifecycleNode):
         self._log_unexpected('frame dropped', error)
 
     def _process(self, cdr: bytes, info: Mapping[str, Any], *, started_s: float) -> None:
-        """Publish the mask before anything else: nobody should wait for what only describes it."""
+        """Publish the mask before anything else: its subscribers do not wait for the status."""
         assert self._outputs is not None
         received = self._read(cdr)
         result = self._segment(received.frame)
@@ -323,11 +323,11 @@ class SegmentationNode(LifecycleNode):
                 raise DeviceLostError(
                     f'the device {self._pipeline.device} computes nothing any more in this '
                     f'process ({lasting}); the process ends, and can be started again') from error
-            self._pipeline.reset()  # no one knows what state it is in
+            self._pipeline.reset()  # its state is unknown
             raise
 
     def _note(self, status: StepStatus, clock_problem: str | None) -> None:
-        """Remember what the diagnostics tell, and log what happens once."""
+        """Store what the diagnostics report, and log single events."""
         self._last_status = status
         if status.reset_reason is not None:
             self.get_logger().info(f'starting again from a new key frame: {status.reset_reason}',
@@ -387,7 +387,8 @@ class SegmentationNode(LifecycleNode):
         if not self.context.ok():
             return
         start_s, now_s = self._frame_start_s, time.monotonic()
-        if self._watchdog is not None and start_s is not None and now_s - start_s > self._look_s:
+        if self._watchdog is not None and start_s is not None \
+                and now_s - start_s > self._check_period_s:
             self._watchdog.look_for_debugger()
         period_s = self.parameters.node.diagnostics_period_s
         if now_s >= self._diagnostics_due_s - period_s / 10:    # about as late as it wakes
@@ -443,6 +444,6 @@ class SegmentationNode(LifecycleNode):
 
 
 def _one_line(error: Exception) -> str:
-    """Say what an unexpected error is, without what a stranger may have put into its text."""
+    """Describe an unexpected error in one line; its text may come from a message, so it is cut."""
     kind = 'out of memory' if isinstance(error, MemoryError) else type(error).__name__
     return f'{kind}: {cut(str(error))}'

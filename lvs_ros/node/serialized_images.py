@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Serialised image messages to arrays and back: what lies between DDS and the pipeline.
+"""Serialised image messages to arrays and back: between DDS and the pipeline.
 
 rclpy would copy the pixels once more on the way in and twice on the way out.
 
@@ -212,8 +212,8 @@ def _truncated(cdr: bytes) -> ImageError:
 class _Memory:
     """Shows a part of a message to NumPy as memory that may be written to.
 
-    Nobody writes there, but torch warns of memory that may not be written to, for which it would
-    have to be copied. No one else has this message: rclpy made it for this callback.
+    Nothing writes there, but torch warns of read-only memory, and a copy would be needed to avoid
+    that. rclpy has made the message for this callback, so nothing else refers to it.
     """
 
     def __init__(self, cdr: bytes, start: int, length: int) -> None:

@@ -33,7 +33,7 @@ class TimedMessage:
 
 @dataclasses.dataclass
 class PlaybackReport:
-    """What became of a playback.
+    """The result of a playback.
 
     :param frames: messages sent
     :param late: of these, sent more than :data:`LATE_S` after their time
@@ -78,7 +78,7 @@ def timed_messages(open_messages: Callable[[], Iterator[RecordedMessage]],
     :param open_messages: called once a round; yields the recording's messages
     :param serialize: makes bytes of a message; its ImageError leaves the message out
     :param rate: 2.0 plays twice as fast
-    :param loop: begin again for ever
+    :param loop: begin again at the end, without limit
     :param on_malformed: told the index (from 0, in this round) and reason of those left out
     """
     round_start_ns = 0
@@ -121,7 +121,7 @@ def play(messages: Iterable[TimedMessage], send: Callable[[TimedMessage], None],
     start: Optional[float] = None
     for message in messages:
         if start is None:
-            # Reading the first message takes a while, which is not to make the others late.
+            # Reading the first message takes long; counted from here, the others are not late.
             start = clock.monotonic() - message.due_s
         while (ahead_s := start + message.due_s - clock.monotonic()) > 0:
             if publish_clock is None:

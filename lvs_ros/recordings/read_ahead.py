@@ -4,7 +4,6 @@
 
 import queue
 import threading
-import types
 from typing import Any, Generic, Iterator, Optional, TypeVar
 
 Item = TypeVar('Item')
@@ -50,8 +49,7 @@ class ReadAhead(Generic[Item]):
     def __enter__(self) -> 'ReadAhead[Item]':
         return self
 
-    def __exit__(self, kind: Optional[type[BaseException]], error: Optional[BaseException],
-                 traceback: Optional[types.TracebackType]) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _read(self) -> None:

@@ -37,7 +37,7 @@ class RecordedImage:
 
 @dataclasses.dataclass(frozen=True)
 class RecordedMessage:
-    """A message of ``sensor_msgs/Image`` or ``CompressedImage`` as it lies in the recording.
+    """A message of ``sensor_msgs/Image`` or ``CompressedImage`` as it is stored in the recording.
 
     :param topic: where it was published
     :param msgtype: one of :data:`~lvs_ros.recordings.message_types.IMAGE_TYPES`

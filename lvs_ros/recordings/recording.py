@@ -7,7 +7,6 @@ Nothing of ROS needs to be installed; the ``rosbags`` library reads the files.
 
 import dataclasses
 import pathlib
-import types
 from typing import Iterator, Optional, Union
 
 from rosbags.rosbag1 import Reader as Rosbag1Reader
@@ -57,8 +56,8 @@ class Recording:
         self.path = pathlib.Path(path)
         reader_class = _reader_class(self.path)
         self._ros1 = reader_class is Rosbag1Reader
-        # Whatever a third-party parser stumbles over in a damaged file, from its own errors to
-        # those of struct, codecs and the database, means one thing here. So also below.
+        # A damaged file makes the parser raise errors of many types (its own, of struct, codecs,
+        # the database): all mean that the file cannot be read. So also below.
         try:
             self._reader = reader_class(self.path)
             self._reader.open()
@@ -121,8 +120,7 @@ class Recording:
     def __enter__(self) -> 'Recording':
         return self
 
-    def __exit__(self, kind: Optional[type[BaseException]], error: Optional[BaseException],
-                 traceback: Optional[types.TracebackType]) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _list_topics(self) -> str:
@@ -166,7 +164,7 @@ def _reader_class(path: pathlib.Path) -> type[Union[Rosbag1Reader, Rosbag2Reader
         hint = (f'give one of the files in it ({", ".join(inside)}), or restore metadata.yaml '
                 'with `ros2 bag reindex`' if inside else _EXPECTED)
         raise RecordingError(f'{path}: no recording, metadata.yaml is missing; {hint}')
-    if not path.is_file():    # a pipe, say, for which one would wait for ever
+    if not path.is_file():    # for example a pipe: reading it would block
         raise RecordingError(f'{path}: neither a file nor a folder; {_EXPECTED}')
     if path.suffix == '.bag':
         return Rosbag1Reader

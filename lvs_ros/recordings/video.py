@@ -5,8 +5,7 @@
 import contextlib
 import fractions
 import pathlib
-import types
-from typing import Any, Iterator, Optional
+from typing import Any, Iterator
 
 import av
 import cv2
@@ -90,8 +89,7 @@ class VideoWriter:
     def __enter__(self) -> 'VideoWriter':
         return self
 
-    def __exit__(self, kind: Optional[type[BaseException]], error: Optional[BaseException],
-                 traceback: Optional[types.TracebackType]) -> None:
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
         if error is None:
             self.close()
         else:

@@ -3,7 +3,7 @@
 """A synthetic street: video frames with exact labels, without data, assets or a GPU.
 
 :class:`StreetScene` renders what a camera in a driving car sees. The same (seed, size, time) gives
-the same bytes, so whoever knows the time of a frame can render its exact labels again.
+the same bytes, so the exact labels of a frame can be rendered again from its time.
 """
 
 from lvs_ros.street.scene import StreetScene

@@ -39,8 +39,8 @@ class Camera:
         self.centre_u = 0.5 * (width - 1) - self.focal * pose.yaw
         # Interpolating a table is several times cheaper than the sines at every call.
         self._table_z = np.concatenate([np.arange(0.0, 60.0, 2.0), np.arange(60.0, 301.0, 5.0)])
-        offset = -np.full_like(self._table_z, motion.centre(pose.s)[0])
-        slope = motion.centre(pose.s)[1]
+        here, slope = motion.centre(pose.s)
+        offset = np.full_like(self._table_z, -here)
         for size, length, phase in motion.bends:
             offset += size * np.sin((pose.s + self._table_z) / length + phase)
         self._table_x = offset - slope * self._table_z
@@ -58,15 +58,9 @@ class Camera:
         """
         z = np.maximum(np.subtract(s, self.pose.s), NEAR_M)
         scale = self.focal / z
-        u = self.centre_u + scale * (x + (np.interp(z, self._table_z, self._table_x)
-                                          - self.pose.x))
+        u = self.centre_u + scale * (x + (self.bend(z) - self.pose.x))
         v = self.horizon + scale * (self.pose.height - y)
-        if u.shape != v.shape:
-            u, v = np.broadcast_arrays(u, v)
-        points = np.empty((*u.shape, 2))
-        points[..., 0] = u
-        points[..., 1] = v
-        return points
+        return np.stack(np.broadcast_arrays(u, v), axis=-1)
 
     def project_point(self, x: float, y: float, s: float) -> tuple[float, float]:
         """Project one point; for one, plain numbers are quicker than arrays.
@@ -75,11 +69,5 @@ class Camera:
         """
         z = max(s - self.pose.s, NEAR_M)
         scale = self.focal / z
-        bend = float(np.interp(z, self._table_z, self._table_x))
-        return (self.centre_u + scale * (x - self.pose.x + bend),
+        return (self.centre_u + scale * (x - self.pose.x + float(self.bend(z))),
                 self.horizon + scale * (self.pose.height - y))
-
-    def ground_rows(self, rows: np.ndarray) -> np.ndarray:
-        """Return the distance (m) at which picture rows (below the horizon) meet the ground."""
-        below = np.maximum(rows - self.horizon, 1e-3)
-        return self.focal * self.pose.height / below

@@ -10,9 +10,9 @@ import numpy as np
 from lvs_ros.street import noise
 from lvs_ros.street.camera import Camera
 from lvs_ros.street.light import Light
-from lvs_ros.street.painter import Canvas
 from lvs_ros.street.randomness import mix
 from lvs_ros.street.surfaces import GROUND_MATERIAL, SLAB_MATERIAL, WALL_MATERIAL
+from lvs_ros.street.view import View
 from lvs_ros.street.world import FACADE_X_M
 
 _ONE = 128.0
@@ -34,19 +34,15 @@ class Finisher:
         u = np.linspace(-1.0, 1.0, width, dtype=np.float32)[None, :]
         self._vignette = _ONE * (1.06 - 0.08 * (u * u + v * v) ** 1.3)
 
-    def finish(self, canvas: Canvas, camera: Camera, light: Light, *, seed: int,
-               time_s: float) -> np.ndarray:
-        """Return the image, (H, W, 3) uint8 RGB.
-
-        :param camera: of the canvas.
-        """
-        small = cv2.resize(canvas.pixels, (self.width, self.height),
-                           interpolation=cv2.INTER_AREA)
+    def finish(self, view: View, *, seed: int, time_s: float) -> np.ndarray:
+        """Return the image, (H, W, 3) uint8 RGB."""
+        pixels = view.canvas.pixels
+        small = cv2.resize(pixels, (self.width, self.height), interpolation=cv2.INTER_AREA)
         image = cv2.GaussianBlur(cv2.cvtColor(small, cv2.COLOR_RGBA2RGB), (3, 3), 0.55)
-        material = canvas.pixels[::2, ::2, 3] >> 4
-        gain = self._vignette + self._grain(light, seed, time_s)
-        self._add_ground(gain, material, camera)
-        self._add_walls(gain, material, camera)
+        material = pixels[::2, ::2, 3] >> 4
+        gain = self._vignette + self._grain(view.light, seed, time_s)
+        self._add_ground(gain, material, view.camera)
+        self._add_walls(gain, material, view.camera)
         factors = np.clip(gain, 0.0, 255.0).astype(np.uint8)
         return cv2.multiply(image, cv2.merge((factors, factors, factors)), scale=1.0 / _ONE)
 
@@ -63,7 +59,8 @@ class Finisher:
         if self.height - top < _STEP:
             return
         columns, rows = self._sampled(0, self.width), self._sampled(top, self.height)
-        depth = camera.ground_rows(rows[:, None])
+        below = np.maximum(rows[:, None] - camera.horizon, 1e-3)
+        depth = camera.focal * camera.pose.height / below
         # The modulus before the cast: far along the road float32 is too coarse.
         along = ((depth + camera.pose.s) * noise.TILE_SCALE % noise.TILE).astype(np.float32)
         z = depth.astype(np.float32)

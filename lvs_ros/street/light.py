@@ -31,7 +31,7 @@ class Light:
     shadow: float
     """Brightness of what lies in the shadow of houses, 1 = as bright as in the sun."""
 
-    def tone(self, colour: Sequence[float], distance_m: float, *,
+    def tone(self, colour: Sequence[float], distance_m: float,
              brightness: float = 1.0) -> Colour:
         """Return the colour of a surface as the camera sees it.
 
@@ -60,9 +60,7 @@ class Light:
 def make_light(seed: int) -> Light:
     """Draw the light of a scene."""
     draw = cell_random(seed, _LIGHT_STREAM, 0)
-    kind = draw.choices(('sunny', 'overcast', 'dusk'), weights=(6, 4, 2))[0]
-    makers = {'sunny': _sunny, 'overcast': _overcast, 'dusk': _dusk}
-    return makers[kind](draw)
+    return draw.choices((_sunny, _overcast, _dusk), weights=(6, 4, 2))[0](draw)
 
 
 def _tint(draw: random.Random, spread: float) -> tuple[float, float, float]:

@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""How the car with the camera drives: a closed form of the time, so that any time can be asked."""
+"""How the car with the camera drives: a closed form of the time, for frames in any order."""
 
 from __future__ import annotations
 
@@ -42,8 +42,10 @@ class Motion:
         self.period_s = draw.uniform(34.0, 46.0)
         self._start_s = draw.uniform(6.0, 14.0)
         self._phases = [draw.uniform(0.0, 2.0 * math.pi) for _ in range(8)]
-        self._bends = ((draw.uniform(3.0, 10.0), draw.uniform(60.0, 80.0)),
-                       (draw.uniform(1.0, 3.5), draw.uniform(30.0, 40.0)))
+        self.bends = (
+            (draw.uniform(3.0, 10.0), draw.uniform(60.0, 80.0), self._phases[0]),
+            (draw.uniform(1.0, 3.5), draw.uniform(30.0, 40.0), self._phases[1]))
+        """The sine waves of the road's course: (amplitude m, length m, phase)."""
         self._cruise_s = self.period_s - self.stand_s - 2.0 * _BRAKE_S
         # Braking and pulling away are smooth ramps, so they cover half of what cruising would.
         self.cycle_m = self.cruise_speed * (self._cruise_s + _BRAKE_S)
@@ -64,7 +66,7 @@ class Motion:
         return self._cruise_s - 2.0 <= local < self._cruise_s + _BRAKE_S + self.stand_s
 
     def crossing_walk(self, cycle: int, time_s: float, *, delay_s: float) -> float:
-        """Return how far (m) someone has walked who crosses while the car stands in a cycle."""
+        """Return how far (m) a pedestrian has walked who crosses while the car stands."""
         local = time_s + self._start_s - cycle * self.period_s
         return max(0.0, 1.5 * (local - self._cruise_s - 0.7 * _BRAKE_S - delay_s))
 
@@ -90,16 +92,10 @@ class Motion:
     def centre(self, s: float) -> tuple[float, float]:
         """Return the lateral course of the road (m) and its slope at a place."""
         offset = slope = 0.0
-        for (size, length), phase in zip(self._bends, self._phases):
+        for size, length, phase in self.bends:
             offset += size * math.sin(s / length + phase)
             slope += size / length * math.cos(s / length + phase)
         return offset, slope
-
-    @property
-    def bends(self) -> tuple[tuple[float, float, float], ...]:
-        """The sine waves of the road's course: (amplitude m, length m, phase)."""
-        return tuple((size, length, phase)
-                     for (size, length), phase in zip(self._bends, self._phases))
 
     def pose(self, time_s: float) -> Pose:
         """Return where the camera is at a time.

@@ -16,18 +16,18 @@ TILE_SCALE = 32.0
 """Pixels of a tile per metre of a surface; a tile repeats every 16 m."""
 
 
-def _octaves(generator: np.random.Generator, cells: tuple[int, ...], *,
-             size: int = TILE) -> np.ndarray:
-    total = np.zeros((size, size), np.float32)
+def _white(generator: np.random.Generator, size: int = TILE) -> np.ndarray:
+    return generator.standard_normal((size, size)).astype(np.float32)
+
+
+def _octaves(generator: np.random.Generator, cells: tuple[int, ...]) -> np.ndarray:
+    total = np.zeros((TILE, TILE), np.float32)
     for count in cells:
-        grid = generator.standard_normal((count, count)).astype(np.float32)
-        margin = 2
-        padded = np.pad(grid, margin, mode='wrap')
-        scale = size // count
-        enlarged = cv2.resize(padded, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-        part = enlarged[margin * scale:margin * scale + size,
-                        margin * scale:margin * scale + size]
-        total += part / np.sqrt(count)
+        scale = TILE // count
+        # The grid goes on for two cells beyond each side, so that the tile has no seam.
+        upsampled = cv2.resize(np.pad(_white(generator, count), 2, mode='wrap'), None, fx=scale,
+                               fy=scale, interpolation=cv2.INTER_CUBIC)
+        total += upsampled[2 * scale:-2 * scale, 2 * scale:-2 * scale] / np.sqrt(count)
     return total / total.std()
 
 
@@ -36,7 +36,7 @@ def asphalt() -> np.ndarray:
     """Return patches, stains and grit, (TILE, TILE) float32, standard deviation about 1."""
     generator = np.random.default_rng(11)
     tile = 0.8 * _octaves(generator, (4, 8, 32, 128))
-    tile += 0.6 * generator.standard_normal((TILE, TILE)).astype(np.float32)
+    tile += 0.6 * _white(generator)
     patch = np.zeros_like(tile)
     for _ in range(7):
         u, v = generator.integers(0, TILE - 120, 2)
@@ -53,10 +53,9 @@ def slabs() -> np.ndarray:
     """Return paving slabs with joints, (TILE, TILE) float32."""
     generator = np.random.default_rng(12)
     size = 32
-    shades = generator.standard_normal((TILE // size, TILE // size)).astype(np.float32)
-    tile = 0.6 * np.kron(shades, np.ones((size, size), np.float32))
+    tile = 0.6 * np.kron(_white(generator, TILE // size), np.ones((size, size), np.float32))
     tile += 0.7 * _octaves(generator, (8, 64))
-    tile += 0.4 * generator.standard_normal((TILE, TILE)).astype(np.float32)
+    tile += 0.4 * _white(generator)
     tile[::size] -= 2.0
     tile[:, ::size] -= 2.0
     return tile
@@ -76,8 +75,7 @@ def bricks() -> np.ndarray:
     shades = generator.standard_normal((TILE // tall, TILE // wide)).astype(np.float32)
     tile = 0.7 * np.kron(shades, np.ones((tall, wide), np.float32))
     tile[::2 * tall] -= 0.6
-    streaks = _octaves(generator, (8, 16, 64))
-    return tile + 0.8 * streaks
+    return tile + 0.8 * _octaves(generator, (8, 16, 64))
 
 
 @functools.lru_cache(maxsize=1)
@@ -90,7 +88,7 @@ def clouds() -> np.ndarray:
 @functools.lru_cache(maxsize=1)
 def grain() -> np.ndarray:
     """Return sensor noise, (TILE, TILE) float32, standard deviation 1."""
-    white = np.random.default_rng(15).standard_normal((TILE, TILE)).astype(np.float32)
+    white = _white(np.random.default_rng(15))
     soft = cv2.blur(np.pad(white, 1, mode='wrap'), (2, 2))[1:-1, 1:-1]
     mixed = 0.5 * white + soft
     return mixed / mixed.std()

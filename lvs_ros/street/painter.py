@@ -7,7 +7,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from lvs_ros.street import surfaces
+from lvs_ros.street.surfaces import CLASS_MASK
 
 Colour = tuple[int, int, int]
 
@@ -32,15 +32,6 @@ class Canvas:
         self.width = width
         self.height = height
         self.pixels = np.zeros((height, width, 4), np.uint8)
-        self._packed = self.pixels.view(np.uint32)[..., 0]
-
-    def polygon(self, points: np.ndarray, colour: Colour, surface: int) -> None:
-        """Fill one polygon.
-
-        :param points: (N, 2) columns and rows in pixels; any simple polygon.
-        """
-        cv2.fillPoly(self.pixels, [fixed_point(points)], (*colour, surface),
-                     shift=_FRACTION_BITS)
 
     def convex(self, points: np.ndarray, colour: Colour, surface: int) -> None:
         """Fill one convex polygon, which is faster.
@@ -53,7 +44,7 @@ class Canvas:
     def polygons(self, points: np.ndarray, colour: Colour, surface: int) -> None:
         """Fill polygons of one colour that don't overlap.
 
-        :param points: (M, N, 2) columns and rows in pixels.
+        :param points: (M, N, 2) columns and rows in pixels; any simple polygons.
         """
         self.fixed_polygons(fixed_point(points), colour, surface)
 
@@ -95,14 +86,13 @@ class Canvas:
 
     def visible(self, points: np.ndarray) -> bool:
         """Tell whether the bounding box of points meets the canvas."""
-        low = points.min(axis=-2)
-        high = points.max(axis=-2)
+        low, high = points.min(axis=-2), points.max(axis=-2)
         return bool(high[0] >= 0 and low[0] < self.width
                     and high[1] >= 0 and low[1] < self.height)
 
     def labels(self) -> np.ndarray:
         """Return the class ids at half the size, (H, W) uint8."""
-        return surfaces.labels_of(self.pixels[::2, ::2, 3])
+        return np.ascontiguousarray(self.pixels[::2, ::2, 3] & CLASS_MASK)
 
 
 def packed_colours(colours: np.ndarray, surface: int) -> np.ndarray:
@@ -111,9 +101,7 @@ def packed_colours(colours: np.ndarray, surface: int) -> np.ndarray:
     :param colours: (256, 3) uint8.
     :returns: (256,) uint32.
     """
-    packed = np.empty((len(colours), 4), np.uint8)
-    packed[:, :3] = colours
-    packed[:, 3] = surface
+    packed = np.insert(colours, 3, surface, axis=1)
     return packed.view(np.uint32)[:, 0]
 
 

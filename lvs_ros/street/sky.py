@@ -10,11 +10,10 @@ import cv2
 import numpy as np
 
 from lvs_ros.street import noise
-from lvs_ros.street.camera import Camera
 from lvs_ros.street.light import Light
-from lvs_ros.street.painter import Canvas
 from lvs_ros.street.randomness import cell_random
 from lvs_ros.street.surfaces import BUILDING, SKY, TREE
+from lvs_ros.street.view import View
 
 _SKYLINE_STREAM = 30
 _PANORAMA = (1024, 256)
@@ -30,7 +29,7 @@ class Sky:
     """
 
     def __init__(self, light: Light, seed: int) -> None:
-        self._light, self._seed = light, seed
+        self._seed = seed
         width, height = _PANORAMA
         part = np.linspace(0.0, 1.0, height, dtype=np.float32)[:, None, None]
         gradient = (1.0 - part) * np.array(light.sky_top, np.float32) \
@@ -45,11 +44,11 @@ class Sky:
                          [0.62 * value for value in light.sky_top], np.float32)
         cloud_part = (0.75 * amount)[..., None]
         picture = gradient * (1.0 - cloud_part) + cloud * cloud_part
-        self._panorama = np.dstack([np.clip(picture, 0, 255).astype(np.uint8),
-                                    np.full((height, width, 1), SKY, np.uint8)])
+        self._panorama = np.insert(np.clip(picture, 0, 255).astype(np.uint8), 3, SKY, axis=2)
 
-    def paint(self, canvas: Canvas, camera: Camera) -> None:
-        """Paint sky and skyline above the horizon; the rest of the canvas is left alone."""
+    def paint(self, view: View) -> None:
+        """Paint sky and skyline above the horizon; the rest of the canvas stays as it is."""
+        canvas, camera = view.canvas, view.camera
         bottom = min(canvas.height, max(0, int(camera.horizon) + 2))
         if bottom:
             scale = _PIXELS_PER_RADIAN / camera.focal
@@ -60,31 +59,31 @@ class Sky:
             canvas.pixels[:bottom] = cv2.warpAffine(
                 self._panorama, affine, (canvas.width, bottom),
                 flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT)
-        self._paint_skyline(canvas, camera)
+        self._paint_skyline(view)
 
-    def _paint_skyline(self, canvas: Canvas, camera: Camera) -> None:
+    def _paint_skyline(self, view: View) -> None:
+        canvas, camera = view.canvas, view.camera
         step = 0.07
         reach = 0.75 * canvas.width / camera.focal
         heading = camera.heading
         for index in range(int((heading - reach) // step), int((heading + reach) // step) + 1):
             is_tree, tall, rough = _far_thing(self._seed, index)
             middle = (index + 0.5) * step - heading
-            colour = self._light.tone((66, 70, 56) if is_tree else (104, 92, 84), _FAR_AWAY_M)
+            colour = view.light.tone((66, 70, 56) if is_tree else (104, 92, 84), _FAR_AWAY_M)
             u = camera.centre_u + camera.focal * (middle + camera.pose.yaw)
             half = camera.focal * step * 0.56
+            bottom = camera.horizon + 2
+            foot = [[u + half, bottom], [u - half, bottom]]
             if is_tree:
                 angle = np.linspace(np.pi, 2.0 * np.pi, len(rough))
-                points = np.stack([u + half * np.cos(angle),
-                                   camera.horizon + 2 + camera.focal * tall * rough
-                                   * np.sin(angle) * 1.1 - 0.35 * camera.focal * tall], axis=-1)
-                points = np.concatenate([points, [[u + half, camera.horizon + 2],
-                                                  [u - half, camera.horizon + 2]]])
-                canvas.polygon(points, colour, TREE)
+                crown = np.stack([u + half * np.cos(angle),
+                                  bottom + camera.focal * tall * rough * np.sin(angle) * 1.1
+                                  - 0.35 * camera.focal * tall], axis=-1)
+                canvas.polygons(np.concatenate([crown, foot])[None], colour, TREE)
             else:
                 top = camera.horizon - camera.focal * tall
-                canvas.convex(np.array([[u - half, top], [u + half, top],
-                                        [u + half, camera.horizon + 2],
-                                        [u - half, camera.horizon + 2]]), colour, BUILDING)
+                canvas.convex(np.array([[u - half, top], [u + half, top], *foot]), colour,
+                              BUILDING)
 
 
 @functools.lru_cache(maxsize=512)

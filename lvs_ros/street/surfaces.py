@@ -5,8 +5,6 @@
 A surface code is ``class id + 16 * material``; the material says which texture is laid over it.
 """
 
-import numpy as np
-
 SKY, BUILDING, POLE, ROAD, PAVEMENT, TREE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLIST = range(11)
 CLASS_MASK = 15
 
@@ -18,12 +16,3 @@ ROAD_SURFACE = ROAD + 16 * GROUND_MATERIAL
 GRASS_SURFACE = TREE + 16 * GROUND_MATERIAL
 PAVEMENT_SURFACE = PAVEMENT + 16 * SLAB_MATERIAL
 WALL_SURFACE = BUILDING + 16 * WALL_MATERIAL
-
-
-def labels_of(surfaces: np.ndarray) -> np.ndarray:
-    """Return the CamVid class ids of surface codes.
-
-    :param surfaces: (H, W) uint8.
-    :returns: (H, W) uint8, C-contiguous.
-    """
-    return np.ascontiguousarray(surfaces & CLASS_MASK)

@@ -3,7 +3,8 @@
 """What moves: streams of pedestrians, cyclists and cars, as a closed form of the time.
 
 A stream is an endless row of cells that moves along the road at one speed; who is in a cell is
-drawn from its hash. Whoever comes into sight was on the way since ever, and nobody pops up.
+drawn from its hash. So a road user has moved along the whole street when it comes into view, and
+none appears in the middle of the picture.
 """
 
 from __future__ import annotations
@@ -81,11 +82,9 @@ def actors_between(seed: int, time_s: float, start_m: float, end_m: float) -> li
             member = _member(seed, stream, index)
             if member is not None:
                 offset, x, own_seed = member
-                direction = (1 if stream.speed > 0 else -1) if stream.speed else \
-                    (1 if own_seed & 1 else -1)
-                found.append(Actor(kind=stream.kind, x=x,
-                                   s=index * stream.cell_m + offset + shift, speed=stream.speed,
-                                   direction=direction, seed=own_seed))
+                forward = stream.speed > 0 if stream.speed else own_seed & 1
+                found.append(Actor(stream.kind, x, index * stream.cell_m + offset + shift,
+                                   stream.speed, 1 if forward else -1, own_seed))
     return found
 
 

@@ -10,11 +10,12 @@ import math
 import cv2
 import numpy as np
 
-from lvs_ros.street.camera import NEAR_M, Camera
+from lvs_ros.street.camera import NEAR_M
 from lvs_ros.street.light import Light
-from lvs_ros.street.painter import Canvas, packed_colours
+from lvs_ros.street.painter import packed_colours
 from lvs_ros.street.randomness import mix
 from lvs_ros.street.surfaces import TREE
+from lvs_ros.street.view import View
 
 _SIDE = 512
 _LEVELS = 4
@@ -38,11 +39,9 @@ def _sprite(kind: int, variant: int) -> tuple[np.ndarray, ...]:
     Shades 2..99 are wood, 100..255 leaves, each from dark to light.
     """
     generator = np.random.default_rng(1000 + 10 * kind + variant)
-    makers = {_LEAFY: _leafy, _BARE: _bare, _HEDGE: _hedge}
-    levels = [makers[kind](generator)]
-    for _ in range(_LEVELS - 1):
-        levels.append(np.ascontiguousarray(levels[-1][::2, ::2]))
-    return tuple(levels)
+    picture = (_leafy, _bare, _hedge)[kind](generator)
+    return tuple(np.ascontiguousarray(picture[::1 << level, ::1 << level])
+                 for level in range(_LEVELS))
 
 
 def _branch(picture: np.ndarray, generator: np.random.Generator, base: tuple[float, float],
@@ -82,8 +81,7 @@ def _bare(generator: np.random.Generator) -> np.ndarray:
 def _clump(picture: np.ndarray, generator: np.random.Generator, centre: tuple[float, float],
            radius: float) -> None:
     """Add leaves around a point, lighter above than below."""
-    count = int(1.1 * radius)
-    for _ in range(count):
+    for _ in range(int(1.1 * radius)):
         angle, reach = generator.uniform(0, 2 * math.pi), radius * math.sqrt(generator.random())
         u, v = centre[0] + reach * math.cos(angle), centre[1] + 0.8 * reach * math.sin(angle)
         shade = 165 - 60 * (v - centre[1]) / radius + generator.normal(0, 22)
@@ -134,32 +132,30 @@ def _lookup(light: Light, colour: tuple[int, int, int], wood: tuple[int, int, in
     return packed_colours(np.clip(colours, 0, 255).astype(np.uint8), TREE)
 
 
-def draw_tree(canvas: Canvas, camera: Camera, light: Light, *, seed: int, x: float, s: float,
-              height: float | None = None, hedge_width: float | None = None,
-              brightness: float = 1.0) -> None:
+def draw_tree(view: View, *, seed: int, x: float, s: float, height: float | None = None,
+              hedge_width: float | None = None, brightness: float = 1.0) -> None:
     """Draw a tree or, with ``hedge_width`` (metres), a shrub.
 
     :param height: in metres; None: drawn from the seed.
     """
-    distance = s - camera.pose.s
+    distance = view.distance(s)
     if not 1.5 * NEAR_M <= distance < _FAR_M:
         return
     code = mix(seed)
     tall = height if height is not None else 5.5 + (code & 255) / 255.0 * 4.5
     wide = hedge_width if hedge_width is not None else tall * (0.8 + (code >> 8 & 255) / 850.0)
     kind = _HEDGE if hedge_width is not None else (_BARE if code >> 16 & 7 < 5 else _LEAFY)
-    scale = camera.focal / distance
-    foot_u, foot_v = camera.project_point(x, 0.0, s)
+    scale = view.camera.focal / distance
+    foot_u, foot_v = view.camera.project_point(x, 0.0, s)
     left, top = foot_u - 0.5 * scale * wide, foot_v - scale * tall
-    if left > canvas.width or left + scale * wide < 0:
+    if left > view.canvas.width or left + scale * wide < 0:
         return
-    levels = _sprite(kind, (code >> 24) % _VARIANTS)
     size = scale * tall
-    level = min(_LEVELS - 1, max(0, int(math.log2(max(1.0, _SIDE / max(size, 1.0))))))
-    shades = levels[level]
+    level = min(_LEVELS - 1, int(math.log2(max(1.0, _SIDE / max(size, 1.0)))))
+    shades = _sprite(kind, (code >> 24) % _VARIANTS)[level]
     if code >> 32 & 1:
         shades = shades[:, ::-1]
-    lookup = _lookup(light, _LEAF_COLOURS[(code >> 33) % 5], _TWIG_COLOURS[(code >> 38) % 3],
+    lookup = _lookup(view.light, _LEAF_COLOURS[(code >> 33) % 5], _TWIG_COLOURS[(code >> 38) % 3],
                      round(brightness, 2), round(distance))
-    canvas.sprite(np.ascontiguousarray(shades), lookup, left=left, top=top,
-                  width=scale * wide, height=size, surface=TREE)
+    view.canvas.sprite(np.ascontiguousarray(shades), lookup, left=left, top=top,
+                       width=scale * wide, height=size, surface=TREE)

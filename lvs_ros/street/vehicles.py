@@ -12,11 +12,11 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from lvs_ros.street.camera import NEAR_M, Camera
-from lvs_ros.street.light import Light
-from lvs_ros.street.painter import Canvas, Colour, fixed_point
+from lvs_ros.street.camera import NEAR_M
+from lvs_ros.street.painter import fixed_point
 from lvs_ros.street.surfaces import CAR, ROAD_SURFACE
 from lvs_ros.street.upright import Upright
+from lvs_ros.street.view import View
 
 _PAINTS = ((28, 28, 32), (60, 62, 66), (150, 152, 156), (186, 188, 190), (96, 18, 22),
            (24, 34, 76), (110, 126, 146), (36, 60, 48), (205, 204, 200), (70, 72, 92),
@@ -65,95 +65,94 @@ def make_vehicle(seed: int, *, big: bool = True) -> Vehicle:
     :param big: whether vans and buses are allowed.
     """
     draw = random.Random(seed)
-    kind = draw.choices(('saloon', 'hatch', 'van', 'bus'),
-                        weights=(5, 5, 1.2 if big else 0.4, 0.5 if big else 0.0))[0]
-    shape, length, width = {'saloon': (_SALOON, 4.5, 1.76), 'hatch': (_HATCH, 3.95, 1.7),
-                            'van': (_VAN, 4.9, 1.95), 'bus': (_BUS, 10.5, 2.45)}[kind]
+    shape, length, width = draw.choices(
+        ((_SALOON, 4.5, 1.76), (_HATCH, 3.95, 1.7), (_VAN, 4.9, 1.95), (_BUS, 10.5, 2.45)),
+        weights=(5, 5, 1.2 if big else 0.4, 0.5 if big else 0.0))[0]
     stretch = draw.uniform(0.95, 1.06)
     paint = draw.choice(_PAINTS)
     gain = draw.uniform(0.8, 1.15)
     stations = np.array(shape)
     stations[:, 1:4] *= draw.uniform(0.97, 1.06)
     length *= stretch
-    offsets = np.empty((len(stations), 6, 3))
     across = np.ones((len(stations), 6))
     across[:, [0, 3]] = 0.97
     across[:, [2, 5]] = stations[:, 4:5]
     across[:, :3] *= -1.0
-    offsets[..., 0] = 0.5 * width * across
-    offsets[..., 1] = stations[:, [1, 2, 3, 1, 2, 3]]
-    offsets[..., 2] = stations[:, :1] * length
+    offsets = np.dstack([0.5 * width * across, stations[:, [1, 2, 3, 1, 2, 3]],
+                         np.repeat(stations[:, :1] * length, 6, axis=1)])
     return Vehicle(length=length, width=width, stations=stations, offsets=offsets,
                    paint=tuple(part * gain for part in paint),  # type: ignore[arg-type]
-                   is_cab=kind == 'van', wheel=0.46 if kind == 'bus' else 0.31)
+                   is_cab=shape is _VAN, wheel=0.46 if shape is _BUS else 0.31)
 
 
-def draw_vehicle(canvas: Canvas, camera: Camera, light: Light, *, vehicle: Vehicle, x: float,
-                 s: float, direction: int, braking: bool = False) -> None:
+def draw_vehicle(view: View, *, vehicle: Vehicle, x: float, s: float, direction: int,
+                 braking: bool = False) -> None:
     """Draw a vehicle.
 
     :param x: lateral place of its middle, metres.
     :param s: place of its near end along the road, metres.
     :param direction: 1: it shows its rear, -1: its front.
     """
-    distance = s - camera.pose.s
+    distance = view.distance(s)
     if distance + vehicle.length < NEAR_M:
         return
     half = 0.5 * vehicle.width
-    box = camera.project(x + np.array([-half, half, -half, half]), np.array([0.0, 3.0, 0.0, 3.0]),
-                         s + np.array([0.0, 0.0, vehicle.length, vehicle.length]))
-    if not canvas.visible(box):
+    box = view.camera.project(x + np.array([-half, half, -half, half]),
+                              np.array([0.0, 3.0, 0.0, 3.0]),
+                              s + np.array([0.0, 0.0, vehicle.length, vehicle.length]))
+    if not view.canvas.visible(box):
         return
-    _draw_shadow(canvas, camera, light, x, half, s, vehicle.length)
+    # The shadow beneath it.
+    view.face(np.clip(x + np.array([-half - 0.1, half + 0.1, half + 0.1, -half - 0.1]),
+                      -4.93, 4.93), 0.0,
+              s + np.array([-0.25, -0.25, vehicle.length + 0.3, vehicle.length + 0.3]),
+              (20, 20, 22), ROAD_SURFACE, distance)
     stations, offsets = vehicle.stations, vehicle.offsets
     if direction > 0:
         stations, offsets = stations[::-1], offsets[::-1] * (1.0, 1.0, -1.0) \
             + (0.0, 0.0, vehicle.length)
     # Rows: stations from near to far; columns: lower, waist, upper edge; left and right.
-    rows = camera.project(x + offsets[..., 0], offsets[..., 1], s + offsets[..., 2])
+    rows = view.camera.project(x + offsets[..., 0], offsets[..., 1], s + offsets[..., 2])
     if distance > _SIMPLE_M:
-        _draw_far(canvas, light, vehicle, rows, distance, direction)
+        _draw_far(view, vehicle, rows, distance, direction)
         return
-    _draw_body(canvas, light, vehicle, rows, stations, distance,
-               right_visible=camera.pose.x > x + half,
-               left_visible=camera.pose.x < x - half)
-    _draw_wheels(canvas, camera, light, vehicle, x, half, s, distance)
+    _draw_body(view, vehicle, rows, stations, distance,
+               right_visible=view.camera.pose.x > x + half,
+               left_visible=view.camera.pose.x < x - half)
+    _draw_wheels(view, vehicle, x, half, s)
     if distance > NEAR_M:
-        _draw_end(canvas, camera, light, vehicle, rows[0], stations, x, s, direction, braking)
+        _draw_end(view, vehicle, rows[0], stations, x, s, direction, braking)
 
 
-def _draw_shadow(canvas: Canvas, camera: Camera, light: Light, x: float, half: float, s: float,
-                 length: float) -> None:
-    along = s + np.array([-0.25, -0.25, length + 0.3, length + 0.3])
-    across = x + np.array([-half - 0.1, half + 0.1, half + 0.1, -half - 0.1])
-    canvas.convex(camera.project(np.clip(across, -4.93, 4.93), 0.0, along),
-                  light.tone((20, 20, 22), s - camera.pose.s), ROAD_SURFACE)
+def _lamp_colour(direction: int, braking: bool = False) -> tuple[int, int, int]:
+    if direction > 0:
+        return (255, 40, 30) if braking else (140, 22, 20)
+    return 236, 236, 226
 
 
-def _draw_far(canvas: Canvas, light: Light, vehicle: Vehicle, rows: np.ndarray, distance: float,
+def _draw_far(view: View, vehicle: Vehicle, rows: np.ndarray, distance: float,
               direction: int) -> None:
     """Draw the outline, the end and its window of a vehicle that is a few pixels wide."""
+    canvas, light = view.canvas, view.light
     outline = cv2.convexHull(rows.reshape(-1, 2).astype(np.float32))[:, 0]
-    canvas.convex(outline, light.tone(vehicle.paint, distance, brightness=0.9), CAR)
-    tallest = rows[int(np.argmin(rows[:, 2, 1]))]
-    window = tallest[[1, 2, 5, 4]]
-    middle = window.mean(axis=0)
-    canvas.convex(middle + 0.8 * (window - middle), light.tone((46, 52, 58), distance), CAR)
-    end = rows[0]
-    lamp = (140, 22, 20) if direction > 0 else (236, 236, 226)
-    for near, far in ((end[1], end[4]), (end[4], end[1])):
+    canvas.convex(outline, light.tone(vehicle.paint, distance, 0.9), CAR)
+    window = rows[int(np.argmin(rows[:, 2, 1])), [1, 2, 5, 4]]
+    canvas.convex(_shrunk(window, 0.8), light.tone((46, 52, 58), distance), CAR)
+    left, right = rows[0, [1, 4]]
+    drop = np.array([0.0, 0.05 * abs(right[0] - left[0])])
+    for near, far in ((left, right), (right, left)):
         inner = near + 0.16 * (far - near)
-        drop = np.array([0.0, 0.05 * abs(far[0] - near[0])])
         canvas.convex(np.stack([near, inner, inner + drop, near + drop]),
-                      light.tone(lamp, distance), CAR)
+                      light.tone(_lamp_colour(direction), distance), CAR)
 
 
-def _draw_body(canvas: Canvas, light: Light, vehicle: Vehicle, rows: np.ndarray,
-               stations: np.ndarray, distance: float, *, right_visible: bool,
-               left_visible: bool) -> None:
-    def tone(colour: Sequence[float], brightness: float) -> Colour:
-        return light.tone(colour, distance, brightness=brightness)
+def _shrunk(polygon: np.ndarray, part: float) -> np.ndarray:
+    middle = polygon.mean(axis=0)
+    return middle + part * (polygon - middle)
 
+
+def _draw_body(view: View, vehicle: Vehicle, rows: np.ndarray, stations: np.ndarray,
+               distance: float, *, right_visible: bool, left_visible: bool) -> None:
     paint = vehicle.paint
     glass = (26.0, 30.0, 34.0)
     upper = stations[:, 3]
@@ -164,13 +163,13 @@ def _draw_body(canvas: Canvas, light: Light, vehicle: Vehicle, rows: np.ndarray,
     fixed = {pair: fixed_point(quads) for pair, quads in strips.items()}
 
     def fill(pair: tuple[int, int], at: int, colour: Sequence[float], brightness: float) -> None:
-        canvas.fixed_polygons(fixed[pair][at:at + 1], tone(colour, brightness), CAR)
+        view.canvas.fixed_polygons(fixed[pair][at:at + 1],
+                                   view.light.tone(colour, distance, brightness), CAR)
 
     def fill_pane(pair: tuple[int, int], at: int, part: float, colour: Sequence[float],
                   brightness: float) -> None:
-        quad = strips[pair][at]
-        middle = quad.mean(axis=0)
-        canvas.polygon(middle + (quad - middle) * part, tone(colour, brightness), CAR)
+        view.canvas.polygons(_shrunk(strips[pair][at], part)[None],
+                             view.light.tone(colour, distance, brightness), CAR)
 
     for at in range(len(rows) - 2, -1, -1):
         is_cabin = bool(has_cabin[at] or has_cabin[at + 1])
@@ -196,54 +195,39 @@ def _strip(rows: np.ndarray, first: int, second: int) -> np.ndarray:
                     axis=1)
 
 
-def _draw_wheels(canvas: Canvas, camera: Camera, light: Light, vehicle: Vehicle, x: float,
-                 half: float, s: float, distance: float) -> None:
-    if distance > 70.0:
-        return
+def _draw_wheels(view: View, vehicle: Vehicle, x: float, half: float, s: float) -> None:
+    distance = view.distance(s)
     for sign in (-1.0, 1.0):
-        if (camera.pose.x - x) * sign < half:
+        if (view.camera.pose.x - x) * sign < half:
             # Seen from behind, only the tyre's tread shows below the body.
             if distance > NEAR_M:
-                tread = camera.project(x + sign * (half - np.array([0.02, 0.2, 0.2, 0.02])),
-                                       np.array([0.0, 0.0, 0.34, 0.34]), s + 0.5)
-                canvas.convex(tread, light.tone((16, 16, 18), distance), CAR)
+                view.face(x + sign * (half - np.array([0.02, 0.2, 0.2, 0.02])),
+                          np.array([0.0, 0.0, 0.34, 0.34]), s + 0.5, (16, 16, 18), CAR, distance)
             continue
         for part in (0.18, 0.80):
             centre = s + part * vehicle.length
-            if centre - camera.pose.s < 1.0:
-                continue
-            radius = vehicle.wheel * np.array([[1.0], [0.6]])
-            rims = camera.project(x + sign * half, vehicle.wheel + radius * _SINES,
-                                  centre + radius * _COSINES)
-            for rim, colour in zip(rims, ((16, 16, 18), (92, 94, 98))):
-                canvas.convex(rim, light.tone(colour, distance, brightness=0.8), CAR)
+            if view.distance(centre) >= 1.0:
+                for size, colour in ((1.0, (16, 16, 18)), (0.6, (92, 94, 98))):
+                    radius = vehicle.wheel * size
+                    view.face(x + sign * half, vehicle.wheel + radius * _SINES,
+                              centre + radius * _COSINES, colour, CAR, distance, 0.8)
 
 
-def _draw_end(canvas: Canvas, camera: Camera, light: Light, vehicle: Vehicle, row: np.ndarray,
-              stations: np.ndarray, x: float, s: float, direction: int, braking: bool) -> None:
-    distance = s - camera.pose.s
+def _draw_end(view: View, vehicle: Vehicle, row: np.ndarray, stations: np.ndarray, x: float,
+              s: float, direction: int, braking: bool) -> None:
     half = 0.5 * vehicle.width
-    face = row[[0, 1, 2, 5, 4, 3]]
-    canvas.polygon(face, light.tone(vehicle.paint, distance, brightness=0.9), CAR)
+    view.canvas.polygons(row[None, [0, 1, 2, 5, 4, 3]],
+                         view.light.tone(vehicle.paint, view.distance(s), 0.9), CAR)
     low, waist, top = stations[0, 1:4]
-    if distance > 90.0:
-        return
-
-    end = Upright(canvas, camera, light, x=x, y=0.0, s=s)
-
-    def box(x0: float, x1: float, y0: float, y1: float, colour: Sequence[float],
-            brightness: float = 1.0) -> None:
-        end.box(x0, x1, y0, y1, colour, CAR, brightness)
-
-    box(-half * 0.94, half * 0.94, low, low + 0.16, (34, 34, 36))
+    end = Upright(view, CAR, x=x, y=0.0, s=s)
+    end.box(-half * 0.94, half * 0.94, low, low + 0.16, (34, 34, 36))
     if top > waist + 0.4:
-        box(-half * 0.84, half * 0.84, waist + 0.05, top - 0.12, (40, 46, 52))
-    rear = direction > 0
-    lamp = (((255, 40, 30) if braking else (140, 22, 20)) if rear else (236, 236, 226))
+        end.box(-half * 0.84, half * 0.84, waist + 0.05, top - 0.12, (40, 46, 52))
     height = min(waist, 0.95)
     for sign in (-1.0, 1.0):
-        inner, outer = sign * half * 0.66, sign * half * 0.93
-        box(inner, outer, height - 0.24, height - 0.06, lamp, 1.3)
-    box(-0.26, 0.26, low + 0.2, low + 0.31, (214, 182, 60) if rear else (220, 220, 214))
-    if not rear:
-        box(-half * 0.5, half * 0.5, low + 0.34, low + 0.44, (24, 24, 26))
+        end.box(sign * half * 0.66, sign * half * 0.93, height - 0.24, height - 0.06,
+                _lamp_colour(direction, braking), 1.3)
+    end.box(-0.26, 0.26, low + 0.2, low + 0.31,
+            (214, 182, 60) if direction > 0 else (220, 220, 214))
+    if direction < 0:
+        end.box(-half * 0.5, half * 0.5, low + 0.34, low + 0.44, (24, 24, 26))

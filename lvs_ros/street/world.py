@@ -2,15 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What stands where: the cells along both sides of the road, each drawn from its own hash.
 
-Nothing is stored: a cell is made when it comes into sight, and the same again whenever asked.
+Nothing is stored: a cell is made when it comes into view, and each call makes the same one.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import random
-from collections.abc import Callable
 
 from lvs_ros.street.randomness import cell_random
 
@@ -87,9 +85,8 @@ def plot(seed: int, side: int, index: int) -> Plot:
 
 def plots_between(seed: int, side: int, start_m: float, end_m: float) -> list[Plot]:
     """Return the plots of a side that meet a stretch of the road, in order."""
-    first = int(start_m // CELL_M) - 1
-    last = int(end_m // CELL_M) + 1
-    found = (plot(seed, side, index) for index in range(first, last + 1))
+    found = (plot(seed, side, index)
+             for index in range(int(start_m // CELL_M) - 1, int(end_m // CELL_M) + 2))
     return [one for one in found if one.s1 > start_m and one.s0 < end_m]
 
 
@@ -119,16 +116,11 @@ def items(seed: int, side: int, index: int) -> tuple[Item, ...]:
     if here.kind == 'house' and draw.random() < 0.45:
         put('hanging_sign', FACADE_X_M, here.s0 + draw.uniform(1.0, 6.0))
     if here.kind != 'gap' and parking:
-        _park_cars(put, draw, start)
+        for slot in range(2):
+            if draw.random() < 0.62:
+                put('parked', PARKED_X_M + draw.uniform(-0.1, 0.12),
+                    start + 5.5 * slot + draw.uniform(0.0, 0.6))
     return tuple(found)
-
-
-def _park_cars(put: Callable[[str, float, float], None], draw: random.Random,
-               start: float) -> None:
-    for slot in range(2):
-        if draw.random() < 0.62:
-            put('parked', PARKED_X_M + draw.uniform(-0.1, 0.12),
-                start + 5.5 * slot + draw.uniform(0.0, 0.6))
 
 
 def items_between(seed: int, side: int, start_m: float, end_m: float) -> list[Item]:

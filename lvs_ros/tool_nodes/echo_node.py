@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A node that does nothing but answer: what the way over DDS costs without any segmentation.
 
-``python -m lvs_ros.tool_nodes.echo_node`` answers each image with itself. It is what anybody would
-write with rclpy in ten lines.
+``python -m lvs_ros.tool_nodes.echo_node`` answers each image with itself. It is the least
+that a node written with rclpy does.
 """
 
 import sys

@@ -8,7 +8,6 @@ import hashlib
 from typing import Any, NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
@@ -101,14 +100,12 @@ class FaultProbe(RoundTrips):
 
         :param topic: 'image_raw' or 'image_raw/compressed'
         """
-        reliable = QoSProfile(depth=QUEUE, history=HistoryPolicy.KEEP_LAST,
-                              reliability=ReliabilityPolicy.RELIABLE)
         node: Any = self._node
-        target = Target(name, node.create_publisher(_TYPES[topic], topic, reliable),
+        target = Target(name, node.create_publisher(_TYPES[topic], topic, QUEUE),
                         node.create_client(Trigger, f'/{name}/reset'))
-        node.create_subscription(Image, f'/{name}/mask', target.on_mask, reliable, raw=True)
-        node.create_subscription(FrameStatus, f'/{name}/status', target.on_status, reliable)
-        node.create_subscription(DiagnosticArray, '/diagnostics', target.on_diagnostics, reliable)
+        node.create_subscription(Image, f'/{name}/mask', target.on_mask, QUEUE, raw=True)
+        node.create_subscription(FrameStatus, f'/{name}/status', target.on_status, QUEUE)
+        node.create_subscription(DiagnosticArray, '/diagnostics', target.on_diagnostics, QUEUE)
         return target
 
 

@@ -7,27 +7,26 @@ from __future__ import annotations
 import time
 from typing import Callable
 
-from builtin_interfaces.msg import Time
 from rclpy.duration import Duration
 from rclpy.publisher import Publisher
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 
 from lvs_ros.errors import ConfigurationError
+from lvs_ros.node.image_messages import ns_to_stamp
 from lvs_ros.tool_nodes.tool_node import ToolNode
 
 RELIABILITIES = {'reliable': ReliabilityPolicy.RELIABLE,
                  'best_effort': ReliabilityPolicy.BEST_EFFORT}
 
-_NANOSECONDS = 1_000_000_000
 _POLL_S = 0.02
-# The publisher learns of a subscriber before that one learns of it; what is published in between
+# The publisher discovers a subscriber before that one discovers it; what is published in between
 # is lost to a best effort subscriber.
 _SETTLE_S = 0.5
 _ACKNOWLEDGE_S = 2.0
-# A best effort subscriber acknowledges nothing, and what it has not fetched yet lies in this
-# process's shared memory.
+# A best effort subscriber acknowledges nothing, and what it has not taken yet is in this process's
+# shared memory.
 _LINGER_S = 0.5
 
 
@@ -40,18 +39,16 @@ class ImagePublisher(ToolNode):
     :param compressed: CompressedImage instead of Image.
     :param reliability: 'reliable' or 'best_effort'.
     :param with_clock: publish ``/clock`` too.
-    :param node_name: name of the node.
     """
 
     def __init__(self, topic: str, *, compressed: bool, reliability: str = 'reliable',
-                 with_clock: bool = False, node_name: str = 'lvs_play') -> None:
-        super().__init__(node_name)
+                 with_clock: bool = False) -> None:
+        super().__init__('lvs_play')
         with self._closed_on_error():
             self._type = CompressedImage if compressed else Image
             self._reliable = reliability == 'reliable'
             self._images: Publisher = self._node.create_publisher(
-                self._type, topic, QoSProfile(depth=10, history=HistoryPolicy.KEEP_LAST,
-                                              reliability=RELIABILITIES[reliability]))
+                self._type, topic, QoSProfile(depth=10, reliability=RELIABILITIES[reliability]))
             self._clock: Publisher | None = (
                 self._node.create_publisher(Clock, '/clock', 10) if with_clock else None)
 
@@ -71,14 +68,13 @@ class ImagePublisher(ToolNode):
     def publish_clock(self, time_ns: int) -> None:
         """Publish a simulated time, nanoseconds."""
         assert self._clock is not None
-        self._clock.publish(Clock(clock=Time(sec=time_ns // _NANOSECONDS,
-                                             nanosec=time_ns % _NANOSECONDS)))
+        self._clock.publish(Clock(clock=ns_to_stamp(time_ns)))
 
     def wait_for_subscriber(self, *, timeout_s: float | None,
                             on_wait: Callable[[], None]) -> None:
         """Return once a subscriber is connected.
 
-        :param timeout_s: None: wait for ever.
+        :param timeout_s: None: no limit.
         :param on_wait: called once, if there is none yet.
         :raises ConfigurationError: none came in time.
         """
@@ -95,13 +91,13 @@ class ImagePublisher(ToolNode):
         time.sleep(_SETTLE_S)
 
     def flush(self) -> None:
-        """Give what was published the time to arrive."""
+        """Wait until what was published has arrived."""
         if self._reliable:
             self._images.wait_for_all_acked(Duration(seconds=_ACKNOWLEDGE_S))
         time.sleep(_LINGER_S)
 
     def _why_not(self) -> str:
-        """Say what the ROS graph knows of subscribers that do not fit."""
+        """Describe the subscribers in the ROS graph that do not match."""
         expected = f'sensor_msgs/msg/{self._type.__name__}'
         for found in self._node.get_subscriptions_info_by_topic(self.topic):
             if found.topic_type != expected:

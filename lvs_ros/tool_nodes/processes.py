@@ -4,21 +4,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lvs_ros.pipeline import PipelineOptions
-from lvs_ros.process_group import end_group
+if TYPE_CHECKING:
+    from lvs_ros.pipeline import PipelineOptions
 
 _LAST_LINES = 15
+_STOP_S = 5.0
 _POLL_S = 0.1
 _IDLE_SHARE = 0.1
 _PAGE_BYTES = os.sysconf('SC_PAGE_SIZE')
@@ -44,11 +46,12 @@ class NodeProcess:
     def __init__(self, name: str, module: str, words: Sequence[str], *,
                  environment: Mapping[str, str]) -> None:
         self.name = name
-        self._output = tempfile.TemporaryFile('w+', errors='replace')
+        # Opened for appending: the process shares the position, which reading moves.
+        self._output = tempfile.TemporaryFile('a+', errors='replace')
         self._process = subprocess.Popen(
-            [sys.executable, '-m', module, *words], env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT,
-            start_new_session=True)
+            [sys.executable, '-m', module, *words],
+            env={**os.environ, 'PYTHONUNBUFFERED': '1', **environment}, stdin=subprocess.DEVNULL,
+            stdout=self._output, stderr=subprocess.STDOUT, start_new_session=True)
 
     @property
     def exit_code(self) -> int | None:
@@ -57,13 +60,20 @@ class NodeProcess:
 
     def last_output(self) -> str:
         """Return its last lines."""
-        self._output.seek(0)
-        return ''.join(self._output.readlines()[-_LAST_LINES:]).rstrip() or '(nothing)'
+        return '\n'.join(self._lines()[-_LAST_LINES:]).rstrip() or '(nothing)'
+
+    def find_output(self, start: str) -> str | None:
+        """Return the rest of the last line that begins with a text; None before it came."""
+        return next((line[len(start):] for line in reversed(self._lines())
+                     if line.startswith(start)), None)
 
     def longest_line(self) -> int:
         """Return the length of the longest line of its output."""
+        return max(map(len, self._lines()), default=0)
+
+    def _lines(self) -> list[str]:
         self._output.seek(0)
-        return max(map(len, self._output), default=0)
+        return self._output.read().split('\n')
 
     def memory_bytes(self) -> int:
         """Return its resident memory; 0 once it has ended."""
@@ -93,14 +103,19 @@ class NodeProcess:
             is_idle = used_s - before_s <= _IDLE_SHARE * _POLL_S
 
     def stop(self) -> None:
-        """End it, politely at first."""
-        end_group(self._process)
+        """End it and its group: SIGINT, SIGTERM, SIGKILL; return once it has ended."""
+        for number, patience_s in ((signal.SIGINT, _STOP_S), (signal.SIGTERM, _STOP_S),
+                                   (signal.SIGKILL, None)):
+            if self._process.poll() is not None:
+                break
+            os.killpg(self._process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(patience_s)
 
     def __enter__(self) -> NodeProcess:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 traceback: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
         self._output.close()
 

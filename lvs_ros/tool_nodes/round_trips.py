@@ -4,30 +4,19 @@
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Callable
-from typing import Any, Mapping, TypeVar
+from typing import Any, Mapping
 
 from rcl_interfaces.srv import SetParameters
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.parameter import Parameter
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
-from lvs_ros.errors import ConfigurationError
 from lvs_ros.msg import FrameStatus
 from lvs_ros.node.image_messages import ns_to_stamp, stamp_to_ns
 from lvs_ros.node.serialized_images import read_header
 from lvs_ros.tool_nodes.tool_node import ToolNode
 
-T = TypeVar('T', bound='RoundTrips')
-
-# On Linux domains above 101 use ports that the system also hands out to other programs.
-_DOMAIN_IDS = range(1, 102)
-_LOOK_ROUND_S = 1.0
-_MOST_DOMAINS = 8
-_POLL_S = 0.05
 _NOT_OF_THE_STEP = ('publish_ms', 'latency_ms', 'slow_track_ms')
 _STAGES = [name for name in FrameStatus.get_fields_and_field_types()
            if name.endswith('_ms') and name not in _NOT_OF_THE_STEP]
@@ -74,30 +63,13 @@ class RoundTrips(ToolNode):
     """
 
     def __init__(self, *, domain_id: int) -> None:
-        self.domain_id = domain_id
         self.statuses: dict[int, FrameStatus] = {}
         """The status of each frame, by its stamp, nanoseconds; see :meth:`watch_status`."""
         super().__init__('lvs_round_trips', domain_id=domain_id)
 
-    @classmethod
-    def in_free_domain(cls: type[T]) -> T:
-        """Make one in a ROS domain in which nobody else is.
-
-        :raises ConfigurationError: there is none.
-        """
-        for domain_id in random.sample(_DOMAIN_IDS, min(_MOST_DOMAINS, len(_DOMAIN_IDS))):
-            trips = cls(domain_id=domain_id)
-            if not trips.spin_until(lambda: len(trips._node.get_node_names()) > 1,
-                                    _LOOK_ROUND_S):
-                return trips
-            trips.close()
-        raise ConfigurationError('found no ROS domain without other nodes: end some of them')
-
     def add(self, *, image_topic: str, answer_topic: str) -> Answerer:
         """Get to know a node that answers what comes on one topic on another one."""
-        answerer = Answerer(self._node.create_publisher(
-            Image, image_topic, QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST,
-                                           reliability=ReliabilityPolicy.RELIABLE)))
+        answerer = Answerer(self._node.create_publisher(Image, image_topic, 1))
 
         def on_answer(cdr: bytes, info: Mapping[str, Any]) -> None:
             # The middleware's time of arrival: it is not the node's doing how soon, and for how
@@ -109,7 +81,7 @@ class RoundTrips(ToolNode):
             answerer.answers = change.current_count
 
         self._node.create_subscription(
-            Image, answer_topic, on_answer, _reliable(), raw=True,
+            Image, answer_topic, on_answer, 10, raw=True,
             event_callbacks=SubscriptionEventCallbacks(matched=on_matched))
         return answerer
 
@@ -118,21 +90,7 @@ class RoundTrips(ToolNode):
         def on_status(status: FrameStatus) -> None:
             self.statuses[stamp_to_ns(status.header.stamp)] = status
 
-        self._node.create_subscription(FrameStatus, topic, on_status, _reliable())
-
-    def spin_until(self, is_done: Callable[[], bool], timeout_s: float) -> bool:
-        """Take what comes until something is the case.
-
-        :returns: whether it was before the time was over.
-        """
-        deadline_s = time.monotonic() + timeout_s
-        while not is_done():
-            remaining_s = deadline_s - time.monotonic()
-            # What has come counts, even if this process has slept over the deadline.
-            self._executor.spin_once(timeout_sec=min(_POLL_S, max(0.0, remaining_s)))
-            if remaining_s <= 0:
-                return is_done()
-        return True
+        self._node.create_subscription(FrameStatus, topic, on_status, 10)
 
     def set_parameter(self, node_name: str, name: str, value: float, timeout_s: float
                       ) -> str | None:
@@ -157,8 +115,3 @@ class RoundTrips(ToolNode):
 def step_ms(status: FrameStatus) -> float:
     """Return the pipeline's own time for a frame, from the call of its step to the mask."""
     return sum(getattr(status, name) for name in _STAGES)
-
-
-def _reliable() -> QoSProfile:
-    return QoSProfile(depth=10, history=HistoryPolicy.KEEP_LAST,
-                      reliability=ReliabilityPolicy.RELIABLE)

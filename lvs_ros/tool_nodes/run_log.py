@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import dataclasses
-import zlib
 
 import numpy as np
+
+from lvs_ros.packed_mask import pack, unpack
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,17 +31,6 @@ class StatusSample:
     slow_track_failures: int
 
 
-class _StoredMask:
-    """A mask, compressed: 20 s of large masks would fill the memory."""
-
-    def __init__(self, mask: np.ndarray) -> None:
-        self._shape = mask.shape
-        self._bytes = zlib.compress(np.ascontiguousarray(mask).tobytes(), 1)
-
-    def array(self) -> np.ndarray:
-        return np.frombuffer(zlib.decompress(self._bytes), np.uint8).reshape(self._shape)
-
-
 class RunLog:
     """Collects what arrives; every time is in nanoseconds of the system's clock."""
 
@@ -50,7 +40,7 @@ class RunLog:
         self.arrivals: dict[int, int] = {}
         """Stamp of each mask to the time of its arrival."""
         self.statuses: dict[int, StatusSample] = {}
-        self._masks: dict[int, _StoredMask] = {}
+        self._masks: dict[int, bytes] = {}
 
     def add_image(self, stamp_ns: int, received_ns: int) -> None:
         """Note an image of the camera."""
@@ -62,7 +52,7 @@ class RunLog:
         :param mask: (H, W) uint8
         """
         self.arrivals[stamp_ns] = received_ns
-        self._masks[stamp_ns] = _StoredMask(mask)
+        self._masks[stamp_ns] = pack(mask)
 
     def add_status(self, sample: StatusSample) -> None:
         """Note a status of the node."""
@@ -73,13 +63,8 @@ class RunLog:
 
         :raises KeyError: when none has that stamp.
         """
-        return self._masks[stamp_ns].array()
+        return unpack(self._masks[stamp_ns])
 
     def latency_ms(self, stamp_ns: int) -> float:
         """Return the time from the stamp of an image to the arrival of its mask, milliseconds."""
         return (self.arrivals[stamp_ns] - stamp_ns) / 1e6
-
-    @property
-    def first_mask_ns(self) -> int | None:
-        """Stamp of the first mask."""
-        return min(self.arrivals) if self.arrivals else None

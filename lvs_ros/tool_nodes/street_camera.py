@@ -8,7 +8,6 @@ import math
 import time
 
 import numpy as np
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
@@ -29,7 +28,7 @@ _SETTLE_S = 0.5
 def scene_time_s(stamp_ns: int, origin_ns: int) -> float:
     """Return the time in the scene at which an image with this stamp was taken.
 
-    Whoever knows a camera's origin can render the image of any stamp again, with its labels.
+    With a camera's origin, the image of any stamp can be rendered again, with its labels.
     """
     return (stamp_ns - origin_ns) / _NANOSECONDS
 
@@ -60,27 +59,24 @@ class StreetCamera(ToolNode):
         """Frames that could not be drawn in time."""
         super().__init__('street_camera')
         with self._closed_on_error():
-            self._images = self._node.create_publisher(
-                Image, topic, QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST,
-                                         reliability=ReliabilityPolicy.RELIABLE))
+            self._images = self._node.create_publisher(Image, topic, 1)
 
     @property
     def topic(self) -> str:
         """The full name of the topic."""
         return self._images.topic_name
 
-    def prepare(self, duration_s: float, *, limit_bytes: int = PREPARED_BYTES) -> int:
+    def prepare(self, duration_s: float) -> int:
         """Draw the first part of the drive in advance, so that filming it costs next to nothing.
 
         A real camera takes no processor time from the network; one that draws does.
 
-        :param duration_s: how much of the drive.
-        :param limit_bytes: draw no more than fits.
+        :param duration_s: how much of the drive, as far as it fits into :data:`PREPARED_BYTES`.
         :returns: how many images it drew.
         """
         wanted = math.ceil(duration_s * _NANOSECONDS / self._period_ns)
         size = self._scene.width * self._scene.height * 3
-        for tick in range(min(wanted, limit_bytes // size)):
+        for tick in range(min(wanted, PREPARED_BYTES // size)):
             self._prepared[tick] = self._draw(tick)
         return len(self._prepared)
 
@@ -119,7 +115,7 @@ class StreetCamera(ToolNode):
                                    Header(stamp=ns_to_stamp(stamp_ns), frame_id=FRAME_ID))
             late_ns = self._now_ns() - stamp_ns
             if late_ns > self._period_ns // 2:
-                # What would be late is not sent: a camera drops frames, it does not delay them.
+                # A late frame is not sent: a camera drops frames, it does not delay them.
                 ahead = late_ns // self._period_ns + 1
                 tick += ahead
                 self.skipped += ahead

@@ -9,7 +9,6 @@ import time
 from typing import Any, Mapping
 
 import numpy as np
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from lvs_ros.errors import ImageError
@@ -18,34 +17,22 @@ from lvs_ros.node.image_messages import decode_image, stamp_to_ns
 from lvs_ros.tool_nodes.run_log import RunLog, StatusSample
 from lvs_ros.tool_nodes.tool_node import ToolNode
 
+_QUEUE = 20
+
 
 class Watcher(ToolNode):
     """Notes every image, mask and status in a log; a context manager.
 
     :param log: where to.
     :param domain_id: ROS domain to watch in.
-    :param image_topic: of the camera.
-    :param node_name: full name of the segmentation node.
     """
 
-    def __init__(self, log: RunLog, *, domain_id: int | None = None,
-                 image_topic: str = '/image_raw', node_name: str = '/lvs') -> None:
+    def __init__(self, log: RunLog, *, domain_id: int) -> None:
         self._log = log
-        self._image_topic = image_topic
         super().__init__('lvs_watcher', domain_id=domain_id)
-        with self._closed_on_error():
-            profile = QoSProfile(depth=20, history=HistoryPolicy.KEEP_LAST,
-                                 reliability=ReliabilityPolicy.RELIABLE)
-            self._node.create_subscription(Image, image_topic, self._on_image, profile)
-            self._node.create_subscription(Image, f'{node_name}/mask', self._on_mask, profile)
-            self._node.create_subscription(FrameStatus, f'{node_name}/status', self._on_status,
-                                           profile)
-
-    @property
-    def is_domain_in_use(self) -> bool:
-        """Whether somebody publishes on the camera's topic, or masks, in this domain."""
-        return bool(self._node.count_publishers(self._image_topic)
-                    or len(self._node.get_node_names()) > 1)
+        self._node.create_subscription(Image, '/image_raw', self._on_image, _QUEUE)
+        self._node.create_subscription(Image, '/lvs/mask', self._on_mask, _QUEUE)
+        self._node.create_subscription(FrameStatus, '/lvs/status', self._on_status, _QUEUE)
 
     # The time of arrival is the middleware's: a callback may wait while the terminal is drawn.
 

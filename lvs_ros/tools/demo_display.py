@@ -5,15 +5,14 @@
 from __future__ import annotations
 
 import sys
-from types import TracebackType
 from typing import TextIO
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from lvs_ros.benchmark.durations import Durations
 from lvs_ros.tool_nodes.run_log import RunLog
-from lvs_ros.tools.run_summary import Latency
 
 _RATE_WINDOW_NS = 3_000_000_000
 _LINE_EVERY_S = 2.0
@@ -27,8 +26,7 @@ def current_figures(log: RunLog) -> dict[str, str]:
     recent = [stamp for stamp in stamps if stamp > stamps[-1] - _RATE_WINDOW_NS]
     span_s = (recent[-1] - recent[0]) / 1e9
     rate = f'{(len(recent) - 1) / span_s:.1f} Hz' if span_s > 0 else '-'
-    latency = Latency.of([log.latency_ms(stamp) for stamp in stamps])
-    assert latency is not None
+    latency = Durations.of([log.latency_ms(stamp) for stamp in stamps])
     sent = sum(stamp >= stamps[0] for stamp in log.images)
     figures = {'rate': rate, 'masks': f'{len(stamps)} of {max(sent, len(stamps))} images',
                'latency p50': f'{latency.p50:.1f} ms', 'latency p99': f'{latency.p99:.1f} ms',
@@ -63,8 +61,7 @@ class DemoDisplay:
             self._live.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 traceback: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._live is not None:
             self._live.stop()
 

@@ -9,12 +9,10 @@ import pathlib
 
 import cv2
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from lvs_ros.evaluation.metrics import ConfusionMatrix
 from lvs_ros.labels import LabelSet
-from lvs_ros.plots import DeviationSample, plot_deviation, save_figure
+from lvs_ros.plots import DeviationSample, new_figure, plot_deviation, save_figure
 from lvs_ros.recordings.video import VideoWriter
 from lvs_ros.street import StreetScene
 from lvs_ros.tool_nodes.run_log import RunLog
@@ -139,8 +137,7 @@ def plot_latency(path: pathlib.Path, log: RunLog) -> None:
     times = np.array([(stamp - stamps[0]) / _NANOSECONDS for stamp in stamps])
     latencies = np.array([log.latency_ms(stamp) for stamp in stamps])
     key = np.array([stamp in log.statuses and log.statuses[stamp].key_frame for stamp in stamps])
-    figure = Figure(figsize=(10, 4), layout='constrained')
-    FigureCanvasAgg(figure)
+    figure = new_figure(10, 4)
     over_time, often = figure.subplots(1, 2, sharey=True, width_ratios=(4, 1))
     over_time.plot(times[~key], latencies[~key], '.', color='tab:blue', markersize=4,
                    label='propagated')

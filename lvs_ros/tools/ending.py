@@ -8,12 +8,12 @@ import io
 import os
 import signal
 import sys
-import warnings
 from typing import Any, Callable, Iterator, Optional
 
 from lvs_ros.errors import LvsError
 from lvs_ros.exit_codes import INTERRUPTED, READER_GONE, USER_ERROR
 from lvs_ros.staging import NO_ROOM
+from lvs_ros.warning_texts import warnings_passed_to
 
 # What the system says of a file that is named in the error...
 _OF_A_FILE = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR,
@@ -32,7 +32,7 @@ def ended(run: Callable[[], int], name: str) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # a file's name may hold what the terminal has no letter for
         sys.stdout.reconfigure(errors='backslashreplace')
-    with _warnings_in_a_line(name):
+    with warnings_passed_to(lambda text: _say(f'{name}: warning: {text}')):
         try:
             return _flushed(run(), name)
         except SystemExit as told:    # by argparse
@@ -67,8 +67,8 @@ def reason(error: BaseException) -> Optional[str]:
 def interrupted_at_once() -> Iterator[None]:
     """End the process at Ctrl-C, for as long as nothing but modules has been loaded.
 
-    A KeyboardInterrupt in the middle of an import may be caught, or turned into another error,
-    by whoever imports; and there is nothing to clean up yet.
+    A KeyboardInterrupt during an import may be caught, or turned into another error, by the
+    importing module; and there is nothing to clean up yet.
     """
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
@@ -103,18 +103,8 @@ def _flushed(code: Any, name: str) -> Any:
 
 
 def _say(text: str) -> None:
-    with contextlib.suppress(OSError):    # nobody listens
+    with contextlib.suppress(OSError):    # stderr is closed
         print(text, file=sys.stderr, flush=True)
-
-
-@contextlib.contextmanager
-def _warnings_in_a_line(name: str) -> Iterator[None]:
-    def show(message: object, *_: object, **__: object) -> None:
-        _say(f'{name}: warning: {message}')
-
-    with warnings.catch_warnings():
-        warnings.showwarning = show
-        yield
 
 
 def _first_line(error: BaseException) -> str:

@@ -20,7 +20,7 @@ from lvs_ros.evaluation.tables import notes, terminal_table
 from lvs_ros.model.checkpoint import rivals_path
 from lvs_ros.output_folder import output_folder
 from lvs_ros.tables import WIDTH
-from lvs_ros.tools.interruption import ended_like_interrupted
+from lvs_ros.tools.interruption import interrupted_once
 from lvs_ros.tools.pipeline_options import (DEVICE, add_options, add_slow_delay,
                                             pipeline_options)
 
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     plan = _plan(args)
     dataset = _dataset(args)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(ended_like_interrupted())  # or the partial folder would be left
+        stack.enter_context(interrupted_once())  # so that the partial folder is removed
         folder = None if args.out is None else stack.enter_context(
             output_folder(args.out, marker=JSON, force=args.force))
         evaluation = evaluate(plan, dataset, SkippingClock() if plan.simulated else RealClock())

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'Found in the configuration in or beside the file, else what its project does by '
         'default. It is printed; correct it here.')
     said.add_argument('--align-corners', choices=('yes', 'no'),
-                      help='how logits and pooled features are enlarged')
+                      help='how logits and pooled features are upsampled')
     said.add_argument('--dilation', choices=DILATIONS,
                       help='pattern in the last two stages; see docs/import.md')
     said.add_argument('--mean', nargs=3, type=float, metavar=('R', 'G', 'B'),

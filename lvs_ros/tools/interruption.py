@@ -1,29 +1,14 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Ending a tool in good order, however it is told to.
+"""What SIGINT (Ctrl-C), SIGTERM and SIGHUP (the terminal was closed) do to a tool.
 
-Signal handlers belong to the main thread: so do these.
+Python runs signal handlers in the main thread: these are to be used there.
 """
 
 import contextlib
 import signal
 from types import FrameType
 from typing import Callable, Iterator, Optional
-
-
-@contextlib.contextmanager
-def ended_like_interrupted() -> Iterator[None]:
-    """Make SIGTERM and SIGHUP (the terminal was closed) do what Ctrl-C does."""
-    def interrupt(number: int, frame: Optional[FrameType]) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt)
-              for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 _NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -33,7 +18,7 @@ _NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def interrupted_once() -> Iterator[None]:
     """Raise KeyboardInterrupt at the first SIGINT, SIGTERM or SIGHUP and ignore those after it.
 
-    For what must be cleaned up to its end: an impatient second Ctrl-C would leave things behind.
+    So a second Ctrl-C does not interrupt the clean-up and leave files or processes behind.
     """
     is_interrupted = False
 
@@ -49,9 +34,9 @@ def interrupted_once() -> Iterator[None]:
 
 @contextlib.contextmanager
 def interruption_noted() -> Iterator[Callable[[], bool]]:
-    """Only note the first SIGINT, SIGTERM or SIGHUP; raise KeyboardInterrupt at the second.
+    """Only record the first SIGINT, SIGTERM or SIGHUP; raise KeyboardInterrupt at the second.
 
-    For what ends at a place of its own choice.
+    For a computation that chooses where it stops.
 
     :return: whether one has come
     """
@@ -68,9 +53,9 @@ def interruption_noted() -> Iterator[Callable[[], bool]]:
 
 @contextlib.contextmanager
 def interruption_deferred() -> Iterator[None]:
-    """Let SIGINT, SIGTERM and SIGHUP wait until the end of the block.
+    """Deliver SIGINT, SIGTERM and SIGHUP at the end of the block only.
 
-    Between the start of a process and the note that it must be ended nothing may come.
+    So nothing comes between the start of a process and the registration of what ends it.
     """
     came: list[int] = []
     with _handled_by(lambda number, frame: came.append(number)):

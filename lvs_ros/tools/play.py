@@ -7,7 +7,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
-import math
 import pathlib
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,8 @@ from lvs_ros.recordings.read_ahead import ReadAhead
 from lvs_ros.recordings.recording import Recording
 from lvs_ros.recordings.transport import TRANSPORTS, sent_topic, sent_type, serialize, with_stamp
 from lvs_ros.shared_memory import prepare_shared_memory
-from lvs_ros.tools.interruption import ended_like_interrupted
+from lvs_ros.tools.interruption import interrupted_once
+from lvs_ros.tools.numbers import check_positive
 
 if TYPE_CHECKING:
     from lvs_ros.tool_nodes.image_publisher import ImagePublisher
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     with ros_needed('playing'):
         from lvs_ros.tool_nodes.image_publisher import ImagePublisher
     with contextlib.ExitStack() as stack:
-        stack.enter_context(ended_like_interrupted())
+        stack.enter_context(interrupted_once())
         recording = stack.enter_context(Recording(args.bag))
         topic = recording.image_topic(args.topic)
         publisher = stack.enter_context(ImagePublisher(
@@ -102,9 +102,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    for option, value in (('--rate', args.rate), ('--clock', args.clock)):
-        if value is not None and not (math.isfinite(value) and value > 0):
-            raise ConfigurationError(f'{option} {value}: expected a number above 0')
+    check_positive(args, 'rate', 'clock')
     if args.stamp == 'now' and args.clock is not None:
         raise ConfigurationError('--stamp now and --clock contradict each other: /clock carries '
                                  'the time of the recording, the stamps would not')

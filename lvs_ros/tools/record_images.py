@@ -9,12 +9,13 @@ import pathlib
 from tqdm import tqdm
 
 from lvs_ros.datasets.image_folder import FORMATS, image_files
-from lvs_ros.errors import ConfigurationError, DatasetError, ImageError
+from lvs_ros.errors import DatasetError, ImageError
 from lvs_ros.pipeline.encodings import decode_compressed
 from lvs_ros.pipeline.pixel_limit import FILE_PIXELS
 from lvs_ros.recordings.message_types import NS_PER_S
 from lvs_ros.recordings.recording_writer import STORAGES, RecordingWriter
-from lvs_ros.tools.interruption import ended_like_interrupted
+from lvs_ros.tools.interruption import interrupted_once
+from lvs_ros.tools.numbers import check_positive
 
 _ENCODINGS = {'rgb': 'rgb8', 'bgr': 'bgr8'}
 
@@ -49,13 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run ``lvs record-images``."""
-    if args.rate <= 0:
-        raise ConfigurationError(f'--rate {args.rate}: expected more than 0 images per second')
-    if args.start_stamp <= 0:
-        raise ConfigurationError(f'--start-stamp {args.start_stamp}: expected more than 0 s, '
-                                 'which is what an unset stamp reads')
+    check_positive(args, 'rate', 'start_stamp')    # 0 s is what an unset stamp reads
     files = image_files(args.folder)
-    with ended_like_interrupted(), RecordingWriter(
+    with interrupted_once(), RecordingWriter(
             args.bag, storage=args.storage, force=args.force) as writer:
         for index, path in enumerate(tqdm(files, unit='image', disable=None)):
             stamp_ns = round((args.start_stamp + index / args.rate) * NS_PER_S)

@@ -8,6 +8,7 @@ masks, however fast the machine is.
 
 import argparse
 import contextlib
+import dataclasses
 import pathlib
 
 import cv2
@@ -26,7 +27,7 @@ from lvs_ros.recordings.recorded_message import RecordedImage, RecordedMessage
 from lvs_ros.recordings.recording import RecordedTopic, Recording
 from lvs_ros.recordings.recording_writer import STORAGES, RecordingWriter
 from lvs_ros.recordings.video import VideoWriter
-from lvs_ros.tools.interruption import ended_like_interrupted
+from lvs_ros.tools.interruption import interrupted_once
 from lvs_ros.tools.pipeline_options import (DEVICE, add_options, add_slow_delay,
                                             pipeline_options)
 from lvs_ros.tools.replay_summary import ReplaySummary
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     """Run ``lvs replay``."""
     options = pipeline_options(args)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(ended_like_interrupted())  # or the partial folder would be left
+        stack.enter_context(interrupted_once())  # so that the partial folder is removed
         folder = stack.enter_context(output_folder(args.out, marker=SUMMARY, force=args.force))
         folder.mkdir()
         recording = stack.enter_context(Recording(args.bag))
@@ -108,32 +109,31 @@ def _replay(recording: Recording, topic: RecordedTopic, options: PipelineOptions
         summary.shortened = video.shortened
 
 
+@dataclasses.dataclass(frozen=True)
 class _Outputs:
     """Writes what belongs to one frame into recording and video."""
 
-    def __init__(self, writer: RecordingWriter, video: VideoWriter, label_set: LabelSet, *,
-                 copy_images: bool) -> None:
-        self._writer = writer
-        self._video = video
-        self._label_set = label_set
-        self._copy_images = copy_images
+    writer: RecordingWriter
+    video: VideoWriter
+    label_set: LabelSet
+    copy_images: bool
 
     def write(self, message: RecordedMessage, image: RecordedImage, result: StepResult,
               summary: ReplaySummary) -> None:
         frame, log_time_ns = image.frame, image.log_time_ns
-        if self._copy_images:
-            self._writer.write_serialized(message.topic, message.msgtype, message.cdr(),
-                                          log_time_ns=log_time_ns)
-        self._writer.write_image(
+        if self.copy_images:
+            self.writer.write_serialized(message.topic, message.msgtype, message.cdr(),
+                                         log_time_ns=log_time_ns)
+        self.writer.write_image(
             MASK_TOPIC, result.mask, encoding='mono8', stamp_ns=frame.stamp_ns,
             frame_id=image.frame_id, log_time_ns=log_time_ns)
-        self._writer.write_status(
+        self.writer.write_status(
             STATUS_TOPIC, result.status, stamp_ns=frame.stamp_ns, frame_id=image.frame_id,
             frames_received=summary.frames, frames_dropped=len(summary.dropped),
             log_time_ns=log_time_ns)
         rgb = as_rgb(frame)
         mask = _at_size(result.mask, rgb.shape[1], rgb.shape[0])
-        self._video.write(self._label_set.overlay(rgb, mask), frame.stamp_ns)
+        self.video.write(self.label_set.overlay(rgb, mask), frame.stamp_ns)
 
 
 def _at_size(mask: np.ndarray, width: int, height: int) -> np.ndarray:

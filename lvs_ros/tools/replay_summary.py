@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""What a replay has to tell: counts, deviations, times, and what was dropped and why."""
+"""The summary of a replay: counts, deviations, times, and what was dropped and why."""
 
 import dataclasses
 import json

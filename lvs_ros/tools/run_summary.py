@@ -9,26 +9,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
+from lvs_ros.benchmark.durations import Durations
 from lvs_ros.tool_nodes.run_log import RunLog, StatusSample
-
-
-@dataclasses.dataclass(frozen=True)
-class Latency:
-    """Percentiles of the time from stamp to mask, milliseconds."""
-
-    p50: float
-    p99: float
-    max: float
-
-    @classmethod
-    def of(cls, values_ms: Sequence[float]) -> Latency | None:
-        """Return the percentiles (linear between neighbours); None of no values."""
-        if not len(values_ms):
-            return None
-        p50, p99 = np.percentile(values_ms, [50, 99])
-        return cls(p50=float(p50), p99=float(p99), max=float(max(values_ms)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +22,7 @@ class RunSummary:
     :param masks_received: masks of these images
     :param key_frames: how many of these became key frames
     :param rate_hz: masks a second, from first to last
+    :param latency_ms: from stamp to mask; None: there is no mask
     :param slow_track_ms: median duration of the slow track's jobs; None: none finished
     :param miou: against the scene's exact labels, mean over the classes that occur
     """
@@ -48,7 +31,7 @@ class RunSummary:
     masks_received: int
     key_frames: int
     rate_hz: float | None
-    latency_ms: Latency | None
+    latency_ms: Durations | None
     slow_track_ms: float | None
     miou: float | None
 
@@ -57,8 +40,9 @@ class RunSummary:
         def rounded(value: float | None, digits: int) -> float | None:
             return None if value is None else round(value, digits)
 
-        latency = {name: None if self.latency_ms is None
-                   else round(getattr(self.latency_ms, name), 2) for name in ('p50', 'p99', 'max')}
+        latency = {key: None if self.latency_ms is None
+                   else round(getattr(self.latency_ms, name), 2)
+                   for key, name in (('p50', 'p50'), ('p99', 'p99'), ('max', 'worst'))}
         return {'frames_sent': self.frames_sent, 'masks_received': self.masks_received,
                 'key_frames': self.key_frames, 'rate_hz': rounded(self.rate_hz, 2),
                 'latency_ms': latency, 'slow_track_ms': rounded(self.slow_track_ms, 2),
@@ -82,7 +66,7 @@ def summarise(log: RunLog, *, miou: float | None = None) -> RunSummary:
         frames_sent=len(sent.union(stamps)), masks_received=len(stamps),
         key_frames=sum(status.key_frame for status in statuses),
         rate_hz=(len(stamps) - 1) / span_s if span_s > 0 else None,
-        latency_ms=Latency.of([log.latency_ms(stamp) for stamp in stamps]),
+        latency_ms=Durations.of([log.latency_ms(stamp) for stamp in stamps]) if stamps else None,
         slow_track_ms=statistics.median(durations) if durations else None, miou=miou)
 
 

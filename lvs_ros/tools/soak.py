@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""``lvs soak``: run the node for long, or with faulty messages, and see whether it bears that."""
+"""``lvs soak``: run the node for long, or with faulty messages, and check masks and memory."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                              f'{fault_report.JSON}, and the messages that did harm')
     parser.add_argument('--force', action='store_true', help='replace an earlier soak')
     parser.add_argument('--domain-id', metavar='N', type=int,
-                        help='ROS domain (default: one in which nobody is)')
+                        help='ROS domain (default: one without other nodes)')
 
 
 def run(args: argparse.Namespace) -> int:

@@ -13,20 +13,29 @@ from lvs_ros.errors import ConfigurationError, ros_needed
 from lvs_ros.shared_memory import prepare_shared_memory
 from lvs_ros.street import StreetScene
 from lvs_ros.tools.image_size import image_size
-from lvs_ros.tools.interruption import ended_like_interrupted
+from lvs_ros.tools.interruption import interrupted_once
+from lvs_ros.tools.numbers import check_positive
 
 ORIGIN_TEXT = 'the drive begins at stamp (ns): '
 """What the tool prints before the stamp from which an image can be drawn again."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``lvs street``."""
+def add_street_arguments(parser: argparse.ArgumentParser, *, seed: int) -> None:
+    """Declare what is filmed, and how: --rate, --size and --seed.
+
+    :param seed: the default
+    """
     parser.add_argument('--rate', metavar='HZ', type=float, default=15.0,
                         help='images a second (default: %(default)s)')
     parser.add_argument('--size', metavar='WxH', type=image_size, default=(480, 360),
                         help='64x48 to 2048x1024 pixels (default: 480x360)')
-    parser.add_argument('--seed', metavar='N', type=int, default=0,
+    parser.add_argument('--seed', metavar='N', type=int, default=seed,
                         help='another street, another weather (default: %(default)s)')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``lvs street``."""
+    add_street_arguments(parser, seed=0)
     parser.add_argument('--duration', metavar='S', type=float,
                         help='stop after this many seconds (default: on Ctrl-C)')
     parser.add_argument('--topic', metavar='T', default='image_raw',
@@ -44,8 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run ``lvs street``."""
-    if args.duration is not None and not (math.isfinite(args.duration) and args.duration > 0):
-        raise ConfigurationError(f'--duration {args.duration}: expected a number above 0')
+    check_positive(args, 'duration')
     if not (math.isfinite(args.prepare) and args.prepare >= 0):
         raise ConfigurationError(f'--prepare {args.prepare}: expected 0 or more')
     prepare_shared_memory('lvs street')
@@ -55,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     cv2.setNumThreads(1)
     width, height = args.size
     scene = StreetScene(seed=args.seed, width=width, height=height)
-    with ended_like_interrupted(), StreetCamera(
+    with interrupted_once(), StreetCamera(
             scene, topic=args.topic, rate_hz=args.rate, origin_ns=args.origin_ns) as camera:
         print(f'{width}x{height} at {args.rate:g} Hz on {camera.topic} (Ctrl-C to stop)',
               flush=True)

@@ -22,6 +22,7 @@ from lvs_ros.model.digest import weights_digest
 from lvs_ros.model.rivals import Rivals
 from lvs_ros.tools.interruption import interruption_noted
 from lvs_ros.tools.pipeline_options import add_options
+from lvs_ros.tools.numbers import check_positive
 from lvs_ros.tools.train_data import add_data_arguments, data_options
 from lvs_ros.training import distributed
 from lvs_ros.training.data import TrainingData, load_data
@@ -158,10 +159,7 @@ def _each(given: list[float], stages: Sequence[str]) -> list[float]:
 
 
 def _check(args: argparse.Namespace) -> None:
-    for name in ('batch_size', 'street_frames', 'learning_rate', 'recording_rate'):
-        if not getattr(args, name) > 0:
-            raise ConfigurationError(f'--{name.replace("_", "-")} is {getattr(args, name)}: '
-                                     'expected more than 0')
+    check_positive(args, 'batch_size', 'street_frames', 'learning_rate')
     if args.batch_size < 2:
         # batch norm after pooling to one position has one value a channel
         raise ConfigurationError('--batch-size is 1: expected at least 2')

@@ -3,7 +3,9 @@
 """The options of ``lvs train`` that say what to train on."""
 
 import argparse
+import dataclasses
 import pathlib
+from typing import Any
 
 from lvs_ros.training.data_options import DataOptions
 
@@ -31,13 +33,9 @@ def data_options(args: argparse.Namespace) -> DataOptions:
 
     :raises ConfigurationError: when options do not go together.
     """
-    options = DataOptions(
-        camvid=args.camvid, cityscapes=args.cityscapes, hide_labels=args.hide_labels,
-        recordings=tuple(args.recording), topic=args.topic,
-        recording_rate_hz=args.recording_rate, frames_per_recording=args.frames_per_recording,
-        street_clips=args.street_clips, street_frames=args.street_frames,
-        street_share=args.street_share, size=tuple(args.size) if args.size else None,
-        memory_gb=args.memory_gb, seed=args.seed)
+    given: dict[str, Any] = {field.name: getattr(args, field.name)
+                             for field in dataclasses.fields(DataOptions)}
+    options = DataOptions(**{**given, 'size': args.size and tuple(args.size)})
     options.check()
     return options
 
@@ -55,12 +53,13 @@ def _add_labelled(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_unlabelled(group: argparse._ArgumentGroup) -> None:
-    group.add_argument('--recording', nargs='+', type=pathlib.Path, default=[], metavar='PATH',
+    group.add_argument('--recording', dest='recordings', nargs='+', type=pathlib.Path,
+                       default=[], metavar='PATH',
                        help='recordings (rosbag2 folder, .mcap, .db3, ROS 1 .bag), folders of '
                             'images, or video files')
     group.add_argument('--topic', metavar='NAME',
                        help='image topic of the recordings (default: the only one)')
-    group.add_argument('--recording-rate', type=float, metavar='HZ',
+    group.add_argument('--recording-rate', dest='recording_rate_hz', type=float, metavar='HZ',
                        default=DataOptions.recording_rate_hz,
                        help='images per second of folders of images (default: %(default)s)')
     group.add_argument('--frames-per-recording', type=int, metavar='N',

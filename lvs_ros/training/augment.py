@@ -46,8 +46,8 @@ def random_views(count: int, height: int, width: int, device: torch.device,
     frame_height, frame_width = frame or (height, width)
     stretch = torch.exp((uniform[:, 5] - 0.5) * math.log(crop.stretch))
     scale_x, scale_y = scale * stretch, scale / stretch
-    enlarged = max(1.0, height / frame_height, width / frame_width)
-    tall, wide = height / enlarged, width / enlarged
+    upsampled = max(1.0, height / frame_height, width / frame_width)
+    tall, wide = height / upsampled, width / upsampled
     cos, sin = angle.cos(), angle.sin()
     place_x = (uniform[:, 3] * 2 - 1) * (1 - scale_x * wide / frame_width).abs()
     place_y = (uniform[:, 4] * 2 - 1) * (1 - scale_y * tall / frame_height).abs()

@@ -119,7 +119,7 @@ def _weights(state: TrainingState) -> dict[str, torch.Tensor]:
 
 
 def _moments(state: TrainingState) -> dict[str, torch.Tensor]:
-    """What the optimiser remembers of each parameter that it has moved."""
+    """Return the state of the optimiser for each parameter that it has updated."""
     return {f'optimiser.{name}:{key}': torch.as_tensor(value)
             for name, parameter in state.trained.named_parameters()
             for key, value in state.optimiser.state.get(parameter, {}).items()}

@@ -7,11 +7,9 @@ from typing import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from lvs_ros.plots import save_figure
+from lvs_ros.plots import new_figure, save_figure
 from lvs_ros.training.stage_log import Record, read_records
 
 CURVES = 'curves.png'
@@ -27,9 +25,7 @@ def plot_curves(folder: pathlib.Path) -> None:
                     key=lambda name: (logs[name][0].date, name))
     if not stages:
         return
-    # Figure without pyplot: no global state, no window system, usable from any thread.
-    figure = Figure(figsize=(10, 3.4 * len(stages) + 0.3), layout='constrained')
-    FigureCanvasAgg(figure)
+    figure = new_figure(10, 3.4 * len(stages) + 0.3)
     panels = figure.subplots(len(stages), 1, squeeze=False)[:, 0]
     for panel, stage in zip(panels, stages):
         _draw_stage(panel, stage, logs[stage])

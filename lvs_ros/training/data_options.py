@@ -60,6 +60,9 @@ class DataOptions:
         if (self.street_clips or 0) < 0 or not 0 <= self.street_share <= 1:
             raise ConfigurationError('--street-clips must not be negative, and --street-share '
                                      'must lie between 0 and 1')
+        if not self.recording_rate_hz > 0:
+            raise ConfigurationError(f'--recording-rate {self.recording_rate_hz}: expected a '
+                                     'number above 0')
         if self.frames_per_recording < 0:
             raise ConfigurationError(f'--frames-per-recording is {self.frames_per_recording}: '
                                      'expected a number of frames, or 0 for all')

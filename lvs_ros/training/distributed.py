@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training on several GPUs: the processes that torchrun starts, one for each.
 
-Alone, everything here is as if there were one process of rank 0. In a group, the same tensors go
-over gloo when they are on the CPU and over NCCL when they are on a GPU; what the processes have to
-agree on at each step (when to stop) therefore never waits for a GPU.
+In a single process, everything here works as in a group of one, of rank 0. In a larger group, the
+same tensors go over gloo when they are on the CPU and over NCCL when they are on a GPU; what the
+processes have to agree on at each step (when to stop) therefore never synchronises with a GPU.
 """
 
 import contextlib

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from lvs_ros.datasets.drive import DriveFrame
 from lvs_ros.labels import UNLABELLED
-from lvs_ros.training.compressed_frame import compress_mask, expand_mask
+from lvs_ros.packed_mask import pack, unpack
 from lvs_ros.training.frames import FramePool, HeldFrames, LazyFrames, read_threads
 from lvs_ros.training.pool_options import PoolOptions, check_size, class_sample
 
@@ -44,7 +44,7 @@ class _Reader:
     frame: DriveFrame
     size: tuple[int, int]
     options: PoolOptions
-    mask: Optional[np.ndarray] = None
+    mask: Optional[bytes] = None
 
     def load(self) -> tuple[np.ndarray, np.ndarray]:
         """Return image (H, W, 3) uint8 RGB and labels (H, W) uint8, all 255 where none are."""
@@ -52,14 +52,14 @@ class _Reader:
         image = self.options.scaled(image)
         check_size(image, self.size, str(self.frame.image_path))
         if self.mask is not None:
-            return image, expand_mask(self.mask)
+            return image, unpack(self.mask)
         if labels is None:
             return image, np.full(self.size, UNLABELLED, np.uint8)
         return image, self.options.scaled_labels(labels)
 
     def with_mask(self, mask: np.ndarray) -> '_Reader':
         """Return a reader of the same image with these labels."""
-        return dataclasses.replace(self, mask=compress_mask(mask))
+        return dataclasses.replace(self, mask=pack(mask))
 
 
 def _held(readers: Sequence[_Reader], options: PoolOptions) -> FramePool:
@@ -79,7 +79,7 @@ def _lazy(readers: Sequence[_Reader], options: PoolOptions) -> FramePool:
     else:
         readers = [one.with_mask(options.teacher.mask(image))
                    for one, (image, _) in zip(readers, _loaded(readers, 'masks'))]
-        sample = [class_sample(expand_mask(one.mask)) for one in readers if one.mask is not None]
+        sample = [class_sample(unpack(one.mask)) for one in readers if one.mask is not None]
         labelled[:] = True
     return LazyFrames(
         [one.load for one in readers], *_clips_and_times(readers), labelled=labelled,

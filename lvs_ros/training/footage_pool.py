@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Makes a frame pool of a drive that nobody has labelled: the full network's masks are its labels.
+"""Makes a frame pool of a drive without labels: the full network's masks are its labels.
 
 Footage cannot be read out of order: what does not fit into memory is kept there compressed.
 """

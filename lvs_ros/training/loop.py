@@ -162,8 +162,8 @@ class _Loop:
         return progress >= 1
 
     def _progress(self) -> float:
-        """How much of the schedule is behind us, 0..1, by the clock of rank 0."""
-        # Processes that disagreed about the end would wait for each other for ever.
+        """Return the completed fraction of the schedule, 0..1, by the clock of rank 0."""
+        # All processes must stop at the same step, or their collective operations would block.
         own_s = time.monotonic() - self._started_s if distributed.is_main() else 0.0
         self._state.elapsed_s, is_told_to_stop = distributed.largest(
             max(own_s, 0.0), float(self._options.should_stop()))
@@ -241,7 +241,7 @@ class _Loop:
     def _draw_curves(self, folder: pathlib.Path) -> None:
         try:
             plot_curves(folder)
-        except (OSError, ValueError) as error:    # a picture is not worth a training
+        except (OSError, ValueError) as error:    # the training goes on without the picture
             self._say(f'the curves cannot be drawn ({error})')
 
     def _resume(self) -> None:

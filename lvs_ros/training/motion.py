@@ -13,6 +13,8 @@ import dataclasses
 import torch
 from torch.nn import functional
 
+_LARGEST_GROWTH = 0.4
+
 
 @dataclasses.dataclass(frozen=True)
 class Motion:
@@ -44,7 +46,7 @@ class Motion:
                 + self.shift * fraction)
 
 
-def random_motion(labels: torch.Tensor, *, largest_growth: float = 0.4) -> Motion:
+def random_motion(labels: torch.Tensor) -> Motion:
     """Draw a motion for each sample of a batch.
 
     :param labels: (B, H, W) int64 class ids of the newest frame; each class gets a speed
@@ -61,7 +63,7 @@ def random_motion(labels: torch.Tensor, *, largest_growth: float = 0.4) -> Motio
     smooth = functional.interpolate(
         uniform(count, 1, 4, 6), (height, width), mode='bicubic', align_corners=False)[:, 0]
     by_class = torch.gather(0.5 + uniform(count, 256), 1, labels.reshape(count, -1))
-    growth = (largest_growth * strength * backwards * (0.25 + smooth)
+    growth = (_LARGEST_GROWTH * strength * backwards * (0.25 + smooth)
               * by_class.reshape(count, height, width))
     focus = (uniform(count, 1, 1, 2) - 0.5) * 0.6
     swing = torch.tensor([0.16, 0.05], device=device)

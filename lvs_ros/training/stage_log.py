@@ -123,7 +123,7 @@ def _event_writer(folder: pathlib.Path, step: int) -> Any:
     except Exception as error:  # beside ImportError: protobuf of another version raises TypeError
         _say_without_tensorboard(str(error).split('\n')[0])
         return None
-    # TensorBoard, too, forgets the steps that come again.
+    # TensorBoard, too, drops the records of steps that are repeated.
     return SummaryWriter(str(folder), purge_step=step + 1)
 
 

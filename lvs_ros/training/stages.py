@@ -71,7 +71,7 @@ def train_network(network: SegmentationNetwork, sampler: Sampler, weights: torch
 
 def _enlarged(network: SegmentationNetwork, logits: torch.Tensor, labels: torch.Tensor
               ) -> torch.Tensor:
-    """Enlarge logits to the size of the labels.
+    """Upsample logits to the size of the labels.
 
     In float32: each logit's gradient is a sum over its pixels, which 16 bits would round away.
     """
@@ -82,10 +82,9 @@ def train_propagation(network: SegmentationNetwork, sampler: Sampler, weights: t
                       options: LoopOptions) -> None:
     """Stage 2: kernel predictor and AdaptNet jointly, the split network frozen.
 
-    The full network, with mirror images, is the teacher; labels are used beside it where there
-    are some. Each clip is propagated twice: from the key frame, refined by its mirror image; and
-    from the key frame as S_h first has it, by way of a frame in between, as it happens while a
-    key frame is provisional.
+    The full network, with flip averaging, is the teacher; labels are used too where there are
+    some. Each clip is propagated twice: from the key features after flip averaging; and from those
+    before it, by way of a frame in between, as it happens while a key frame is provisional.
     """
     network.eval().requires_grad_(False)
     trained = nn.ModuleList(network.propagation_parts()).train().requires_grad_(True)
@@ -111,7 +110,7 @@ def train_propagation(network: SegmentationNetwork, sampler: Sampler, weights: t
 
 def _taught_losses(network: SegmentationNetwork, high: torch.Tensor, wanted: torch.Tensor,
                    labels: torch.Tensor, weights: torch.Tensor) -> Losses:
-    """What features that stand for S_h's are trained by: the labels, and the full network.
+    """Return the losses of features that replace those of S_h: by labels, and by the teacher.
 
     :param high: (B, C_h, h, w), the features
     :param wanted: (B, C_h, h, w), S_h's own
@@ -137,7 +136,7 @@ class _Mover:
         self._displacements: dict[tuple[int, int], torch.Tensor] = {}
 
     def begin(self, clip: Clip, lows: list[torch.Tensor]) -> None:
-        """Look at the three frames of a clip."""
+        """Compute embeddings and displacements of the three frames of a clip."""
         self._lows = lows
         self._embeddings = [self._network.embed(low) for low in lows]
         if self._flow is not None:

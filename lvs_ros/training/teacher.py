@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The full network as the teacher of frames that nobody has labelled."""
+"""The full network as the teacher: it labels frames without labels."""
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ class Teacher:
 
     @torch.inference_mode()
     def mask(self, image: np.ndarray) -> np.ndarray:
-        """Segment one frame with the full network, and its mirror image.
+        """Segment one frame with the full network and flip averaging.
 
         :param image: (H, W, 3) uint8 RGB
         :return: (H, W) uint8 class ids

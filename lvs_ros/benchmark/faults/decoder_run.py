@@ -37,7 +37,7 @@ _worker: list[Decoders] = []    # the one of this process
 
 @dataclasses.dataclass
 class DecoderRun:
-    """What became of the messages.
+    """The results of the messages.
 
     :param counts: by topic and kind
     :param longest_s: for one message, of processor time
@@ -140,7 +140,7 @@ class Decoders:
     def _decode_one(self, fault: Fault, read: Callable[[bytes], Any], run: DecoderRun,
                     topic: str) -> list[str]:
         size, found = None, []
-        pathlib.Path('/proc/self/clear_refs').write_text('5', encoding='ascii')    # forget peak
+        pathlib.Path('/proc/self/clear_refs').write_text('5', encoding='ascii')    # reset the peak
         before_mib, start_s = _memory_mib(_RESIDENT), time.process_time()
         try:
             frame = read(fault.cdr).frame

@@ -41,7 +41,7 @@ class Finding:
 
 @dataclasses.dataclass
 class Count:
-    """What became of the messages of a kind.
+    """The results of the messages of a kind.
 
     :param good: got a mask, or were decoded
     :param refused: were dropped as malformed

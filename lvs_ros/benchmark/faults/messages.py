@@ -16,7 +16,7 @@ class Expected(enum.Enum):
 
     NO_MASK = 'no mask'
     MASK = 'mask'
-    ANY = 'either'    # nobody can see the fault, or it depends on where it is
+    ANY = 'either'    # the fault cannot be detected, or only in some places
 
 
 @dataclasses.dataclass(frozen=True)

@@ -38,7 +38,7 @@ _MOST_FINDINGS = 1000
 
 @dataclasses.dataclass(frozen=True)
 class NodeRun:
-    """What became of the messages to a node.
+    """The results of the messages to a node.
 
     :param topic: on which they came
     :param counts: by kind
@@ -70,7 +70,7 @@ def probe_nodes(options: PipelineOptions, sources: tuple[FaultSource, ...], *, s
     :param options: the nodes' parameters
     :param messages: to all of them together
     :param size: (width, height) of the images that are good
-    :param domain_id: the ROS domain; None = one in which nobody is
+    :param domain_id: the ROS domain; None = one without other nodes
     :raises ConfigurationError: without ROS 2
     :raises BenchmarkError: when a node does not start
     """
@@ -119,7 +119,7 @@ class _Run:
         """Return once it has answered for the first time."""
         if not self._until(lambda: self._target.is_connected, _START_S):
             raise self._failure('was not ready in time')
-        # One side learns of the other first: what is sent in between may get lost.
+        # Discovery is not symmetric: what is sent before both sides match may get lost.
         self._probe.spin(_SETTLE_S)
         if self._ask(_START_S) is None:
             raise self._failure('did not answer an image')
