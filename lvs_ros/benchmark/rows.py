@@ -120,9 +120,8 @@ def _play(pipeline: SegmentationPipeline, row: Row, count: int, plan: Plan, clip
           clock: Clock) -> Sequence[TimedStep]:
     """Return the steps of some frames, which follow those that are not measured."""
     pipeline.reset()
-    options = plan.options
-    pipeline.threshold = options.threshold if row.threshold is None else row.threshold
-    pipeline.max_key_age_frames = options.max_key_age_frames if row.threshold is None else 0
+    pipeline.threshold = plan.options.threshold if row.threshold is None else row.threshold
+    pipeline.max_key_age_frames = plan.options.max_key_age_frames if row.threshold is None else 0
     frames = clip.frames(_LEADING_FRAMES + count, rate_hz=plan.rate_hz if row.at_rate else None)
     steps = play(pipeline, frames, clock)
     for step in steps:
