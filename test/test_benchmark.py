@@ -55,7 +55,8 @@ def test_every_row_has_its_frames(run: Run) -> None:
     assert list(run.told['rows']) == ROWS
     for name, row in run.told['rows'].items():
         durations = row['step_ms']
-        assert durations['count'] == FRAMES, name
+        times = 3 if name == 'fast_contended_back_to_back' else 1
+        assert durations['count'] == times * FRAMES, name
         assert 0 < durations['p50'] <= durations['p95'] <= durations['p99'] <= durations['worst']
 
 

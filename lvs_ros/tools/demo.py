@@ -25,8 +25,8 @@ from lvs_ros.tool_nodes.run_log import RunLog
 from lvs_ros.tools.demo_display import DemoDisplay
 from lvs_ros.tools.demo_report import CONTENTS, SUMMARY, DemoReport
 from lvs_ros.tools.interruption import interrupted_once, interruption_deferred
-from lvs_ros.tools.pipeline_options import add_options
 from lvs_ros.tools.numbers import check_positive
+from lvs_ros.tools.pipeline_options import add_options
 from lvs_ros.tools.run_summary import RunSummary
 from lvs_ros.tools.street import ORIGIN_TEXT, add_street_arguments
 

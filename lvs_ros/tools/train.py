@@ -21,8 +21,8 @@ from lvs_ros.model.checkpoint import RIVALS_SUFFIX, load_rivals, rivals_path, sa
 from lvs_ros.model.digest import weights_digest
 from lvs_ros.model.rivals import Rivals
 from lvs_ros.tools.interruption import interruption_noted
-from lvs_ros.tools.pipeline_options import add_options
 from lvs_ros.tools.numbers import check_positive
+from lvs_ros.tools.pipeline_options import add_options
 from lvs_ros.tools.train_data import add_data_arguments, data_options
 from lvs_ros.training import distributed
 from lvs_ros.training.data import TrainingData, load_data
