@@ -15,7 +15,7 @@ import pathlib
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from lvs_ros.errors import ConfigurationError, LvsError, ros_needed
@@ -26,10 +26,9 @@ from lvs_ros.street import StreetScene
 from lvs_ros.tool_nodes.run_log import RunLog
 from lvs_ros.tools.child_process import ChildProcess
 from lvs_ros.tools.demo_display import DemoDisplay
-from lvs_ros.tools.demo_report import CONTENTS, SUMMARY, DemoReport
 from lvs_ros.tools.image_size import image_size
 from lvs_ros.tools.interruption import interrupted_once, interruption_deferred
-from lvs_ros.tools.run_summary import RunSummary
+from lvs_ros.tools.run_summary import SUMMARY, RunSummary
 from lvs_ros.tools.street import ORIGIN_TEXT
 
 if TYPE_CHECKING:
@@ -90,10 +89,12 @@ def run(args: argparse.Namespace) -> int:
     log = RunLog()
     with interrupted_once(), output_folder(args.out, marker=SUMMARY, force=True) as folder:
         origin_ns = _watch(args, log)
+        # matplotlib and PyAV take a second to load: not before there is something to draw
+        from lvs_ros.tools.demo_report import CONTENTS, DemoReport
         _say(f'{len(log.arrivals)} masks received; drawing them for {args.out}/ ...')
         report = DemoReport(log, scene, origin_ns=origin_ns, labels=labels, rate_hz=args.rate)
         summary = report.write(folder)
-    _tell(summary, args.out)
+    _tell(summary, {args.out / name: text for name, text in CONTENTS.items()})
     return 0
 
 
@@ -203,7 +204,7 @@ def _no_success(child: ChildProcess, what: str) -> str:
     return f'{child.name} {what}. Its last output:\n{output}'
 
 
-def _tell(summary: RunSummary, folder: pathlib.Path) -> None:
+def _tell(summary: RunSummary, contents: Mapping[pathlib.Path, str]) -> None:
     latency = summary.latency_ms
     assert latency is not None
     _say(f'{summary.masks_received} masks of {summary.frames_sent} images, '
@@ -211,8 +212,8 @@ def _tell(summary: RunSummary, folder: pathlib.Path) -> None:
          f'p99 {latency.p99:.1f} ms, max {latency.max:.1f} ms'
          + ('' if summary.miou is None else f'; mIoU {summary.miou:.3f}'))
     _say('Where to look next:')
-    for name, text in CONTENTS.items():
-        _say(f'  {folder / name}: {text}')
+    for path, text in contents.items():
+        _say(f'  {path}: {text}')
 
 
 def _say(text: str) -> None:

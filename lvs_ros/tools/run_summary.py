@@ -13,6 +13,8 @@ import numpy as np
 
 from lvs_ros.tool_nodes.run_log import RunLog, StatusSample
 
+SUMMARY = 'summary.json'
+
 
 @dataclasses.dataclass(frozen=True)
 class Latency:
