@@ -14,7 +14,6 @@ pytest.importorskip('rclpy', reason='rclpy is not installed')
 from diagnostic_msgs.msg import DiagnosticStatus  # noqa: E402
 import node_rig  # noqa: E402
 from node_rig import SECOND, Rig, Rigs, image_message, picture, values  # noqa: E402
-import ros_domains  # noqa: E402
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 
 from lvs_ros.pipeline import (Frame, PipelineOptions, StepResult, build_pipeline,  # noqa: E402
@@ -26,23 +25,15 @@ def make_rig(ros_domain: int, tiny_model: pathlib.Path) -> Iterator[Rigs]:
     yield from node_rig.rigs(tiny_model)
 
 
-def lone_rig(model: pathlib.Path, **arguments: Any) -> Iterator[Rig]:
-    """Body of a fixture: one node for all tests that leave it as it was."""
-    with ros_domains.entered():
-        rig = Rig(model, **arguments)
-        yield rig
-        rig.close()
-
-
 @pytest.fixture(scope='module')
 def raw_rig(tiny_model: pathlib.Path) -> Iterator[Rig]:
-    yield from lone_rig(tiny_model, threshold=1.0)
+    yield from node_rig.lone_rig(tiny_model, threshold=1.0)
 
 
 @pytest.fixture(scope='module')
 def compressed_rig(tiny_model: pathlib.Path) -> Iterator[Rig]:
     """Return a node that gets no image at all from which a mask could come."""
-    yield from lone_rig(tiny_model, transport='compressed')
+    yield from node_rig.lone_rig(tiny_model, transport='compressed')
 
 
 def refused(rig: Rig, message: Any) -> DiagnosticStatus:
