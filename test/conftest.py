@@ -24,6 +24,17 @@ def ros_domain() -> Iterator[int]:
         yield domain_id
 
 
+@pytest.fixture(scope='module')
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread: those of so small a network only wait for each other."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope='session')
 def camvid_dir() -> pathlib.Path:
     """Return the CamVid folder, or skip where it is absent.

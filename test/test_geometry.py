@@ -157,7 +157,7 @@ def test_upsampling_an_aligned_size_is_torchs() -> None:
 def street() -> list[tuple[np.ndarray, np.ndarray]]:
     """Images (360, 480, 3) and labels (360, 480) of the synthetic street."""
     scene = StreetScene(width=480, height=360, seed=3)
-    return [scene.render(index / 15) for index in range(6)]
+    return [scene.render(index / 15) for index in range(3)]
 
 
 @pytest.mark.parametrize('schedule', ['every_frame', 'low_latency'])

@@ -18,6 +18,8 @@ from lvs_ros.model.config import tiny
 from lvs_ros.model.rivals import GatedRecurrentUnit, Rivals, SmallNetwork, run_recurrent
 from lvs_ros.pipeline import Frame, PipelineOptions
 
+pytestmark = pytest.mark.usefixtures('one_thread')
+
 
 @pytest.fixture
 def model(tmp_path: pathlib.Path) -> pathlib.Path:
