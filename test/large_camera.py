@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A camera of large images, as a process: ``python large_camera.py COUNT RATE_HZ``.
 
-It begins when somebody listens. After COUNT images it waits for a line on its standard input and
-publishes one more, by which the listener learns what it has missed; it ends with its input.
+It begins when somebody listens. After COUNT images it publishes one more for each line on its
+standard input, by which the listener learns what it has missed; it ends with its input.
 """
 
 import array

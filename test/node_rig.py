@@ -15,12 +15,15 @@ import rclpy
 from rclpy.context import Context
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+import ros_domains
 from sensor_msgs.msg import CompressedImage, Image
 
 from lvs_ros.msg import FrameStatus
 from lvs_ros.node.frame_executor import FrameExecutor
 from lvs_ros.node.segmentation_node import SegmentationNode
-from lvs_ros.pipeline import PipelineOptions, SegmentationPipeline, build_pipeline
+from lvs_ros.options import PipelineOptions
+from lvs_ros.pipeline.build import build_pipeline
+from lvs_ros.pipeline.pipeline import SegmentationPipeline
 
 HEIGHT, WIDTH = 48, 64
 SECOND = 1_000_000_000
@@ -197,6 +200,14 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline_s, 'waited in vain'
         threading.Event().wait(0.01)
+
+
+def lone_rig(model: pathlib.Path, **arguments: Any) -> Iterator[Rig]:
+    """Body of a fixture of a module: one node for all tests that leave it as it was."""
+    with ros_domains.entered():
+        rig = Rig(model, **arguments)
+        yield rig
+        rig.close()
 
 
 class Rigs:

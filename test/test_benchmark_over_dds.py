@@ -15,7 +15,7 @@ from lvs_ros.benchmark.dds_camera import Peer, local_environment  # noqa: E402
 from lvs_ros.benchmark.errors import BenchmarkError  # noqa: E402
 from lvs_ros.benchmark.over_dds import measure_over_dds  # noqa: E402
 from lvs_ros.errors import ConfigurationError  # noqa: E402
-from lvs_ros.pipeline import PipelineOptions  # noqa: E402
+from lvs_ros.options import PipelineOptions  # noqa: E402
 from lvs_ros.tool_nodes.processes import NodeProcess  # noqa: E402
 
 

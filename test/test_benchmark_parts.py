@@ -22,7 +22,8 @@ from lvs_ros.benchmark.random_model import random_model
 from lvs_ros.benchmark.report import as_text
 from lvs_ros.benchmark.rows import RowResult, measure_rows, share
 from lvs_ros.model import load_network
-from lvs_ros.pipeline import Frame, PipelineOptions, StepResult
+from lvs_ros.options import PipelineOptions
+from lvs_ros.pipeline.frame import Frame, StepResult
 
 BLANK = np.zeros((2, 2, 3), np.uint8)
 CLIP = Clip((BLANK, BLANK))

@@ -125,7 +125,7 @@ def test_images_can_be_rendered_again_from_their_stamps(ros_domain: int) -> None
 
         def film() -> None:
             camera.wait_for_subscribers(1)
-            camera.film(duration_s=1.0)
+            camera.film(duration_s=0.5)
 
         filming = threading.Thread(target=film)
         filming.start()
@@ -176,9 +176,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 def demo_command(out: pathlib.Path, model: pathlib.Path, domain_id: int, *,
-                 duration_s: float = 3.0) -> list[str]:
+                 duration_s: float = 1.0) -> list[str]:
     return [sys.executable, '-m', 'lvs_ros.tools.cli', 'demo', '--duration', str(duration_s),
-            '--size', '160x120', '--out', str(out), '--model', str(model),
+            '--rate', '5', '--size', '160x120', '--out', str(out), '--model', str(model),
             '--domain-id', str(domain_id)]
 
 

@@ -23,11 +23,14 @@ from lvs_ros.evaluation.offsets import run_offsets
 from lvs_ros.evaluation.rows import ROWS
 from lvs_ros.evaluation.run import Runner
 from lvs_ros.evaluation.summary import Summariser
+from lvs_ros.evaluation.sweep import sweep_threshold
 from lvs_ros.model import VARIANTS, SegmentationNetwork, load_network, save_network
 from lvs_ros.model.checkpoint import rivals_path, save_rivals
 from lvs_ros.model.rivals import Rivals
 from lvs_ros.packed_mask import unpack
-from lvs_ros.pipeline import Frame, PipelineOptions, build_pipeline
+from lvs_ros.options import PipelineOptions
+from lvs_ros.pipeline.build import build_pipeline
+from lvs_ros.pipeline.frame import Frame
 from lvs_ros.street import StreetScene
 from lvs_ros.tools.cli import main
 
@@ -84,7 +87,9 @@ def read(folder: pathlib.Path) -> dict[str, Any]:
 
 
 def test_the_whole_table(street: pathlib.Path, model: pathlib.Path, tmp_path: pathlib.Path,
+                         monkeypatch: pytest.MonkeyPatch,
                          capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sweep_threshold.__kwdefaults__, 'intervals', (2, 5))
     out = tmp_path / 'results' / 'street'
     assert evaluated(street, model, '--out', str(out), '--protocol', 'offsets',
                      '--sweep', 'threshold', '0.1', '0.9') == 0
@@ -129,7 +134,7 @@ def test_the_whole_table(street: pathlib.Path, model: pathlib.Path, tmp_path: pa
     assert [entry['name'] for entry in found['offsets']] == [
         'clockwork', 'deep_feature_flow', 'fixed']
     assert {name: len(points) for name, points in found['sweep']['curves'].items()} == {
-        'adaptive': 2, 'low_latency': 2, 'fixed': 8}
+        'adaptive': 2, 'low_latency': 2, 'fixed': 3}
     assert [entry['threshold'] for entry in found['sweep']['equal_key_rate']] == [0.1, 0.9]
 
 

@@ -12,7 +12,7 @@ from hand_clock import STATUS, HandClock
 
 from lvs_ros.evaluation.clock import SkippingClock
 from lvs_ros.evaluation.run import play
-from lvs_ros.pipeline import Frame, StepResult
+from lvs_ros.pipeline.frame import Frame, StepResult
 
 MS = 1_000_000
 

@@ -15,7 +15,7 @@ from lvs_ros.model import VARIANTS, SegmentationNetwork
 from lvs_ros.backends.cpu.library import kernels
 from lvs_ros.backends.prepare import prepare
 from lvs_ros.checkpoints import checkpoint
-from lvs_ros.pipeline import PipelineOptions
+from lvs_ros.options import PipelineOptions
 from lvs_ros.pipeline.build import assemble
 from lvs_ros.pipeline.execution import Job, TimeSlicedExecutor, frame_priority
 from lvs_ros.pipeline.execution.frame_priority import FramePriority

@@ -18,7 +18,9 @@ from lvs_ros.errors import ConfigurationError, ImageError
 from lvs_ros.evaluation.metrics import confusion_of, miou
 from lvs_ros.model import VARIANTS, SegmentationNetwork, load_network
 from lvs_ros.ops.geometry import STRIDE, aligned_size, upsample
-from lvs_ros.pipeline import Frame, PipelineOptions, SegmentationPipeline
+from lvs_ros.options import PipelineOptions
+from lvs_ros.pipeline.frame import Frame
+from lvs_ros.pipeline.pipeline import SegmentationPipeline
 from lvs_ros.pipeline.build import assemble
 from lvs_ros.pipeline.execution import SimulatedExecutor
 from lvs_ros.pipeline.inference_size import InferenceSize
@@ -157,7 +159,7 @@ def test_upsampling_an_aligned_size_is_torchs() -> None:
 def street() -> list[tuple[np.ndarray, np.ndarray]]:
     """Images (360, 480, 3) and labels (360, 480) of the synthetic street."""
     scene = StreetScene(width=480, height=360, seed=3)
-    return [scene.render(index / 15) for index in range(6)]
+    return [scene.render(index / 15) for index in range(3)]
 
 
 @pytest.mark.parametrize('schedule', ['every_frame', 'low_latency'])

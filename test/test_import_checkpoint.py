@@ -25,6 +25,8 @@ from lvs_ros.model.importing import Overrides, import_checkpoint
 from lvs_ros.model.importing.config_text import read_config_text
 from lvs_ros.tools.cli import main
 
+pytestmark = pytest.mark.usefixtures('one_thread')
+
 CAMVID = load_label_set('camvid')
 CLASSES = 11
 SIZE = (64, 96)            # 8 n: neither network nor original has to pad

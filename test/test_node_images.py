@@ -19,7 +19,9 @@ import numpy as np  # noqa: E402
 from rclpy.executors import Executor  # noqa: E402
 from sensor_msgs.msg import CompressedImage  # noqa: E402
 
-from lvs_ros.pipeline import Frame, PipelineOptions, StepResult, build_pipeline  # noqa: E402
+from lvs_ros.options import PipelineOptions  # noqa: E402
+from lvs_ros.pipeline.build import build_pipeline  # noqa: E402
+from lvs_ros.pipeline.frame import Frame, StepResult  # noqa: E402
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The executable lvs_node as a process: killed, restarted, interrupted, started wrongly."""
+"""The executable lvs_node: killed, restarted, interrupted, started wrongly."""
 
 import os
 import pathlib
@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from typing import Any, Iterator, Optional
+from typing import Any, Callable, Iterator, NoReturn, Optional
 
 import pytest
 
@@ -16,9 +16,13 @@ pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from listener import TIMEOUT_S  # noqa: E402
 from node_rig import HEIGHT, WIDTH, Peer, image_message, picture  # noqa: E402
+import rclpy  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 
 from lvs_ros.msg import FrameStatus  # noqa: E402
+from lvs_ros.node import executable  # noqa: E402
+from lvs_ros.node import main as node_main  # noqa: E402
+from lvs_ros.node import segmentation_node  # noqa: E402
 
 MAIN = 'import sys; from lvs_ros.node.executable import main; sys.exit(main())'
 # A job of S_h that is inside native calls of torch for half a minute, and cannot be stopped.
@@ -88,15 +92,43 @@ class Process:
         self.end()
 
 
+def words_of(model: pathlib.Path, *parameters: str) -> list[str]:
+    """Return a command line; of two values of a parameter the last one counts."""
+    given = [f'model:={model}', f'warm_up_size:=[{WIDTH}, {HEIGHT}]', 'cpu_threads:=1',
+             *parameters]
+    return ['--ros-args', *(word for parameter in given for word in ('-p', parameter))]
+
+
+@pytest.fixture
+def run_here(ros_domain: int, monkeypatch: pytest.MonkeyPatch,
+             capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[..., tuple[int, str]]]:
+    """Run lvs_node in this process, where it ends by itself: a process of its own takes seconds.
+
+    The function takes the command line; it returns the exit code and all that was printed.
+    """
+    def leave(code: int) -> NoReturn:
+        raise SystemExit(code)
+
+    def run(*words: str) -> tuple[int, str]:
+        try:
+            code = executable.main(words)
+        except SystemExit as left:
+            code = left.code
+        return code, ''.join(capfd.readouterr())
+
+    # It leaves so where a thread may still be at work, as another test's may be.
+    monkeypatch.setattr(os, '_exit', leave)
+    handler = signal.getsignal(signal.SIGTERM)
+    yield run
+    signal.signal(signal.SIGTERM, handler)
+
+
 @pytest.fixture
 def start(ros_domain: int, tiny_model: pathlib.Path) -> Iterator[Any]:
     processes: list[Process] = []
 
     def start_node(*parameters: str, code: str = MAIN) -> Process:
-        words = [f'model:={tiny_model}', f'warm_up_size:=[{WIDTH}, {HEIGHT}]', 'cpu_threads:=1',
-                 *parameters]
-        processes.append(Process('--ros-args', *(word for parameter in words
-                                                 for word in ('-p', parameter)), code=code))
+        processes.append(Process(*words_of(tiny_model, *parameters), code=code))
         return processes[-1]
 
     yield start_node
@@ -186,49 +218,53 @@ module.SegmentationNode.__init__.__kwdefaults__['pipeline_factory'] = load
     assert 'Traceback' not in process.output
 
 
-def test_a_signal_between_two_looks_at_the_context_is_a_clean_end(start: Any) -> None:
+def test_a_signal_between_two_looks_at_the_context_is_a_clean_end(
+        run_here: Any, tiny_model: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The executor checks its context and then uses it; a signal may shut it down in between.
-    process = start(code="""
-import rclpy
-import lvs_ros.node.main as module
+    class Executor(node_main.FrameExecutor):
+        def spin(self) -> None:
+            rclpy.shutdown()
+            self.spin_once(timeout_sec=0)
+            raise RuntimeError('the given context is not valid')
 
-class Executor(module.FrameExecutor):
-    def spin(self):
-        rclpy.shutdown()
-        self.spin_once(timeout_sec=0)
-        raise RuntimeError('the given context is not valid')
-
-module.FrameExecutor = Executor
-""" + MAIN)
-    assert process.end() == 0, process.output
-    assert 'Traceback' not in process.output
+    monkeypatch.setattr(node_main, 'FrameExecutor', Executor)
+    code, output = run_here(*words_of(tiny_model))
+    assert code == 0, output
+    assert 'Traceback' not in output
 
 
-def test_without_memory_it_ends_with_the_reason(start: Any) -> None:
-    process = start(code="""
-import lvs_ros.node.main as module
+def test_without_memory_it_ends_with_the_reason(
+        run_here: Any, tiny_model: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Executor(node_main.FrameExecutor):
+        def spin(self) -> None:
+            raise MemoryError('std::bad_alloc')
 
-class Executor(module.FrameExecutor):
-    def spin(self):
-        raise MemoryError('std::bad_alloc')
-
-module.FrameExecutor = Executor
-""" + MAIN)
-    assert process.end() == 1, process.output
-    assert 'lvs_node: error: out of memory: std::bad_alloc' in process.output
-    assert 'Traceback' not in process.output
+    monkeypatch.setattr(node_main, 'FrameExecutor', Executor)
+    code, output = run_here(*words_of(tiny_model))
+    assert code == 1, output
+    assert 'lvs_node: error: out of memory: std::bad_alloc' in output
+    assert 'Traceback' not in output
 
 
-@pytest.mark.parametrize('parameter, code, text', [
-    ('threshold:=1.5', 2, 'lvs_node: error: wrong parameter threshold: 1.5 is not between 0'),
-    ('model:=missing', 2, "no model 'missing'"),
-    ('labels:=missing', 2, "no label set 'missing'"),
-    ('device:=cuda:99', 2, 'cuda:99'),
-])
+WRONG_PARAMETER = ('threshold:=1.5', 'lvs_node: error: wrong parameter threshold: 1.5 is not '
+                                     'between 0')
+
+
+@pytest.mark.parametrize('parameter, text', [
+    WRONG_PARAMETER, ('model:=missing', "no model 'missing'"),
+    ('labels:=missing', "no label set 'missing'"), ('device:=cuda:99', 'cuda:99')])
 def test_a_wrong_parameter_ends_it_with_the_reason(
-        start: Any, parameter: str, code: int, text: str) -> None:
+        run_here: Any, tiny_model: pathlib.Path, parameter: str, text: str) -> None:
+    code, output = run_here(*words_of(tiny_model, parameter))
+    assert code == 2, output
+    assert text in output
+    assert 'Traceback' not in output
+
+
+def test_a_wrong_parameter_ends_the_process(start: Any) -> None:
+    parameter, text = WRONG_PARAMETER
     process = start(parameter)
-    assert process.end() == code, process.output
+    assert process.end() == 2, process.output
     assert text in process.output
     assert 'Traceback' not in process.output
 
@@ -239,18 +275,18 @@ def test_a_wrong_parameter_ends_it_with_the_reason(
     (['--ros-args', '--params-file', 'missing.yaml'], 2, 'missing.yaml'),
     (['--ros-args', '-p', 'threshold'], 2, 'lvs_node: error:'),
 ])
-def test_wrong_arguments(ros_domain: int, words: list[str], code: int, text: str) -> None:
-    process = Process(*words)
-    assert process.end() == code, process.output
-    assert text in process.output
-    assert 'Traceback' not in process.output
+def test_wrong_arguments(run_here: Any, words: list[str], code: int, text: str) -> None:
+    found, output = run_here(*words)
+    assert found == code, output
+    assert text in output
+    assert 'Traceback' not in output
 
 
-def test_a_domain_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_domain_that_does_not_exist(run_here: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('ROS_DOMAIN_ID', '233')
-    process = Process()
-    assert process.end() == 2, process.output
-    assert 'ROS_DOMAIN_ID=233: expected 0 to 232' in process.output
+    code, output = run_here()
+    assert code == 2, output
+    assert 'ROS_DOMAIN_ID=233: expected 0 to 232' in output
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
@@ -268,14 +304,13 @@ module.prepare_shared_memory = prepare
     assert 'Traceback' not in process.output
 
 
-def test_a_failure_that_a_restart_may_mend(start: Any) -> None:
-    process = start(code="""
-import lvs_ros.node.segmentation_node as module
+def test_a_failure_that_a_restart_may_mend(
+        run_here: Any, tiny_model: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(options: Any) -> NoReturn:
+        raise RuntimeError('the device is busy')
 
-def load(options):
-    raise RuntimeError('the device is busy')
-
-module.SegmentationNode.__init__.__kwdefaults__['pipeline_factory'] = load
-""" + MAIN)
-    assert process.end() == 1, process.output
-    assert 'cannot configure: RuntimeError: the device is busy' in process.output
+    defaults = segmentation_node.SegmentationNode.__init__.__kwdefaults__
+    monkeypatch.setitem(defaults, 'pipeline_factory', load)
+    code, output = run_here(*words_of(tiny_model))
+    assert code == 1, output
+    assert 'cannot configure: RuntimeError: the device is busy' in output

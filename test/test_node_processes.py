@@ -16,7 +16,7 @@ import ros_domains  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 
 from lvs_ros.errors import ConfigurationError  # noqa: E402
-from lvs_ros.pipeline import PipelineOptions  # noqa: E402
+from lvs_ros.options import PipelineOptions  # noqa: E402
 from lvs_ros.tool_nodes import tool_node  # noqa: E402
 from lvs_ros.tool_nodes.processes import (NodeProcess, start_echo_node,  # noqa: E402
                                           start_segmentation_node)

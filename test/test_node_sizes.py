@@ -15,7 +15,9 @@ import node_rig  # noqa: E402
 from node_rig import Rigs, image_message, picture, pixels, values  # noqa: E402
 
 from lvs_ros.model import VARIANTS, SegmentationNetwork, save_network  # noqa: E402
-from lvs_ros.pipeline import Frame, PipelineOptions, build_pipeline  # noqa: E402
+from lvs_ros.options import PipelineOptions  # noqa: E402
+from lvs_ros.pipeline.build import build_pipeline  # noqa: E402
+from lvs_ros.pipeline.frame import Frame  # noqa: E402
 
 LARGE = 203, 90    # width and height
 SEEN = 79, 35      # with as many pixels as the training images below

@@ -65,7 +65,7 @@ def compute(job):
 background.compute = compute
 """
 LOST_DEVICE = """
-from lvs_ros.pipeline import SegmentationPipeline
+from lvs_ros.pipeline.pipeline import SegmentationPipeline
 
 def step(self, frame, **others):
     raise RuntimeError('CUDA error: an illegal memory access was encountered')

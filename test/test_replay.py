@@ -16,7 +16,8 @@ import torch
 
 from lvs_ros.model import SegmentationNetwork, save_network
 from lvs_ros.model.config import tiny
-from lvs_ros.pipeline import PipelineOptions, build_pipeline
+from lvs_ros.options import PipelineOptions
+from lvs_ros.pipeline.build import build_pipeline
 from lvs_ros.pipeline.execution import SimulatedExecutor
 from lvs_ros.pipeline.frame import Frame
 from lvs_ros.tools.cli import main

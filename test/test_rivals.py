@@ -16,7 +16,10 @@ from lvs_ros.model import SegmentationNetwork, load_network, save_network
 from lvs_ros.model.checkpoint import load_rivals, rivals_path, save_rivals
 from lvs_ros.model.config import tiny
 from lvs_ros.model.rivals import GatedRecurrentUnit, Rivals, SmallNetwork, run_recurrent
-from lvs_ros.pipeline import Frame, PipelineOptions
+from lvs_ros.options import PipelineOptions
+from lvs_ros.pipeline.frame import Frame
+
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 @pytest.fixture

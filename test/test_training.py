@@ -22,6 +22,8 @@ from lvs_ros.training.motion import Motion, random_motion
 from lvs_ros.training.sampling import Sampler, Source
 from test_camvid import write
 
+pytestmark = pytest.mark.usefixtures('one_thread')
+
 CPU = torch.device('cpu')
 IDENTITY = torch.eye(2, 3)[None]
 
@@ -238,7 +240,7 @@ def small_data(folder: pathlib.Path) -> None:
 def train_command(folder: pathlib.Path, *more: str) -> int:
     return main(['train', '--camvid', str(folder / 'data'), '--out', str(folder / 'out'),
                  '--variant', 'tiny', '--steps', '3', '--batch-size', '2',
-                 '--crop', '32', '48', '--street-clips', '2', '--street-frames', '3',
+                 '--crop', '32', '48', '--street-clips', '1', '--street-frames', '3',
                  '--device', 'cpu', *more])
 
 

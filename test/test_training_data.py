@@ -33,6 +33,8 @@ from lvs_ros.training.teacher import Teacher
 from test_camvid import write
 from test_cityscapes import write_image, write_labels
 
+pytestmark = pytest.mark.usefixtures('one_thread')
+
 CPU = torch.device('cpu')
 WIDTH, HEIGHT = 64, 48
 ROAD = np.full((HEIGHT, WIDTH), 3, np.uint8)

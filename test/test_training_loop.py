@@ -30,6 +30,8 @@ from lvs_ros.training.progress_display import RecentSteps, describe, time_left_s
 from lvs_ros.training.random_state import RandomState
 from lvs_ros.training.stage_log import Record, StageLog, read_records
 
+pytestmark = pytest.mark.usefixtures('one_thread')
+
 CPU = torch.device('cpu')
 Compute = Callable[[], dict[str, torch.Tensor]]
 

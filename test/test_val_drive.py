@@ -24,13 +24,15 @@ from sensor_msgs.msg import Image  # noqa: E402
 
 from lvs_ros.datasets.camvid import list_camvid  # noqa: E402
 from lvs_ros.evaluation.metrics import ConfusionMatrix  # noqa: E402
-from lvs_ros.pipeline import PipelineOptions, build_pipeline  # noqa: E402
+from lvs_ros.options import PipelineOptions  # noqa: E402
+from lvs_ros.pipeline.build import build_pipeline  # noqa: E402
 from lvs_ros.pipeline.frame import Frame  # noqa: E402
 from lvs_ros.tools.cli import main  # noqa: E402
 
 MODEL = 'lite_camvid'
 RATE_HZ = 15
-LEAST_SHARE_OF_MASKS = 0.99
+FRAMES = 60  # of the drive's 101: four seconds
+MOST_LOST = 1
 # A machine that is busy with something else drops frames. The node is to be judged by what it
 # does where it has the machine to itself: the first drive that is good enough counts. Two slow
 # cores that also run camera and listener are too few for 15 Hz: the last drive is at a lower rate.
@@ -108,14 +110,17 @@ def segment(recording: pathlib.Path, count: int, *, speed: float = 1.0) -> Drive
 def test_the_node_segments_the_drive_at_its_own_rate(
         camvid_dir: pathlib.Path, ros_domain: int, tmp_path: pathlib.Path,
         record_property: Any) -> None:
-    frames = list_camvid(camvid_dir / 'val')
+    frames = list_camvid(camvid_dir / 'val')[:FRAMES]
     count = len(frames)
-    assert main(['record-images', str(camvid_dir / 'val' / 'images'), str(tmp_path / 'drive'),
+    (tmp_path / 'images').mkdir()
+    for frame in frames:
+        (tmp_path / 'images' / frame.image_path.name).symlink_to(frame.image_path)
+    assert main(['record-images', str(tmp_path / 'images'), str(tmp_path / 'drive'),
                  '--rate', str(RATE_HZ)]) == 0
 
     for speed in SPEEDS:
         drive = segment(tmp_path / 'drive', count, speed=speed)
-        if len(drive.masks) >= LEAST_SHARE_OF_MASKS * count:
+        if len(drive.masks) >= count - MOST_LOST:
             break
 
     low_latency, per_frame = ConfusionMatrix(11), ConfusionMatrix(11)
@@ -134,7 +139,7 @@ def test_the_node_segments_the_drive_at_its_own_rate(
           f'{sum(status.key_frame for status in drive.statuses)} key frames, mIoU low latency '
           f'{low_latency.miou():.4f}, per frame {per_frame.miou():.4f}')
     assert list(drive.masks) == [stamp for stamp in stamps(count) if stamp in drive.masks]
-    assert len(drive.masks) >= LEAST_SHARE_OF_MASKS * count
+    assert len(drive.masks) >= count - MOST_LOST
     assert drive.frame_ids == {'camera'}  # as record-images writes it
     assert {mask.shape for mask in drive.masks.values()} == {(360, 480)}
     assert [stamp_of(status) for status in drive.statuses] == list(drive.masks)

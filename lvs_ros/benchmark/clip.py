@@ -11,7 +11,7 @@ from typing import Optional
 import numpy as np
 
 from lvs_ros.benchmark.progress import progress
-from lvs_ros.pipeline import Frame
+from lvs_ros.pipeline.frame import Frame
 from lvs_ros.street import StreetScene
 
 LENGTH = 16

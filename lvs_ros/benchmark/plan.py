@@ -6,7 +6,7 @@ import dataclasses
 import math
 
 from lvs_ros.benchmark.errors import BenchmarkError
-from lvs_ros.pipeline import PipelineOptions
+from lvs_ros.options import PipelineOptions
 
 _FEWEST_FRAMES = 3
 

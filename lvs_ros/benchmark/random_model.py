@@ -21,7 +21,7 @@ def random_model(variant: str) -> Iterator[str]:
     """Make a model file with random weights, and delete it in the end.
 
     :param variant: one of :data:`~lvs_ros.model.config.VARIANTS`
-    :return: its path, for :class:`~lvs_ros.pipeline.PipelineOptions`
+    :return: its path, for :class:`~lvs_ros.options.PipelineOptions`
     """
     label_set = _LABEL_SETS.get(variant, 'camvid')
     with tempfile.TemporaryDirectory(prefix='lvs_benchmark_') as folder:

@@ -4,7 +4,7 @@
 
 A computer is not equally fast at all times, for heat or for other programs. So each row is
 measured in a few parts, with all other rows in between, and all meet the same times. Everything
-goes through :meth:`~lvs_ros.pipeline.SegmentationPipeline.step`, as in the node.
+goes through :meth:`~lvs_ros.pipeline.pipeline.SegmentationPipeline.step`, as in the node.
 """
 
 import collections
@@ -20,7 +20,7 @@ from lvs_ros.benchmark.plan import Plan
 from lvs_ros.benchmark.progress import progress
 from lvs_ros.evaluation.clock import Clock
 from lvs_ros.evaluation.run import TimedStep, play
-from lvs_ros.pipeline import SegmentationPipeline
+from lvs_ros.pipeline.pipeline import SegmentationPipeline
 
 PARTS = 3
 # There is nothing to propagate to the first frame; the second is the first that starts S_h.

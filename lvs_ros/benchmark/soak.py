@@ -19,7 +19,7 @@ from lvs_ros.benchmark.durations import Durations
 from lvs_ros.benchmark.memory_growth import MemorySample
 from lvs_ros.benchmark.progress import progress
 from lvs_ros.errors import ConfigurationError, ros_needed
-from lvs_ros.pipeline import PipelineOptions
+from lvs_ros.options import PipelineOptions
 
 if TYPE_CHECKING:
     from sensor_msgs.msg import Image

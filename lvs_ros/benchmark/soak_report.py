@@ -11,7 +11,7 @@ import textwrap
 
 from lvs_ros.benchmark.memory_growth import MemoryGrowth
 from lvs_ros.benchmark.soak import OTHER_SIZE, SoakRun
-from lvs_ros.pipeline import PipelineOptions
+from lvs_ros.options import PipelineOptions
 from lvs_ros.plots import new_figure, save_figure
 from lvs_ros.tables import WIDTH
 

@@ -14,7 +14,8 @@ from lvs_ros.datasets.cityscapes import list_cityscapes
 from lvs_ros.datasets.drive import DriveFrame
 from lvs_ros.errors import ConfigurationError, DatasetError
 from lvs_ros.labels import LabelSet, load_label_set
-from lvs_ros.pipeline import Frame, SegmentationPipeline
+from lvs_ros.pipeline.frame import Frame
+from lvs_ros.pipeline.pipeline import SegmentationPipeline
 
 
 @dataclasses.dataclass(frozen=True)

@@ -27,7 +27,7 @@ from lvs_ros.evaluation.run import REFERENCE, RowRun, Runner
 from lvs_ros.evaluation.summary import RowSummary, Summariser
 from lvs_ros.evaluation.sweep import Sweep, sweep_threshold
 from lvs_ros.model.checkpoint import find_model
-from lvs_ros.pipeline import PipelineOptions
+from lvs_ros.options import PipelineOptions
 
 OFFSET_ROWS = ('clockwork', 'deep_feature_flow', 'fixed')
 """Rows of the fixed schedule that propagate."""

@@ -17,7 +17,8 @@ from lvs_ros.errors import DatasetError
 from lvs_ros.evaluation.dataset import Dataset, LoadedDrive
 from lvs_ros.evaluation.metrics import confusion_of, miou
 from lvs_ros.evaluation.rows import ROWS, build_row
-from lvs_ros.pipeline import PipelineOptions, SegmentationPipeline
+from lvs_ros.options import PipelineOptions
+from lvs_ros.pipeline.pipeline import SegmentationPipeline
 
 
 @dataclasses.dataclass(frozen=True)

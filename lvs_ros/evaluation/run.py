@@ -18,7 +18,9 @@ from lvs_ros.evaluation.rows import ROWS, build_row
 from lvs_ros.labels import UNLABELLED
 from lvs_ros.memory import uncollected
 from lvs_ros.packed_mask import pack, unpack
-from lvs_ros.pipeline import Frame, PipelineOptions, SegmentationPipeline, StepResult, StepStatus
+from lvs_ros.options import PipelineOptions
+from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
+from lvs_ros.pipeline.pipeline import SegmentationPipeline
 
 REFERENCE = 'per_frame'
 """The row that every other one is compared with."""

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lvs_ros.pipeline import PipelineOptions
+    from lvs_ros.options import PipelineOptions
 
 _LAST_LINES = 15
 _STOP_S = 5.0

@@ -12,7 +12,7 @@ import contextlib
 import os
 import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from lvs_ros.errors import LvsError, ros_needed
@@ -23,11 +23,10 @@ from lvs_ros.street import StreetScene
 from lvs_ros.tool_nodes.processes import NodeProcess
 from lvs_ros.tool_nodes.run_log import RunLog
 from lvs_ros.tools.demo_display import DemoDisplay
-from lvs_ros.tools.demo_report import CONTENTS, SUMMARY, DemoReport
 from lvs_ros.tools.interruption import interrupted_once, interruption_deferred
 from lvs_ros.tools.numbers import check_positive
 from lvs_ros.tools.pipeline_options import add_options
-from lvs_ros.tools.run_summary import RunSummary
+from lvs_ros.tools.run_summary import SUMMARY, RunSummary
 from lvs_ros.tools.street import ORIGIN_TEXT, add_street_arguments
 
 if TYPE_CHECKING:
@@ -72,10 +71,12 @@ def run(args: argparse.Namespace) -> int:
     log = RunLog()
     with interrupted_once(), output_folder(args.out, marker=SUMMARY, force=True) as folder:
         origin_ns = _watch(args, log)
+        # matplotlib and PyAV take a second to load: not before there is something to draw
+        from lvs_ros.tools.demo_report import CONTENTS, DemoReport
         _say(f'{len(log.arrivals)} masks received; drawing them for {args.out}/ ...')
         report = DemoReport(log, scene, origin_ns=origin_ns, labels=labels, rate_hz=args.rate)
         summary = report.write(folder)
-    _tell(summary, args.out)
+    _tell(summary, {args.out / name: text for name, text in CONTENTS.items()})
     return 0
 
 
@@ -168,7 +169,7 @@ def _no_success(child: NodeProcess, what: str) -> str:
     return f'{child.name} {what}. Its last output:\n{child.last_output()}'
 
 
-def _tell(summary: RunSummary, folder: pathlib.Path) -> None:
+def _tell(summary: RunSummary, contents: Mapping[pathlib.Path, str]) -> None:
     latency = summary.latency_ms
     assert latency is not None
     _say(f'{summary.masks_received} masks of {summary.frames_sent} images, '
@@ -176,8 +177,8 @@ def _tell(summary: RunSummary, folder: pathlib.Path) -> None:
          f'p99 {latency.p99:.1f} ms, max {latency.worst:.1f} ms'
          + ('' if summary.miou is None else f'; mIoU {summary.miou:.3f}'))
     _say('Where to look next:')
-    for name, text in CONTENTS.items():
-        _say(f'  {folder / name}: {text}')
+    for path, text in contents.items():
+        _say(f'  {path}: {text}')
 
 
 def _say(text: str) -> None:

@@ -16,9 +16,8 @@ from lvs_ros.plots import DeviationSample, new_figure, plot_deviation, save_figu
 from lvs_ros.recordings.video import VideoWriter
 from lvs_ros.street import StreetScene
 from lvs_ros.tool_nodes.run_log import RunLog
-from lvs_ros.tools.run_summary import RunSummary, summarise
+from lvs_ros.tools.run_summary import SUMMARY, RunSummary, summarise
 
-SUMMARY = 'summary.json'
 CONTENTS = {
     'overlay.mp4': 'what the camera saw, and what the node made of it',
     'overlay.png': 'one frame: image, mask, exact labels',

@@ -9,7 +9,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from lvs_ros.pipeline import PipelineOptions
+from lvs_ros.options import PipelineOptions
 from lvs_ros.pipeline.frame import StepStatus
 from lvs_ros.plots import DeviationSample
 from lvs_ros.recordings.message_types import NS_PER_S

@@ -12,6 +12,8 @@ from typing import Any
 from lvs_ros.benchmark.durations import Durations
 from lvs_ros.tool_nodes.run_log import RunLog, StatusSample
 
+SUMMARY = 'summary.json'
+
 
 @dataclasses.dataclass(frozen=True)
 class RunSummary:

@@ -23,7 +23,7 @@ from lvs_ros.benchmark.faults.messages import Fault
 from lvs_ros.benchmark.memory_growth import MemorySample
 from lvs_ros.benchmark.progress import progress
 from lvs_ros.errors import ros_needed
-from lvs_ros.pipeline import PipelineOptions
+from lvs_ros.options import PipelineOptions
 
 if TYPE_CHECKING:
     from lvs_ros.tool_nodes.fault_probe import FaultProbe, Mask, Target

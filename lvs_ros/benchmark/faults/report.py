@@ -15,7 +15,7 @@ from lvs_ros.benchmark.faults.findings import Count, Finding
 from lvs_ros.benchmark.faults.node_run import NodeRun
 from lvs_ros.benchmark.memory_growth import (FEWEST_SAMPLES, MemoryGrowth, MemorySample,
                                              judge_memory)
-from lvs_ros.pipeline import PipelineOptions
+from lvs_ros.options import PipelineOptions
 
 JSON, MESSAGES = 'faults.json', 'messages'
 _SHOWN, _KEPT = 10, 100    # findings
