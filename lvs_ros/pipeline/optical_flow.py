@@ -106,7 +106,7 @@ def _native_grey(frame: Frame, halvings: int) -> np.ndarray:
 
 
 def _native_displacement(now: np.ndarray, before: np.ndarray, height: int, width: int
-                           ) -> torch.Tensor:
+                         ) -> torch.Tensor:
     now, before = np.ascontiguousarray(now), np.ascontiguousarray(before)
     result = torch.empty(1, 2, height, width, dtype=torch.float32, device='cpu')
     native().lvs_inverse_search(now.ctypes.data, before.ctypes.data, pointer(result), *now.shape,
