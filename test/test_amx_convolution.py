@@ -162,7 +162,8 @@ def test_without_amx() -> None:
         assert choose_precision('bfloat16', CPU) == 'bfloat16'
         network = SegmentationNetwork(VARIANTS['tiny']('camvid', 11))
         prepare(network, device=CPU, precision='bfloat16')    # torch's
-        assert network.low(torch.zeros(1, 3, 32, 32)).dtype == torch.bfloat16
+        image = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
+        assert network.low(image).dtype == torch.bfloat16
 
 
 def test_precision_of_a_gpu_and_unknown_ones() -> None:

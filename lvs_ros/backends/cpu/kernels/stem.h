@@ -130,33 +130,24 @@ void compute_stem(const Pixel* image, const Normalisation& normalisation, const 
   }
 }
 
-template <class Arithmetic, class Pixel>
-void compute_stems(const Pixel* image, const Normalisation& normalisation, const Shape& shape,
-                   const typename Arithmetic::Value* weights, const Finish& finish, int threads,
-                   float* y) {
+// The stem of an image of bytes or of floats.
+template <class Arithmetic>
+void stem(const void* image, bool bytes, const Normalisation& normalisation, const Shape& shape,
+          const typename Arithmetic::Value* weights, const float* bias, int threads, float* y) {
+  const Finish finish{bias, nullptr, true};
   const int rows = (shape.rows() - 1) / kPoolStride + 1;
 #pragma omp parallel num_threads(threads)
   {
     [[maybe_unused]] const typename Arithmetic::Unit unit{};
 #pragma omp for schedule(dynamic)
     for (int first = 0; first < rows; first += kPart) {
-      compute_stem<Arithmetic>(image, normalisation, shape, weights, finish, first,
-                               std::min(rows, first + kPart), y);
+      const auto compute = [&](const auto* pixels) {
+        compute_stem<Arithmetic>(pixels, normalisation, shape, weights, finish, first,
+                                 std::min(rows, first + kPart), y);
+      };
+      bytes ? compute(static_cast<const uint8_t*>(image))
+            : compute(static_cast<const float*>(image));
     }
-  }
-}
-
-// The stem of an image of bytes or of floats.
-template <class Arithmetic>
-void stem(const void* image, bool bytes, const Normalisation& normalisation, const Shape& shape,
-          const typename Arithmetic::Value* weights, const float* bias, int threads, float* y) {
-  const Finish finish{bias, nullptr, true};
-  if (bytes) {
-    compute_stems<Arithmetic>(static_cast<const uint8_t*>(image), normalisation, shape, weights,
-                              finish, threads, y);
-  } else {
-    compute_stems<Arithmetic>(static_cast<const float*>(image), normalisation, shape, weights,
-                              finish, threads, y);
   }
 }
 
