@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Nodes as processes of their own, started, looked at from outside, and never left behind."""
+"""Nodes as processes: started, measured from outside, and ended with their parent."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _IDLE_SHARE = 0.1
 _PAGE_BYTES = os.sysconf('SC_PAGE_SIZE')
 _TICKS_PER_S = os.sysconf('SC_CLK_TCK')
 
-# What lvs_ros.pipeline.memory tells the C library for the node: without it, an echo of large
-# images is slower by the page faults of its buffers, which has nothing to do with DDS.
+# The settings of malloc that the node makes in lvs_ros.pipeline.memory: without them, an echo of
+# large images is slower by the page faults of its buffers, which are no part of DDS.
 _KEEP_FREED_MEMORY = {'MALLOC_TRIM_THRESHOLD_': str((1 << 31) - 1),
                       'MALLOC_MMAP_THRESHOLD_': str(32 << 20)}
 
@@ -37,7 +37,7 @@ class NodeProcess:
 
     Ctrl-C in the terminal reaches only its parent.
 
-    :param name: what people call it.
+    :param name: for messages about it.
     :param module: run as ``python -m``.
     :param words: its arguments.
     :param environment: added to that of the parent.
@@ -122,7 +122,7 @@ class NodeProcess:
 
 def start_segmentation_node(options: PipelineOptions, *, size: tuple[int, int], domain_id: int,
                             name: str = 'lvs', **others: Any) -> NodeProcess:
-    """Start the node, as users do.
+    """Start the segmentation node.
 
     :param options: its parameters.
     :param size: (width, height) of the images, for its warm-up.
