@@ -1,9 +1,9 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Is there enough shared memory for images over Fast DDS, and how do they travel where not?
+"""Whether there is enough shared memory for images over Fast DDS, and the transport if not.
 
-To be asked before rclpy is imported: the tracing library that comes with it reads a page of
-/dev/shm at once, and where none is free the system kills the process with SIGBUS.
+To be called before rclpy is imported: the tracing library that comes with it reads a page of
+/dev/shm when it is loaded, and where none is free the system kills the process with SIGBUS.
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@ import torch
 
 from lvs_ros.model import VARIANTS, SegmentationNetwork
 from lvs_ros.options import PipelineOptions, SCHEDULES
+from lvs_ros.pipeline.execution import SimulatedExecutor
 from lvs_ros.pipeline.frame import Frame, StepStatus
 from lvs_ros.pipeline.pipeline import SegmentationPipeline
-from lvs_ros.pipeline.execution import SimulatedExecutor
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
 from lvs_ros.pipeline.threads import intra_op_threads
 

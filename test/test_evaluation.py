@@ -27,8 +27,8 @@ from lvs_ros.evaluation.sweep import sweep_threshold
 from lvs_ros.model import VARIANTS, SegmentationNetwork, load_network, save_network
 from lvs_ros.model.checkpoint import rivals_path, save_rivals
 from lvs_ros.model.rivals import Rivals
-from lvs_ros.packed_mask import unpack
 from lvs_ros.options import PipelineOptions
+from lvs_ros.packed_mask import unpack
 from lvs_ros.pipeline.build import build_pipeline
 from lvs_ros.pipeline.frame import Frame
 from lvs_ros.street import StreetScene

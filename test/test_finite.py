@@ -18,9 +18,9 @@ from lvs_ros.model import VARIANTS, SegmentationNetwork, save_network
 from lvs_ros.model.rivals import GatedRecurrentUnit
 from lvs_ros.options import PipelineOptions, SCHEDULES
 from lvs_ros.pipeline.build import build_pipeline
+from lvs_ros.pipeline.execution import SimulatedExecutor
 from lvs_ros.pipeline.frame import Frame
 from lvs_ros.pipeline.pipeline import SegmentationPipeline
-from lvs_ros.pipeline.execution import SimulatedExecutor
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
 from lvs_ros.pipeline.smoothing import GatedRecurrentSmoothing
 from lvs_ros.pipeline.threads import intra_op_threads

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from hand_clock import HandClock
-from lvs_ros.model import VARIANTS, SegmentationNetwork
 from lvs_ros.backends.cpu.library import kernels
 from lvs_ros.backends.prepare import prepare
 from lvs_ros.checkpoints import checkpoint
+from lvs_ros.model import VARIANTS, SegmentationNetwork
 from lvs_ros.options import PipelineOptions
 from lvs_ros.pipeline.build import assemble
 from lvs_ros.pipeline.execution import Job, TimeSlicedExecutor, frame_priority

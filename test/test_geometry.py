@@ -19,11 +19,11 @@ from lvs_ros.evaluation.metrics import confusion_of, miou
 from lvs_ros.model import VARIANTS, SegmentationNetwork, load_network
 from lvs_ros.ops.geometry import STRIDE, aligned_size, upsample
 from lvs_ros.options import PipelineOptions
-from lvs_ros.pipeline.frame import Frame
-from lvs_ros.pipeline.pipeline import SegmentationPipeline
 from lvs_ros.pipeline.build import assemble
 from lvs_ros.pipeline.execution import SimulatedExecutor
+from lvs_ros.pipeline.frame import Frame
 from lvs_ros.pipeline.inference_size import InferenceSize
+from lvs_ros.pipeline.pipeline import SegmentationPipeline
 from lvs_ros.street import StreetScene
 
 sides = strategies.integers(16, 200)

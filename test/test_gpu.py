@@ -13,10 +13,10 @@ from lvs_ros.backends.prepare import prepare
 from lvs_ros.checkpoints import checkpoint
 from lvs_ros.model import VARIANTS, SegmentationNetwork
 from lvs_ros.options import PipelineOptions
-from lvs_ros.pipeline.frame import Frame
-from lvs_ros.pipeline.pipeline import SegmentationPipeline
 from lvs_ros.pipeline.build import assemble
 from lvs_ros.pipeline.execution import Job, SimulatedExecutor, choose_executor
+from lvs_ros.pipeline.frame import Frame
+from lvs_ros.pipeline.pipeline import SegmentationPipeline
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
 HEIGHT, WIDTH = 96, 128

@@ -24,8 +24,8 @@ from std_srvs.srv import Trigger  # noqa: E402
 from lvs_ros.labels import LabelSet, load_label_set  # noqa: E402
 from lvs_ros.options import PipelineOptions  # noqa: E402
 from lvs_ros.pipeline.build import build_pipeline  # noqa: E402
-from lvs_ros.pipeline.frame import Frame, StepResult  # noqa: E402
 from lvs_ros.pipeline.execution import SimulatedExecutor  # noqa: E402
+from lvs_ros.pipeline.frame import Frame, StepResult  # noqa: E402
 from lvs_ros.recordings.message_types import IMAGE, typestore  # noqa: E402
 
 

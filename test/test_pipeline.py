@@ -20,12 +20,12 @@ from lvs_ros.backends.stages import LowFeatures, Source
 from lvs_ros.errors import ConfigurationError, ImageError, ModelFileError
 from lvs_ros.model import VARIANTS, SegmentationNetwork, save_network
 from lvs_ros.options import PipelineOptions, SCHEDULES
-from lvs_ros.pipeline.pipeline import KeyFrameError, SegmentationPipeline
 from lvs_ros.pipeline.build import assemble, build_pipeline
 from lvs_ros.pipeline.execution import (Executor, PartitionedExecutor, SimulatedExecutor,
                                         TimeSlicedExecutor)
 from lvs_ros.pipeline.frame import CHANNELS, Frame
 from lvs_ros.pipeline.input import fit, shares_memory, to_tensor
+from lvs_ros.pipeline.pipeline import KeyFrameError, SegmentationPipeline
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
 from lvs_ros.pipeline.threads import core_numbers
 

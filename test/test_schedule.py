@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import VARIANTS, SegmentationNetwork
 from lvs_ros.options import PipelineOptions, SCHEDULES
+from lvs_ros.pipeline.execution import SimulatedExecutor
 from lvs_ros.pipeline.frame import Frame, StepStatus
 from lvs_ros.pipeline.pipeline import SegmentationPipeline
-from lvs_ros.pipeline.execution import SimulatedExecutor
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
 
 FRAME_NS = 66_666_667

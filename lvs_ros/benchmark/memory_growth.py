@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Does a process that does the same thing over and over take ever more memory?"""
+"""Whether the memory of a process that repeats the same work grows."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ class MemorySample:
 
 @dataclasses.dataclass(frozen=True)
 class MemoryGrowth:
-    """How the memory went, and whether that is tolerable.
+    """How the memory developed, and whether that passes.
 
-    The first half is the process's own affair: buffers reach their size, libraries load. Over the
-    second half the memory may go up and down, and even up once, when something happens for the
-    first time, but not on and on.
+    The first half is not judged: buffers reach their size, libraries load. Over the second half
+    the memory may vary, and may rise once, when something happens for the first time, but it must
+    not grow steadily.
 
     :param at_10_percent: of the frames, MiB
     :param at_50_percent: of the frames, MiB
     :param at_100_percent: of the frames, MiB
     :param trend: growth over the second half, MiB: the least memory in each of its fifths, and the
-        median of the differences from one fifth to the next, times their number; neither the
-        teeth of a saw nor a single step move it
+        median of the differences from one fifth to the next, times their number; neither periodic
+        variation nor a single step changes it
     :param trend_tolerance: the largest trend that passes, MiB
     :param rise: of the least memory from the first to the last fifth of the second half, MiB
     :param rise_tolerance: the largest rise that passes, MiB

@@ -17,8 +17,8 @@ from lvs_ros.benchmark.durations import Durations
 from lvs_ros.benchmark.progress import progress
 from lvs_ros.benchmark.rows import share
 from lvs_ros.errors import ros_needed
-from lvs_ros.options import PipelineOptions
 from lvs_ros.memory import keep_freed_memory
+from lvs_ros.options import PipelineOptions
 
 _ROUNDS = 4
 _STATUS_S = 2.0

@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""What is told of a long run: text, figures, picture."""
+"""The report on a long run: text, figures, picture."""
 
 from __future__ import annotations
 

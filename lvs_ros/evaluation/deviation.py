@@ -17,8 +17,8 @@ from lvs_ros.backends.prepare import choose_device, prepare
 from lvs_ros.evaluation.dataset import Dataset
 from lvs_ros.evaluation.run import RowRun
 from lvs_ros.model import SegmentationNetwork, load_network
-from lvs_ros.packed_mask import unpack
 from lvs_ros.options import PipelineOptions
+from lvs_ros.packed_mask import unpack
 from lvs_ros.pipeline.frame import Frame
 from lvs_ros.pipeline.inference_size import InferenceSize
 from lvs_ros.pipeline.input import fit, to_tensor

@@ -11,9 +11,9 @@ from lvs_ros.model import SegmentationNetwork, load_network
 from lvs_ros.model.checkpoint import load_rivals, rivals_path
 from lvs_ros.model.rivals import SmallNetwork
 from lvs_ros.options import PipelineOptions
-from lvs_ros.pipeline.pipeline import SegmentationPipeline
 from lvs_ros.pipeline.build import assemble
 from lvs_ros.pipeline.execution import SimulatedExecutor
+from lvs_ros.pipeline.pipeline import SegmentationPipeline
 from lvs_ros.pipeline.propagation import (FlowPropagation, HoldPropagation, Propagation,
                                           SpatiallyVariantPropagation)
 from lvs_ros.pipeline.smoothing import GatedRecurrentSmoothing

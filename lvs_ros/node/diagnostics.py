@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""How the node is doing: a window of the last seconds, and the judgement on it.
+"""The condition of the node: a window of the last seconds, and the diagnostic level.
 
 Nothing here knows ROS: times are plain numbers, levels are those of diagnostic_msgs.
 """
@@ -15,7 +15,7 @@ import threading
 from typing import Iterable, Iterator, Sequence
 
 _DROP_WARN_FRACTION = 0.1
-# What takes several times as long as usual, and longer than that, does not come back.
+# A call that takes several times as long as usual, and longer than that, counts as hanging.
 _USUAL_TIMES, _LEAST_STILL_S, _STILL_OF_UNKNOWN_S = 3.0, 2.0, 5.0
 
 
@@ -34,7 +34,7 @@ Finding = tuple[Level, str]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FrameRecord:
-    """What became of one received frame.
+    """The result of one received frame.
 
     :param time_s: when it was done with, on a clock that never jumps.
     :param processing_ms: from the start of the callback to the published mask.
@@ -147,7 +147,7 @@ class FrameWindow:
             return self._records[-1].time_s if self._records else None
 
     def add(self, record: FrameRecord) -> None:
-        """Take note of a received frame."""
+        """Add a received frame."""
         self.totals.add(record)
         if self._start_s is None:
             self._start_s = record.time_s
@@ -243,7 +243,7 @@ def judge(summary: Summary, condition: Condition) -> tuple[Level, str]:
 
 
 def hang(summary: Summary, condition: Condition) -> str | None:
-    """Return what does not come back; None = nothing that is known of."""
+    """Describe the calls that do not return; None = there is none."""
     slow_s = None if condition.slow_track_ms is None else condition.slow_track_ms / 1e3
     texts = []
     if condition.frame_s > _still_limit_s(slow_s, summary.processing_ms.maximum / 1e3):

@@ -8,7 +8,7 @@ from typing import Any, Hashable, Mapping
 
 # A larger gap is not a loss: the publisher numbers in another way.
 _LARGEST_GAP = 1_000_000
-# A camera that keeps starting again comes with a new identity each time.
+# A camera that is restarted again and again has a new identity each time.
 _MOST_PUBLISHERS = 32
 
 
@@ -30,7 +30,7 @@ class DropCounter:
         self.exact = True
 
     def update(self, sequence_number: int | None, publisher: Hashable = None) -> int:
-        """Take note of a message that arrived.
+        """Count a message that arrived.
 
         :param sequence_number: the publisher's number of the message; None if not known.
         :param publisher: what tells the publishers of the topic apart; None if not known.
@@ -50,7 +50,7 @@ class DropCounter:
         return lost
 
     def failed_to_arrive(self) -> None:
-        """Take note of a message that got here but could not be taken: it is none of the lost."""
+        """Count a message that arrived but could not be taken: it was not lost on the way."""
         for publisher in list(self._last)[-1:]:
             self._last[publisher] += 1
 

@@ -35,8 +35,8 @@ from lvs_ros.node.stamp_age import stamp_age
 from lvs_ros.node.watchdog import Watchdog
 from lvs_ros.options import PipelineOptions
 from lvs_ros.pipeline.build import build_pipeline
-from lvs_ros.pipeline.pipeline import SegmentationPipeline
 from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
+from lvs_ros.pipeline.pipeline import SegmentationPipeline
 from lvs_ros.shared_memory import image_warning
 from lvs_ros.warning_texts import warnings_passed_to
 

@@ -75,17 +75,17 @@ class Target:
         return next((mask for mask in self.masks if mask.stamp_ns == stamp_ns), None)
 
     def on_mask(self, cdr: bytes) -> None:
-        """Take note of a mask."""
+        """Record a mask."""
         header, frame = read_image(cdr)
         self.masks.append(Mask(header.stamp_ns, frame.size,
                                hashlib.sha256(frame.image.tobytes()).hexdigest()))
 
     def on_status(self, status: FrameStatus) -> None:
-        """Take note of a status."""
+        """Record a status."""
         self.statuses[stamp_to_ns(status.header.stamp)] = status
 
     def on_diagnostics(self, array: DiagnosticArray) -> None:
-        """Take note of a diagnosis, if it is of this node."""
+        """Record the diagnostics of this node."""
         for status in array.status:
             if status.hardware_id == self.name:
                 self.longest_diagnosis = max(self.longest_diagnosis, len(status.message))
@@ -96,7 +96,7 @@ class FaultProbe(RoundTrips):
     """Sends whatever bytes it is given."""
 
     def add_target(self, name: str, topic: str) -> Target:
-        """Get to know a node.
+        """Create the publisher, subscriptions and client for a node.
 
         :param topic: 'image_raw' or 'image_raw/compressed'
         """
@@ -110,7 +110,7 @@ class FaultProbe(RoundTrips):
 
 
 def reliable_parameters(name: str, topic: str) -> dict[str, Any]:
-    """Return parameters with which a node takes every message and every mask of it arrives."""
+    """Return parameters with which a node loses neither messages nor masks."""
     return {f'qos_overrides./{topic}.subscription.reliability': 'reliable',
             f'qos_overrides./{topic}.subscription.depth': QUEUE,
             f'qos_overrides./{name}/mask.publisher.depth': QUEUE}

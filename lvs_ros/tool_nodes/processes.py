@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Nodes as processes of their own, started, looked at from outside, and never left behind."""
+"""Nodes as processes: started, measured from outside, and ended with their parent."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class NodeProcess:
 
     Ctrl-C in the terminal reaches only its parent.
 
-    :param name: what people call it.
+    :param name: for messages about it.
     :param module: run as ``python -m``.
     :param words: its arguments.
     :param environment: added to that of the parent.
@@ -122,7 +122,7 @@ class NodeProcess:
 
 def start_segmentation_node(options: PipelineOptions, *, size: tuple[int, int], domain_id: int,
                             name: str = 'lvs', **others: Any) -> NodeProcess:
-    """Start the node, as users do.
+    """Start the segmentation node.
 
     :param options: its parameters.
     :param size: (width, height) of the images, for its warm-up.

@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""A camera of nodes that answer each image: when was it sent, when was the answer there?"""
+"""A camera of nodes that answer each image; it measures the time to the answer."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ class RoundTrips(ToolNode):
         super().__init__('lvs_round_trips', domain_id=domain_id)
 
     def add(self, *, image_topic: str, answer_topic: str) -> Answerer:
-        """Get to know a node that answers what comes on one topic on another one."""
+        """Add a node that answers the images of one topic on another one."""
         answerer = Answerer(self._node.create_publisher(Image, image_topic, 1))
 
         def on_answer(cdr: bytes, info: Mapping[str, Any]) -> None:
-            # The middleware's time of arrival: it is not the node's doing how soon, and for how
-            # long, this process looks into the answer.
+            # The middleware's time of arrival: how soon this process handles the answer is no
+            # part of the node's latency.
             answerer.answered_ns[read_header(cdr).stamp_ns] = (
                 info.get('received_timestamp') or time.time_ns())
 
@@ -86,7 +86,7 @@ class RoundTrips(ToolNode):
         return answerer
 
     def watch_status(self, topic: str) -> None:
-        """Take note of a segmentation node's statuses."""
+        """Record the statuses of a segmentation node."""
         def on_status(status: FrameStatus) -> None:
             self.statuses[stamp_to_ns(status.header.stamp)] = status
 

@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""What was seen of the node while it ran: images, masks and statuses, paired by their stamps."""
+"""The images, masks and statuses of a run, paired by their stamps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lvs_ros.packed_mask import pack, unpack
 
 @dataclasses.dataclass(frozen=True)
 class StatusSample:
-    """What the node said of one frame; None where it computed nothing.
+    """The status of one frame; None where nothing was computed.
 
     :param stamp_ns: of the image, nanoseconds
     :param deviation: predicted deviation from the key frame, 0..1

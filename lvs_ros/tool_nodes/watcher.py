@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Watches a camera and the segmentation node from outside, as another node of the system would."""
+"""Records the images of a camera and the masks of the segmentation node."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _QUEUE = 20
 
 
 class Watcher(ToolNode):
-    """Notes every image, mask and status in a log; a context manager.
+    """Records every image, mask and status in a log; a context manager.
 
     :param log: where to.
     :param domain_id: ROS domain to watch in.

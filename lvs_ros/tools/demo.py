@@ -40,7 +40,7 @@ _PREPARED_S = 1.5
 
 
 class DemoError(LvsError):
-    """The demo has nothing to show."""
+    """Camera or node did not start, or ended."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _watch(args: argparse.Namespace, log: RunLog) -> int:
-    """Start everything, watch, end everything.
+    """Start camera and node, watch them, end them.
 
     :returns: the camera's origin, nanoseconds.
     :raises DemoError: no mask came, or a process died.
@@ -149,7 +149,7 @@ def _wait(watcher: Watcher, children: list[NodeProcess], is_done: Callable[[], b
 
 def _show(watcher: Watcher, children: list[NodeProcess], log: RunLog,
           duration_s: float) -> None:
-    """Watch for the duration and show how it goes."""
+    """Watch for the duration and show the figures."""
     start_s = time.monotonic()
     with DemoDisplay(log, duration_s=duration_s) as display:
         while (elapsed_s := time.monotonic() - start_s) < duration_s:

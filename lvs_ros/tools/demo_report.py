@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""What ``lvs demo`` leaves: video, pictures, plots and figures."""
+"""What ``lvs demo`` writes: video, pictures, plots and figures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lvs_ros.tool_nodes.run_log import RunLog
 from lvs_ros.tools.run_summary import SUMMARY, RunSummary, summarise
 
 CONTENTS = {
-    'overlay.mp4': 'what the camera saw, and what the node made of it',
+    'overlay.mp4': 'images of the camera, and masks of the node',
     'overlay.png': 'one frame: image, mask, exact labels',
     'latency.png': 'time from stamp to mask of every frame',
     'deviation.png': 'predicted deviation, threshold, key frames',

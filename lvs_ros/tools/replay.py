@@ -17,10 +17,10 @@ from tqdm import tqdm
 
 from lvs_ros.errors import ImageError, RecordingError
 from lvs_ros.labels import LabelSet, load_label_set
-from lvs_ros.output_folder import output_folder
 from lvs_ros.options import PipelineOptions
-from lvs_ros.pipeline.build import build_pipeline
+from lvs_ros.output_folder import output_folder
 from lvs_ros.pipeline.as_rgb import as_rgb
+from lvs_ros.pipeline.build import build_pipeline
 from lvs_ros.pipeline.execution import SimulatedExecutor
 from lvs_ros.pipeline.frame import StepResult
 from lvs_ros.plots import plot_deviation

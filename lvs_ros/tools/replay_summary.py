@@ -19,7 +19,7 @@ from lvs_ros.staging import write_whole
 
 @dataclasses.dataclass(frozen=True)
 class IndexedReason:
-    """Something that happened to an image.
+    """An event at an image.
 
     :param index: number of the image in the recording, from 0
     :param reason: what it was
@@ -84,7 +84,7 @@ class ReplaySummary:
         return text
 
     def add(self, index: int, stamp_ns: int, status: StepStatus) -> None:
-        """Take note of a frame that got its mask."""
+        """Add a frame that got its mask."""
         if self._first_stamp_ns is None:
             self._first_stamp_ns = stamp_ns
         self.samples.append(DeviationSample(
@@ -97,7 +97,7 @@ class ReplaySummary:
         self._slow_failures = status.slow_track_failures
 
     def drop(self, index: int, reason: str) -> None:
-        """Take note of an image that got none."""
+        """Add an image that got none."""
         self.dropped.append(IndexedReason(index, reason))
 
     def as_dict(self) -> dict[str, Any]:

@@ -22,8 +22,8 @@ from lvs_ros.benchmark.soak import run_soak
 from lvs_ros.benchmark.soak_report import JSON, PICTURE, SoakReport
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import find_model
-from lvs_ros.output_folder import output_folder
 from lvs_ros.options import PipelineOptions
+from lvs_ros.output_folder import output_folder
 from lvs_ros.tools.image_size import image_size
 from lvs_ros.tools.interruption import interrupted_once
 from lvs_ros.tools.pipeline_options import DEVICE, add_options, pipeline_options

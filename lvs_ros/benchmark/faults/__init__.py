@@ -1,3 +1,3 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Faulty messages and pictures, and what a node and its decoders make of them."""
+"""Faulty messages and pictures, and how a node and its decoders handle them."""

@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""What is noted of each message, and what must not have happened."""
+"""What is recorded of each message, and what counts as a finding."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 """Faulty messages through real nodes, each followed by an image that must get its mask.
 
 The image behind a message tells, by its status, what became of the message before it, so that
-none is lost without being noticed. Every now and then the node is reset before it: then its mask
-must be the same as ever.
+none is lost without being noticed. In between, the node is reset before it: then its mask
+must always be the same.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""What is told of faulty messages: text, figures, and the messages that did harm."""
+"""The report on faulty messages: text, figures, and the messages that caused a finding."""
 
 from __future__ import annotations
 
