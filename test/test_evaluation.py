@@ -4,6 +4,7 @@
 
 import csv
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -16,6 +17,7 @@ import torch
 
 from lvs_ros.datasets.drive import DriveFrame
 from lvs_ros.errors import ConfigurationError, DatasetError
+from lvs_ros.evaluation import evaluation
 from lvs_ros.evaluation.clock import SkippingClock
 from lvs_ros.evaluation.dataset import Dataset, camvid, make_dataset
 from lvs_ros.evaluation.deviation import deviation_pairs, deviation_samples
@@ -23,7 +25,6 @@ from lvs_ros.evaluation.offsets import run_offsets
 from lvs_ros.evaluation.rows import ROWS
 from lvs_ros.evaluation.run import Runner
 from lvs_ros.evaluation.summary import Summariser
-from lvs_ros.evaluation.sweep import sweep_threshold
 from lvs_ros.model import VARIANTS, SegmentationNetwork, load_network, save_network
 from lvs_ros.model.checkpoint import rivals_path, save_rivals
 from lvs_ros.model.rivals import Rivals
@@ -89,7 +90,8 @@ def read(folder: pathlib.Path) -> dict[str, Any]:
 def test_the_whole_table(street: pathlib.Path, model: pathlib.Path, tmp_path: pathlib.Path,
                          monkeypatch: pytest.MonkeyPatch,
                          capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setitem(sweep_threshold.__kwdefaults__, 'intervals', (2, 5))
+    monkeypatch.setattr(evaluation, 'sweep_threshold', functools.partial(
+        evaluation.sweep_threshold, intervals=(2, 5)))
     out = tmp_path / 'results' / 'street'
     assert evaluated(street, model, '--out', str(out), '--protocol', 'offsets',
                      '--sweep', 'threshold', '0.1', '0.9') == 0
