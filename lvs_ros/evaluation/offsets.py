@@ -55,7 +55,7 @@ def run_offsets(name: str, options: PipelineOptions, dataset: Dataset) -> Offset
     frames = 0
     with build_row(name, options) as pipeline:
         dataset.check_model(pipeline, options.model)
-        counts = np.zeros((interval, pipeline.num_classes, pipeline.num_classes), np.int64)
+        counts = np.zeros((interval, pipeline.config.classes, pipeline.config.classes), np.int64)
         for drive in tqdm(dataset.drives, desc=f'{name}, offsets', unit='drive', disable=None,
                           leave=False):
             loaded = drive.load()
@@ -83,5 +83,5 @@ def _score(pipeline: SegmentationPipeline, drive: LoadedDrive, target: int, inte
         result = pipeline.step(drive.frames[target - offset])
         if offset:
             result = pipeline.step(drive.frames[target])
-        counts.append(confusion_of(labels, result.mask, pipeline.num_classes))
+        counts.append(confusion_of(labels, result.mask, pipeline.config.classes))
     return np.array(counts)
