@@ -4,7 +4,6 @@
 
 import csv
 import dataclasses
-import functools
 import json
 import os
 import pathlib
@@ -17,7 +16,7 @@ import torch
 
 from lvs_ros.datasets.drive import DriveFrame
 from lvs_ros.errors import ConfigurationError, DatasetError
-from lvs_ros.evaluation import evaluation
+from lvs_ros.evaluation import sweep
 from lvs_ros.evaluation.clock import SkippingClock
 from lvs_ros.evaluation.dataset import Dataset, camvid, make_dataset
 from lvs_ros.evaluation.deviation import deviation_pairs, deviation_samples
@@ -90,8 +89,7 @@ def read(folder: pathlib.Path) -> dict[str, Any]:
 def test_the_whole_table(street: pathlib.Path, model: pathlib.Path, tmp_path: pathlib.Path,
                          monkeypatch: pytest.MonkeyPatch,
                          capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(evaluation, 'sweep_threshold', functools.partial(
-        evaluation.sweep_threshold, intervals=(2, 5)))
+    monkeypatch.setattr(sweep, 'INTERVALS', (2, 5))
     out = tmp_path / 'results' / 'street'
     assert evaluated(street, model, '--out', str(out), '--protocol', 'offsets',
                      '--sweep', 'threshold', '0.1', '0.9') == 0

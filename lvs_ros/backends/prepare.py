@@ -31,7 +31,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device) -> str:
-    """Return one of :data:`PRECISIONS`: the given one, or for 'auto' what the device is best at."""
+    """Return one of :data:`PRECISIONS`: for 'auto' what the device is best at."""
     if name == 'auto':
         if device.type == 'cpu':
             return 'bfloat16' if has_amx() else 'float32'
