@@ -28,6 +28,7 @@ MAIN = 'import sys; from lvs_ros.node.executable import main; sys.exit(main())'
 # A job of S_h that is inside native calls of torch for half a minute, and cannot be stopped.
 SLOW_JOB = """
 import torch
+import lvs_ros.pipeline.pipeline    # in the foreground, S_h stays as it is
 import lvs_ros.pipeline.slow_track as slow_track
 
 usual_job = slow_track.run_job

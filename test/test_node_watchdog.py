@@ -27,6 +27,7 @@ WATCHDOG_S = 1.5
 # time into a native call that neither returns nor lets anybody else use the interpreter.
 DEBUGGED_AND_HUNG = """
 import ctypes, os, pdb, sys
+import lvs_ros.pipeline.pipeline    # in the foreground, S_h stays as it is
 import lvs_ros.pipeline.slow_track as slow_track
 
 usual_job = slow_track.run_job
@@ -51,6 +52,7 @@ slow_track.run_job = run_job
 """
 HUNG_BESIDE_THE_FRAMES = """
 import time
+import lvs_ros.pipeline.pipeline    # in the foreground, S_h stays as it is
 import lvs_ros.pipeline.slow_track as slow_track
 
 usual_job = slow_track.run_job
