@@ -288,13 +288,13 @@ def test_frames_of_two_sizes_are_named(street: pathlib.Path, tmp_path: pathlib.P
 
 
 @pytest.mark.parametrize('words, reason', [
-    (('--threshold', '1.5'), 'threshold is 1.5'),
-    (('--sweep', 'threshold', '0.1', '7'), 'threshold is 7'),
+    (('--threshold', '1.5'), 'threshold: 1.5 is not between 0 and 1'),
+    (('--sweep', 'threshold', '0.1', '7'), 'threshold: 7.0 is not between'),
     (('--sweep', 'threshold', 'low'), "could not convert string to float: 'low'"),
     (('--sweep', 'rate'), 'expected "threshold"'),
-    (('--fixed-interval', '0'), 'fixed_interval is 0'),
+    (('--fixed-interval', '0'), 'fixed_interval: 0 is not between'),
     (('--camvid', 'nowhere'), 'nowhere/images: no such folder'),
-    (('--slow-delay-s', '-1'), 'slow_delay_s is -1'),
+    (('--slow-delay-s', '-1'), 'duration of S_h is -1'),
 ])
 def test_errors_say_what_is_wrong(street: pathlib.Path, model: pathlib.Path,
                                   tmp_path: pathlib.Path, words: tuple[str, ...], reason: str,

@@ -87,9 +87,8 @@ def build_row(name: str, options: PipelineOptions, slow_delay_s: Optional[float]
                 rivals.recurrent.requires_grad_(False).to(device))
     network = prepare(network, device=device, precision=options.precision)
     executor = None
-    if not row.has_background:    # all cores for each frame
-        executor = SimulatedExecutor(0.0, threads=options.cpu_threads)
-    elif slow_delay_s is not None:
-        executor = SimulatedExecutor(slow_delay_s, threads=options.cpu_threads)
+    if not row.has_background or slow_delay_s is not None:
+        # Nothing runs beside the frames: they have all the cores.
+        executor = SimulatedExecutor(slow_delay_s or 0.0, threads=options.cpu_threads)
     return assemble(network, options, executor=executor, propagation=row.propagation(network),
                     smoothing=smoothing)
