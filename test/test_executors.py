@@ -223,7 +223,7 @@ def test_a_failure_while_refining_is_a_result_and_the_next_job_runs(executor: Ex
         assert told([good]) == [(number, False, 10.0 * number)] and good.error is None
         assert failed.refined and failed.high is None
         assert failed.error == (
-            'while the mirror image was computed: RuntimeError: out of memory')
+            'during flip averaging: RuntimeError: out of memory')
 
 
 def test_frames_and_jobs_never_use_the_gradient(executor: Executor) -> None:

@@ -207,7 +207,7 @@ def test_what_cannot_be_refined_is_labelled_as_it_was(schedule: str) -> None:
     result = make(schedule, network, flip_averaging=True).step(frame(0))
     assert (result.mask == expected).all()
     assert result.status.slow_track_error == (
-        'while the mirror image was computed: F_h is not finite')
+        'during flip averaging: F_h is not finite')
 
 
 def test_a_first_frame_that_is_not_finite_is_told() -> None:

@@ -182,7 +182,7 @@ def test_a_frame_in_full_that_cannot_be_refined_has_what_s_h_came_to(
     assert (result.mask == expected).all() and result.status.key_frame
     assert result.status.slow_track_failures == 1
     assert result.status.slow_track_error == (
-        'while the mirror image was computed: RuntimeError: out of memory')
+        'during flip averaging: RuntimeError: out of memory')
 
 
 @pytest.mark.parametrize('executor', EXECUTORS)

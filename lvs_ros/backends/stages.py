@@ -108,4 +108,4 @@ class Stages(Protocol):
         """S_h, F_l → F_h; passes checkpoints."""
 
     def refine(self, high: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
-        """Flip averaging: the mean of F_h and that of the mirror image; passes checkpoints."""
+        """Flip averaging: the mean of F_h and that of the flipped image; passes checkpoints."""

@@ -51,7 +51,7 @@ def measure_over_dds(options: PipelineOptions, *, width: int, height: int, rate_
     :param height: of the images, pixels
     :param rate_hz: of the camera
     :param frames: to be sent to each of them
-    :param domain_id: the ROS domain; None = one in which nobody is
+    :param domain_id: the ROS domain; None = one without other nodes
     :raises ConfigurationError: without ROS 2, or for a size that the street cannot be drawn at
     :raises BenchmarkError: when a process does not start, ends or does not answer
     """

@@ -80,7 +80,7 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         for name, value in read_fields(self, 'model').items():
-            object.__setattr__(self, name, value)    # frozen for everybody else
+            object.__setattr__(self, name, value)    # the class is frozen
         self.split_at()
 
     def split_at(self) -> tuple[int, int]:

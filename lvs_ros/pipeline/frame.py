@@ -60,7 +60,7 @@ class StepStatus:
     :param deviation: predicted fraction of pixels whose label differs from the key frame's;
         None where the schedule asked for none
     :param threshold: the deviation above which a frame becomes a key frame
-    :param slow_track_busy: S_h, or its refinement by the mirror image, is running or waiting to
+    :param slow_track_busy: S_h, or flip averaging after it, is running or waiting to
         run in the background
     :param slow_track_failures: failures of S_h since the pipeline was built
     :param slow_track_error: text of the last failure; None once S_h has succeeded again

@@ -1,11 +1,10 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Puts frames before whatever else wants the cores.
+"""A real-time priority for the threads of a frame, over other programs on the same cores.
 
-Other programs of a vehicle need the same cores. Linux shares them out fairly, and a frame that
-gets half of each core takes two or three times as long. Threads of a real-time class go before all
-that have none. Only those of a frame do here, and only while it is computed: S_h can wait, and the
-others must get on.
+Linux's default scheduler gives each program an equal share, and a frame that has half of each core
+takes two or three times as long. Threads with a real-time priority run before all that have none.
+Here the threads of a frame have one while it is computed, and S_h never has.
 """
 
 import contextlib
@@ -15,11 +14,10 @@ import time
 import warnings
 from typing import Callable, Iterable, Iterator
 
-# Linux steps in where real-time threads leave less than a twentieth of a second to others: it
-# stops them for all of that. So frames leave more, and do not go first for most of a second,
-# unless a single one takes so long.
+# Linux stops real-time threads that use more than 95 % of a second for the rest of it. So frames
+# have the priority for less than that, unless a single one takes so long.
 _MOST_SHARE = 0.8    # of the time
-_BURST_S = 0.1       # saved up in a break: frame after frame, that lasts for half a second
+_BURST_S = 0.1       # unused time that is kept: enough for half a second of frame after frame
 
 
 class FramePriority:

@@ -102,4 +102,4 @@ def _attempt(job: Job, function: Callable[[], torch.Tensor], checks: bool,
 
 
 def _explained(error: str, refined: bool) -> str:
-    return f'while the mirror image was computed: {error}' if refined else error
+    return f'during flip averaging: {error}' if refined else error

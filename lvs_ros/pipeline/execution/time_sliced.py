@@ -71,7 +71,7 @@ class TimeSlicedExecutor(BackgroundExecutor):
         self._wait_for_device, self._clock = wait_for_device, clock
         self._frame: Optional[_Frame] = None    # that waits
         self._computing: Optional[_Frame] = None
-        self._awaited: Optional[_Frame] = None    # that somebody still has to take
+        self._awaited: Optional[_Frame] = None    # whose thread has not taken it yet
         self._team: tuple[int, ...] = ()    # the threads that computed the last frame
         self._team_is_raised = False
         self._owed_s = 0.0    # to S_h since the last frame
