@@ -41,8 +41,9 @@ def plot_deviation(path: pathlib.Path, samples: Sequence[DeviationSample], *,
     :param title: shown above
     """
     times = np.array([sample.time_s for sample in samples])
-    deviations = _with_gaps([sample.deviation for sample in samples])
-    true_deviations = _with_gaps([sample.true_deviation for sample in samples])
+    # None becomes nan, which is not drawn
+    deviations = np.array([sample.deviation for sample in samples], float)
+    true_deviations = np.array([sample.true_deviation for sample in samples], float)
     thresholds = np.array([sample.threshold for sample in samples])
     key = np.array([sample.key_frame for sample in samples], bool)
 
@@ -88,11 +89,6 @@ def save_figure(path: pathlib.Path, figure: Figure) -> None:
     picture = io.BytesIO()
     figure.savefig(picture, format='png', dpi=120)
     write_whole(path, picture.getvalue())
-
-
-def _with_gaps(values: Sequence[Optional[float]]) -> np.ndarray:
-    """Turn None into nan, which is not drawn."""
-    return np.array([np.nan if value is None else value for value in values])
 
 
 def _top(deviations: np.ndarray, thresholds: np.ndarray) -> float:

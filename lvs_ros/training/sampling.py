@@ -36,11 +36,13 @@ class Source:
     :param share: how much of the batches comes from it, relative to the other sources
     :param real_time: share of real time in its clips, as far as its frames have earlier ones;
         the others are synthetic camera motion on one frame
+    :param name: what messages and the notes of a model call it
     """
 
     pool: FramePool
     share: float = 1.0
     real_time: float = 1.0
+    name: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
