@@ -17,7 +17,6 @@ from lvs_ros.backends.cpu.amx.convolution import AmxConvolution
 from lvs_ros.backends.cpu.stem import NativeStem
 from lvs_ros.backends.folding import fold_batch_norm
 from lvs_ros.checkpoints import checkpoints
-from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import VARIANTS, SegmentationNetwork, load_network
 from lvs_ros.model.adapt_net import AdaptNet
 from lvs_ros.model.normalisation import Normalisation
@@ -166,7 +165,5 @@ def test_without_amx() -> None:
         assert network.low(image).dtype == torch.bfloat16
 
 
-def test_precision_of_a_gpu_and_unknown_ones() -> None:
+def test_precision_of_a_gpu() -> None:
     assert choose_precision('auto', torch.device('cuda')) == 'float16'
-    with pytest.raises(ConfigurationError, match="'float8': expected auto"):
-        choose_precision('float8', CPU)

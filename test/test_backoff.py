@@ -76,10 +76,10 @@ class Scene:
 def test_a_key_frame_before_a_still_scene_is_computed_after_all() -> None:
     scene = Scene('low_latency')
     scene.see(3)
-    scene.pipeline.threshold = 0.0    # a key frame …
+    scene.pipeline.change(threshold=0.0)    # a key frame …
     scene.see(1)
     scene.high.fails = True           # … of which S_h fails …
-    scene.pipeline.threshold = 1.0    # … and from then on everything stands still
+    scene.pipeline.change(threshold=1.0)    # … and from then on everything stands still
     statuses = scene.see(2)
     assert any(status.slow_track_error for status in statuses)
     scene.high.fails = False
@@ -93,9 +93,9 @@ def test_it_is_tried_at_once_and_then_at_least_once_a_second(schedule: str) -> N
     scene = Scene(schedule, threshold=0.0 if schedule == 'adaptive' else 1.0)
     scene.see(1)
     if schedule == 'low_latency':
-        scene.pipeline.threshold = 0.0
+        scene.pipeline.change(threshold=0.0)
         scene.see(1)
-        scene.pipeline.threshold = 1.0
+        scene.pipeline.change(threshold=1.0)
     scene.high.fails = True
     scene.high.calls_ns.clear()
     statuses = scene.see(90)    # six seconds
@@ -123,7 +123,7 @@ def test_where_stamps_stand_still_frames_count() -> None:
 def test_what_could_not_be_refined_is_refined_later() -> None:
     scene = Scene('low_latency', refines=True, threshold=0.0)
     scene.see(2)
-    scene.pipeline.threshold = 1.0
+    scene.pipeline.change(threshold=1.0)
     scene.refine.fails = True
     assert any(status.slow_track_error for status in scene.see(20))
     scene.refine.fails = False

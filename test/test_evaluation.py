@@ -16,6 +16,7 @@ import torch
 
 from lvs_ros.datasets.drive import DriveFrame
 from lvs_ros.errors import ConfigurationError, DatasetError
+from lvs_ros.evaluation import sweep
 from lvs_ros.evaluation.clock import SkippingClock
 from lvs_ros.evaluation.dataset import Dataset, camvid, make_dataset
 from lvs_ros.evaluation.deviation import deviation_pairs, deviation_samples
@@ -23,7 +24,6 @@ from lvs_ros.evaluation.offsets import run_offsets
 from lvs_ros.evaluation.rows import ROWS
 from lvs_ros.evaluation.run import Runner
 from lvs_ros.evaluation.summary import Summariser
-from lvs_ros.evaluation.sweep import sweep_threshold
 from lvs_ros.model import VARIANTS, SegmentationNetwork, load_network, save_network
 from lvs_ros.model.checkpoint import rivals_path, save_rivals
 from lvs_ros.model.rivals import Rivals
@@ -89,7 +89,7 @@ def read(folder: pathlib.Path) -> dict[str, Any]:
 def test_the_whole_table(street: pathlib.Path, model: pathlib.Path, tmp_path: pathlib.Path,
                          monkeypatch: pytest.MonkeyPatch,
                          capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setitem(sweep_threshold.__kwdefaults__, 'intervals', (2, 5))
+    monkeypatch.setattr(sweep, 'INTERVALS', (2, 5))
     out = tmp_path / 'results' / 'street'
     assert evaluated(street, model, '--out', str(out), '--protocol', 'offsets',
                      '--sweep', 'threshold', '0.1', '0.9') == 0
@@ -285,13 +285,13 @@ def test_frames_of_two_sizes_are_named(street: pathlib.Path, tmp_path: pathlib.P
 
 
 @pytest.mark.parametrize('words, reason', [
-    (('--threshold', '1.5'), 'threshold is 1.5'),
-    (('--sweep', 'threshold', '0.1', '7'), 'threshold is 7'),
+    (('--threshold', '1.5'), 'threshold: 1.5 is not between 0 and 1'),
+    (('--sweep', 'threshold', '0.1', '7'), 'threshold: 7.0 is not between'),
     (('--sweep', 'threshold', 'low'), "could not convert string to float: 'low'"),
     (('--sweep', 'rate'), 'expected "threshold"'),
-    (('--fixed-interval', '0'), 'fixed_interval is 0'),
+    (('--fixed-interval', '0'), 'fixed_interval: 0 is not between'),
     (('--camvid', 'nowhere'), 'nowhere/images: no such folder'),
-    (('--slow-delay-s', '-1'), 'slow_delay_s is -1'),
+    (('--slow-delay-s', '-1'), 'duration of S_h is -1'),
 ])
 def test_errors_say_what_is_wrong(street: pathlib.Path, model: pathlib.Path,
                                   tmp_path: pathlib.Path, words: tuple[str, ...], reason: str,

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The executable lvs_node: killed, restarted, interrupted, started wrongly."""
 
+import functools
 import os
 import pathlib
 import signal
@@ -22,7 +23,6 @@ from sensor_msgs.msg import Image  # noqa: E402
 from lvs_ros.msg import FrameStatus  # noqa: E402
 from lvs_ros.node import executable  # noqa: E402
 from lvs_ros.node import main as node_main  # noqa: E402
-from lvs_ros.node import segmentation_node  # noqa: E402
 
 MAIN = 'import sys; from lvs_ros.node.executable import main; sys.exit(main())'
 # A job of S_h that is inside native calls of torch for half a minute, and cannot be stopped.
@@ -111,7 +111,7 @@ def run_here(ros_domain: int, monkeypatch: pytest.MonkeyPatch,
 
     def run(*words: str) -> tuple[int, str]:
         try:
-            code = executable.main(words)
+            code: Any = executable.main(words)
         except SystemExit as left:
             code = left.code
         return code, ''.join(capfd.readouterr())
@@ -309,8 +309,8 @@ def test_a_failure_that_a_restart_may_mend(
     def load(options: Any) -> NoReturn:
         raise RuntimeError('the device is busy')
 
-    defaults = segmentation_node.SegmentationNode.__init__.__kwdefaults__
-    monkeypatch.setitem(defaults, 'pipeline_factory', load)
+    monkeypatch.setattr(node_main, 'SegmentationNode', functools.partial(
+        node_main.SegmentationNode, pipeline_factory=load))
     code, output = run_here(*words_of(tiny_model))
     assert code == 1, output
     assert 'cannot configure: RuntimeError: the device is busy' in output

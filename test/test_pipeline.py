@@ -82,7 +82,7 @@ def test_the_result_of_s_h_is_propagated_from_then_on(network: SegmentationNetwo
     pipeline, propagation = make(network, threshold=0.0)
     pipeline.step(frame(0))
     assert pipeline.step(frame(1)).status.key_provisional    # S_h takes until frame 2.5
-    pipeline.threshold = 1.0
+    pipeline.change(threshold=1.0)
     assert pipeline.step(frame(2)).status.key_provisional
     status = pipeline.step(frame(3)).status
     assert not status.key_provisional and status.slow_track_ms is not None
@@ -144,7 +144,7 @@ def test_a_job_keeps_its_image(
     pipeline.step(second)
     expected = tensor(second).clone()
     second.image.fill(0)
-    pipeline.threshold = 1.0
+    pipeline.change(threshold=1.0)
     for index in (2, 3):
         pipeline.step(frame(index))
     assert len(seen) == 1 and torch.equal(seen[0], expected)
@@ -196,7 +196,7 @@ def test_s_h_is_refined_where_that_is_asked_for(
                   executor=executor(), propagation=propagation) as pipeline:
         pipeline.step(frame(0))
         pipeline.step(frame(1))
-        pipeline.threshold = 1.0
+        pipeline.change(threshold=1.0)
         for index in range(2, 3000):    # until S_h has nothing to do any more
             if not pipeline.step(frame(index)).status.slow_track_busy:
                 break
@@ -483,7 +483,7 @@ def test_a_key_frame_that_fails_in_the_end_leaves_everything_as_it_was(
         patch.setattr(network, 'classify', broken_classify)
         with pytest.raises(RuntimeError):
             pipeline.step(frame(1))
-    pipeline.threshold = 1.0
+    pipeline.change(threshold=1.0)
     status = pipeline.step(frame(2)).status
     assert status.key_stamp_ns == 0 and not status.slow_track_busy
 
@@ -547,7 +547,7 @@ def test_options_that_cannot_work_are_refused(
 def test_the_executor_follows_from_the_threads(
         network: SegmentationNetwork, threads: int, kind: str) -> None:
     with assemble(network.eval(), PipelineOptions(cpu_threads=threads)) as pipeline:
-        assert pipeline.execution.startswith(kind)
+        assert pipeline.executor.description.startswith(kind)
 
 
 def test_what_was_set_is_restored_although_two_pipelines_overlap(
@@ -604,7 +604,7 @@ def test_background_pipeline_end_to_end(
         pipeline.warm_up(48, 32)
         pipeline.step(frame(0))
         assert pipeline.step(frame(1)).status.key_provisional
-        pipeline.threshold = 1.0    # so that frame 1 stays the key frame
+        pipeline.change(threshold=1.0)    # so that frame 1 stays the key frame
         for index in range(2, 1000):
             status = pipeline.step(frame(index)).status
             if not status.key_provisional:

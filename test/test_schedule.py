@@ -134,10 +134,10 @@ def test_threshold_takes_effect_on_the_next_frame() -> None:
     first, second, third, fourth = frames(4)
     assert pipeline.step(first).status.key_frame
     assert not pipeline.step(second).status.key_frame
-    pipeline.threshold = 0.2
+    pipeline.change(threshold=0.2)
     status = pipeline.step(third).status
     assert status.key_frame and status.threshold == 0.2
-    pipeline.threshold = 0.9
+    pipeline.change(threshold=0.9)
     assert not pipeline.step(fourth).status.key_frame
 
 
@@ -145,12 +145,12 @@ def test_threshold_takes_effect_on_the_next_frame() -> None:
 def test_threshold_out_of_range_is_refused_and_the_old_one_stays(value: Any) -> None:
     pipeline = make_pipeline('adaptive', threshold=0.25)
     with pytest.raises(ConfigurationError, match='^threshold: (expected|.* is not between)'):
-        pipeline.threshold = value
-    assert pipeline.threshold == 0.25
+        pipeline.change(threshold=value)
+    assert pipeline.options.threshold == 0.25
 
 
 def test_unknown_schedule_is_refused() -> None:
     pipeline = make_pipeline('adaptive')
     with pytest.raises(ConfigurationError, match="'sometimes' is none of low_latency, adaptive"):
-        pipeline.schedule = 'sometimes'
-    assert pipeline.schedule == 'adaptive'
+        pipeline.change(schedule='sometimes')
+    assert pipeline.options.schedule == 'adaptive'

@@ -31,17 +31,11 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device) -> str:
-    """Return one of :data:`PRECISIONS`: the given one, or for 'auto' what the device is best at.
-
-    :raises ConfigurationError: for an unknown precision.
-    """
+    """Return one of :data:`PRECISIONS`: for 'auto' what the device is best at."""
     if name == 'auto':
         if device.type == 'cpu':
             return 'bfloat16' if has_amx() else 'float32'
         return 'float16'
-    if name not in PRECISIONS:
-        raise ConfigurationError(f'precision is {name!r}: expected auto, '
-                                 + ', '.join(PRECISIONS))
     return name
 
 
@@ -51,7 +45,7 @@ def prepare(network: SegmentationNetwork, *, device: torch.device, precision: st
 
     In bfloat16, a CPU with AMX rounds what convolutions multiply; features stay float32.
 
-    :raises ConfigurationError: for an unknown precision.
+    :param precision: 'auto', or one of :data:`PRECISIONS`
     :raises ModelFileError: when its output on an ordinary image is not finite.
     """
     dtype = PRECISIONS[choose_precision(precision, device)]

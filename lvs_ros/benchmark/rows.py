@@ -106,7 +106,7 @@ def measure_rows(open_pipeline: OpenPipeline, plan: Plan, clip: Clip, clock: Clo
                     for name, row in rows.items():
                         count = share(row.times * plan.frames, part, PARTS)
                         plays[name].append(_play(pipeline, row, count, plan, clip, clock))
-                        execution[name] = pipeline.execution
+                        execution[name] = pipeline.executor.description
                         update()
     return {name: _summary(execution[name], plays[name]) for name in ROWS}
 
@@ -120,8 +120,9 @@ def _play(pipeline: SegmentationPipeline, row: Row, count: int, plan: Plan, clip
           clock: Clock) -> Sequence[TimedStep]:
     """Return the steps of some frames, which follow those that are not measured."""
     pipeline.reset()
-    pipeline.threshold = plan.options.threshold if row.threshold is None else row.threshold
-    pipeline.max_key_age_frames = plan.options.max_key_age_frames if row.threshold is None else 0
+    pipeline.change(
+        threshold=plan.options.threshold if row.threshold is None else row.threshold,
+        max_key_age_frames=plan.options.max_key_age_frames if row.threshold is None else 0)
     frames = clip.frames(_LEADING_FRAMES + count, rate_hz=plan.rate_hz if row.at_rate else None)
     steps = play(pipeline, frames, clock)
     for step in steps:

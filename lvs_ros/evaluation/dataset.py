@@ -86,7 +86,7 @@ class Dataset:
     def check_model(self, pipeline: SegmentationPipeline, model: str) -> None:
         """Raise :class:`~lvs_ros.errors.DatasetError` unless the model has these classes."""
         expected = (self.label_set.name, len(self.label_set))
-        found = (pipeline.label_set_name, pipeline.num_classes)
+        found = (pipeline.config.label_set, pipeline.config.classes)
         if found != expected:
             raise DatasetError(
                 f'the model {model} labels {found[1]} classes of {found[0]!r}, the data '

@@ -55,7 +55,7 @@ def run_offsets(name: str, options: PipelineOptions, dataset: Dataset) -> Offset
             'unpack leftImg8bit_sequence), or a shorter --fixed-interval')
     with build_row(name, options) as pipeline:
         dataset.check_model(pipeline, options.model)
-        counts = np.zeros((interval, pipeline.num_classes, pipeline.num_classes), np.int64)
+        counts = np.zeros((interval, pipeline.config.classes, pipeline.config.classes), np.int64)
         for drive, indices in zip(tqdm(dataset.drives, desc=f'{name}, offsets', unit='drive',
                                        disable=None, leave=False), targets):
             loaded = drive.load()
@@ -77,5 +77,5 @@ def _score(pipeline: SegmentationPipeline, drive: LoadedDrive, target: int, inte
         result = pipeline.step(drive.frames[target - offset])
         if offset:
             result = pipeline.step(drive.frames[target])
-        counts.append(confusion_of(labels, result.mask, pipeline.num_classes))
+        counts.append(confusion_of(labels, result.mask, pipeline.config.classes))
     return np.array(counts)

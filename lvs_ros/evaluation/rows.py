@@ -86,9 +86,9 @@ def build_row(name: str, options: PipelineOptions, slow_delay_s: Optional[float]
             smoothing = GatedRecurrentSmoothing(
                 rivals.recurrent.requires_grad_(False).to(device))
     network = prepare(network, device=device, precision=options.precision)
-    if not row.has_background:    # all cores for each frame
-        slow_delay_s = 0.0
-    executor = None if slow_delay_s is None else SimulatedExecutor(
-        slow_delay_s, threads=options.cpu_threads)
+    executor = None
+    if not row.has_background or slow_delay_s is not None:
+        # Nothing runs beside the frames: they have all the cores.
+        executor = SimulatedExecutor(slow_delay_s or 0.0, threads=options.cpu_threads)
     return assemble(network, options, executor=executor, propagation=row.propagation(network),
                     smoothing=smoothing)

@@ -120,7 +120,7 @@ class Runner:
                 tqdm(desc=name, total=self._dataset.frame_count, unit='frame', mininterval=1.0,
                      disable=None, leave=False) as bar:
             self._dataset.check_model(pipeline, options.model)
-            threads = pipeline.cpu_threads
+            threads = pipeline.executor.frame_threads
             for number, drive in enumerate(self._dataset.drives):
                 loaded = drive.load()
                 if loaded.frames[0].size != warm_size:
@@ -136,10 +136,11 @@ class Runner:
                     unpack(frame.packed_mask) for frame in reference.frames
                     if frame.drive == number]
                 results += [
-                    _scored(number, index, loaded, step, mask, expectation, pipeline.num_classes)
+                    _scored(number, index, loaded, step, mask, expectation,
+                            pipeline.config.classes)
                     for index, (step, mask, expectation) in enumerate(
                         zip(steps, masks, expected, strict=True))]
-            device = pipeline.device
+            device = str(pipeline.device)
         settings = _settings(name, options)
         if is_simulated:
             settings['slow_delay_s'] = self._slow_delay_s

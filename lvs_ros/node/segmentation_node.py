@@ -185,17 +185,18 @@ class SegmentationNode(LifecycleNode):
         if too_large is not None:
             self.get_logger().warning(too_large)
         self.get_logger().info(
-            f'model {options.model} on {self._pipeline.device}, labels {label_set.name} '
+            f'model {options.model} on {self._pipeline.device} '
+            f'({self._pipeline.executor.description}), labels {label_set.name} '
             f'({len(label_set)} classes), schedule {options.schedule}, '
             f'threshold {options.threshold:g}, {seen}')
 
     def _load_labels(self, pipeline: SegmentationPipeline) -> LabelSet:
-        name = self.parameters.node.labels or pipeline.label_set_name
+        name = self.parameters.node.labels or pipeline.config.label_set
         label_set = load_label_set(name)
-        if len(label_set) != pipeline.num_classes:
+        if len(label_set) != pipeline.config.classes:
             raise ConfigurationError(
                 f'labels: the label set {name!r} has {len(label_set)} classes, the model '
-                f"{pipeline.num_classes}; leave the parameter empty to use the model's own")
+                f"{pipeline.config.classes}; leave the parameter empty to use the model's own")
         return label_set
 
     def _activate(self) -> None:
@@ -381,7 +382,7 @@ class SegmentationNode(LifecycleNode):
         names = {field.name for field in dataclasses.fields(PipelineOptions)}
         for name, value in changed.items():
             if name in names and self._pipeline is not None:
-                setattr(self._pipeline, name, value)
+                self._pipeline.change(**{name: value})
             self.get_logger().info(f'{name} is {value} now')
 
     def _supervise(self) -> None:
@@ -411,13 +412,14 @@ class SegmentationNode(LifecycleNode):
         hangs = condition.active and hang(summary, condition) is not None
         if hangs:
             self.get_logger().error(message, throttle_duration_sec=5.0)
-        device = pipeline.device if pipeline is not None else ''
+        device = '' if pipeline is None else str(pipeline.device)
         values = {
             **stream_values(summary, self._window.totals, window_s=self._window.length_s,
                             losses_known=self._drops.exact),
             **status_values(self._last_status),
             'model': self.parameters.pipeline.model,
             'device': device,
+            'execution': '' if pipeline is None else pipeline.executor.description,
             'inference size': self._inference_size(),
             **memory_values('' if hangs else device),    # torch may hold a lock on the GPU's
         }
@@ -438,7 +440,7 @@ class SegmentationNode(LifecycleNode):
             silent_s=None if last_s is None else now_s - last_s,
             slow_track_failures=0 if status is None else status.slow_track_failures,
             slow_track_error=None if status is None else status.slow_track_error,
-            slow_track_ms=pipeline.slow_track_ms, slow_track_still_s=pipeline.slow_track_still_s,
+            slow_track_ms=pipeline.slow_track_ms, slow_track_still_s=pipeline.executor.stalled_s,
             frame_s=0.0 if start_s is None else now_s - start_s,
             watchdog_s=self.parameters.node.watchdog_s if self._watchdog is not None else 0.0,
             clock_problem=self._clock_problem, last_malformed=self._last_malformed,

@@ -79,121 +79,49 @@ class SegmentationPipeline:
     :param propagation: how features are moved between frames
     :param executor: computes frames and S_h; closed with the pipeline
     :param smoothing: improves the logits by those of earlier frames; None = they stay as they are
+
+    :ivar config: of the model
+    :ivar device: where the network runs
+    :ivar options: as they are now, see :meth:`change`
+    :ivar inference_size: at what size the network sees the images
+    :ivar slow_track_ms: duration of the last S_h that finished; None before the first
     """
 
     def __init__(self, network: SegmentationNetwork, options: PipelineOptions, *,
                  propagation: Propagation, executor: Executor,
                  smoothing: Optional[Smoothing] = None) -> None:
-        self._config, self._device = network.config, network.device
+        self.config, self.device = network.config, network.device
+        self.options, self.executor = options, executor
+        self.inference_size = InferenceSize(options.inference_size, network.config.image_size)
+        self.slow_track_ms: Optional[float] = None
         self._stages: Stages = NetworkStages(network, propagation)
         self._flow = propagation.flow
-        self._executor = executor
-        self._options = options
         self._policy = schedule_of(options)
-        self._inference_size = InferenceSize(options.inference_size, network.config.image_size)
         self._smoothing = smoothing
         self._state: Optional[KeyFeatures] = None
         self._reset_reason: Optional[str] = None
         self._count = 0
         self._last_stamp_ns: Optional[int] = None    # the largest since time last went back
         self._last_size: Optional[tuple[int, int]] = None
-        self._slow_ms: Optional[float] = None
         self._slow_failures = 0
         self._slow_error: Optional[str] = None
         self._backoff = Backoff()
 
-    @property
-    def label_set_name(self) -> str:
-        """Name of the label set that the model was trained for."""
-        return self._config.label_set
+    def change(self, **options: Any) -> None:
+        """Change options that are dynamic, from the next step on.
 
-    @property
-    def num_classes(self) -> int:
-        """Number of classes of the model."""
-        return self._config.classes
-
-    @property
-    def inference_size(self) -> InferenceSize:
-        """At what size the network sees the images."""
-        return self._inference_size
-
-    @property
-    def device(self) -> str:
-        """Where the network runs, as torch names it."""
-        return str(self._device)
-
-    @property
-    def cpu_threads(self) -> int:
-        """Threads that a frame has on a CPU."""
-        return self._executor.frame_threads
-
-    @property
-    def execution(self) -> str:
-        """How frames and S_h share the computer, for people."""
-        return self._executor.description
-
-    @property
-    def threshold(self) -> float:
-        """Deviation above which a frame becomes a key frame, 0..1; takes effect at once.
-
-        :raises ConfigurationError: when set to anything else.
+        :param options: threshold, schedule, fixed_interval, max_key_age_frames
+        :raises ConfigurationError: for a value that cannot be; nothing has changed then.
         """
-        return self._options.threshold
-
-    @threshold.setter
-    def threshold(self, value: float) -> None:
-        self._change(threshold=value)
-
-    @property
-    def schedule(self) -> str:
-        """Name of the schedule; takes effect at once."""
-        return self._options.schedule
-
-    @schedule.setter
-    def schedule(self, value: str) -> None:
-        self._change(schedule=value)
-
-    @property
-    def fixed_interval(self) -> int:
-        """Frames from key frame to key frame of the fixed schedule; takes effect at once."""
-        return self._options.fixed_interval
-
-    @fixed_interval.setter
-    def fixed_interval(self, value: int) -> None:
-        self._change(fixed_interval=value)
-
-    @property
-    def max_key_age_frames(self) -> int:
-        """A key frame at the latest after so many frames; 0 = no limit. Takes effect at once."""
-        return self._options.max_key_age_frames
-
-    @max_key_age_frames.setter
-    def max_key_age_frames(self, value: int) -> None:
-        self._change(max_key_age_frames=value)
-
-    def _change(self, **changes: Any) -> None:
-        self._options = dataclasses.replace(self._options, **changes)
-        self._policy = schedule_of(self._options)
-
-    @property
-    def slow_track_still_s(self) -> float:
-        """Seconds since S_h in the background last passed a checkpoint; 0 where none runs.
-
-        This and :attr:`slow_track_ms` may be read by any thread at any time.
-        """
-        return self._executor.stalled_s
-
-    @property
-    def slow_track_ms(self) -> Optional[float]:
-        """Duration of the last finished S_h; None before the first."""
-        return self._slow_ms
+        self.options = dataclasses.replace(self.options, **options)
+        self._policy = schedule_of(self.options)
 
     def lasting_error(self) -> Optional[str]:
         """Return why this process cannot use the device any more; to be called after an error.
 
         None = it can; another process is of no use.
         """
-        return lasting_error(self._device)
+        return lasting_error(self.device)
 
     def __enter__(self) -> 'SegmentationPipeline':
         return self
@@ -203,7 +131,7 @@ class SegmentationPipeline:
 
     def close(self) -> None:
         """Close the executor, which restores the settings of the process."""
-        self._executor.close()
+        self.executor.close()
 
     def reset(self, reason: str = 'reset requested') -> None:
         """Forget the key frame; the next frame becomes one."""
@@ -211,7 +139,7 @@ class SegmentationPipeline:
             self._reset_reason = reason
         self._state = None
         self._backoff.note_success()
-        self._executor.cancel()
+        self.executor.cancel()
         if self._smoothing is not None:
             self._smoothing.reset()
 
@@ -222,8 +150,8 @@ class SegmentationPipeline:
             frame = Frame(image=blank, stamp_ns=number)
             self.step(frame)
             if self._state is not None:
-                self._executor.submit(self._executor.run(lambda: self._run_other_parts(frame)))
-        self._executor.wait(_WARM_UP_S)
+                self.executor.submit(self.executor.run(lambda: self._run_other_parts(frame)))
+        self.executor.wait(_WARM_UP_S)
         self.reset()
         self._reset_reason = self._last_stamp_ns = self._last_size = None
         self._count = 0
@@ -238,12 +166,12 @@ class SegmentationPipeline:
         frame.check()
         start_s = time.perf_counter()
         try:
-            done = self._executor.run(lambda: self._compute(frame, start_s, want_confidence))
+            done = self.executor.run(lambda: self._compute(frame, start_s, want_confidence))
         except NotFiniteError as error:
             self.reset(f'{error}')    # what is kept may hold the same
             raise
         if done.job is not None:    # not before the mask is there: the worker wakes up at once
-            self._executor.submit(done.job)
+            self.executor.submit(done.job)
         status = self._status(done, step_ms=(time.perf_counter() - start_s) * 1e3)
         self._count += 1
         return StepResult(done.labels.mask, done.labels.confidence, status)
@@ -255,7 +183,7 @@ class SegmentationPipeline:
         But for the deviation where S_h runs in the foreground.
         """
         wait_ms = (time.perf_counter() - start_s) * 1e3
-        watch = Stopwatch(self._device)
+        watch = Stopwatch(self.device)
         now = self._begin(frame, watch)
         output = self._output(now, want_confidence)
         self._take_results(frame.stamp_ns)
@@ -279,9 +207,9 @@ class SegmentationPipeline:
                      {'wait': wait_ms} | watch.stage_ms())
 
     def _begin(self, frame: Frame, watch: Stopwatch) -> _Now:
-        fitted = fit(frame, size=self._inference_size.of(*frame.size),
-                     align_corners=self._config.align_corners)
-        image = to_tensor(fitted.frame, device=self._device)
+        fitted = fit(frame, size=self.inference_size.of(*frame.size),
+                     align_corners=self.config.align_corners)
+        image = to_tensor(fitted.frame, device=self.device)
         self._check_continuity(frame)
         watch.lap('input')
         low = self._stages.low(image)
@@ -293,8 +221,8 @@ class SegmentationPipeline:
         return _Now(frame, fitted, image, FrameFeatures(self._count, frame.stamp_ns, low, grey))
 
     def _output(self, now: _Now, want_confidence: bool) -> Output:
-        width, height = (now.fitted.original_size if self._options.output_size == (0, 0)
-                         else self._options.output_size)
+        width, height = (now.fitted.original_size if self.options.output_size == (0, 0)
+                         else self.options.output_size)
         output = Output((height, width), now.fitted.content, want_confidence)
         smoothing = self._smoothing
         if smoothing is None:
@@ -316,14 +244,14 @@ class SegmentationPipeline:
         self._last_stamp_ns, self._last_size = stamp_ns, frame.size
 
     def _take_results(self, now_ns: int) -> None:
-        for result in self._executor.results(now_ns):
+        for result in self.executor.results(now_ns):
             self._note(result)
             if self._state is not None:
                 self._state.take(result)
 
     def _note(self, result: JobResult) -> None:
         if not result.refined:
-            self._slow_ms = result.duration_ms
+            self.slow_track_ms = result.duration_ms
         self._slow_error = result.error
         self._slow_failures += result.error is not None
         assert self._last_stamp_ns is not None
@@ -363,7 +291,7 @@ class SegmentationPipeline:
         assert self._last_stamp_ns is not None
         is_due = self._backoff.is_due(self._count, self._last_stamp_ns)
         if self._policy.background:
-            return wanted or is_due and not self._executor.busy
+            return wanted or is_due and not self.executor.busy
         return is_due    # until then no frame waits for what will fail again
 
     def _propagate(self, now: _Now, output: Output, watch: Stopwatch) -> Labels:
@@ -385,7 +313,7 @@ class SegmentationPipeline:
         On a GPU, whether F_h is finite is known only with the labels.
         """
         job = self._job(now)
-        with intra_op_threads(self._executor.full_threads):
+        with intra_op_threads(self.executor.full_threads):
             results = [compute(job, checks=False, fatal=INTERRUPTIONS)]
             # With a background no frame waits for flip averaging: neither does the first one.
             if job.refine and results[0].high is not None and not self._policy.background:
@@ -417,7 +345,7 @@ class SegmentationPipeline:
         :param keeps_image: it runs when the memory of the frame is not ours any more
         """
         stages, features, image = self._stages, now.features, now.image
-        if not self._options.flip_averaging:
+        if not self.options.flip_averaging:
             return Job(features, features.stamp_ns, lambda: stages.high(features.low.low))
         if keeps_image and shares_memory(image, now.frame):
             image = image.clone()
@@ -431,7 +359,7 @@ class SegmentationPipeline:
     def _run_other_parts(self, frame: Frame) -> Job:
         """Run what a first frame does not reach, whatever the schedule; return a job for S_h."""
         assert self._state is not None
-        watch = Stopwatch(self._device)
+        watch = Stopwatch(self.device)
         now = self._begin(frame, watch)
         self._stages.deviation(self._state.key.low, now.features.low)
         self._propagate(now, self._output(now, False), watch)
@@ -442,12 +370,12 @@ class SegmentationPipeline:
         key = self._state.key
         reason, self._reset_reason = self._reset_reason, None
         return StepStatus(
-            schedule=self._options.schedule, key_frame=key.number == done.number,
+            schedule=self.options.schedule, key_frame=key.number == done.number,
             key_stamp_ns=key.stamp_ns, key_age_frames=done.number - key.number,
             key_provisional=self._state.awaits_key_frame,
-            deviation=done.deviation, threshold=self.threshold,
-            slow_track_busy=done.job is not None or self._executor.busy,
+            deviation=done.deviation, threshold=self.options.threshold,
+            slow_track_busy=done.job is not None or self.executor.busy,
             slow_track_failures=self._slow_failures,
-            slow_track_error=self._slow_error, slow_track_ms=self._slow_ms,
+            slow_track_error=self._slow_error, slow_track_ms=self.slow_track_ms,
             stage_ms={**done.stage_ms, 'rest': step_ms - sum(done.stage_ms.values())},
             reset_reason=reason)

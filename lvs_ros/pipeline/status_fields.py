@@ -7,7 +7,7 @@ from typing import Any, Optional
 
 from lvs_ros.pipeline.frame import StepStatus
 
-_STAGES = ('wait', 'input', 'low', 'deviation', 'propagation', 'classify', 'output')
+_STAGES = ('wait', 'input', 'low', 'deviation', 'flow', 'propagation', 'classify', 'output')
 
 
 def status_fields(status: StepStatus) -> dict[str, Any]:

@@ -94,9 +94,9 @@ def _replay(recording: Recording, topic: RecordedTopic, options: PipelineOptions
         outputs = _Outputs(
             stack.enter_context(RecordingWriter(folder / RECORDING, storage=args.storage)),
             video,
-            load_label_set(args.labels or pipeline.label_set_name),
+            load_label_set(args.labels or pipeline.config.label_set),
             copy_images=args.copy_images)
-        summary.device = pipeline.device
+        summary.device = str(pipeline.device)
         messages = tqdm(recording.messages(topic), total=topic.count, unit='frame', disable=None)
         for index, message in enumerate(messages):
             try:

@@ -20,17 +20,9 @@ class Executor(Protocol):
     after a job, its result is refined, until a newer job is submitted.
     """
 
-    @property
-    def description(self) -> str:
-        """Its kind and its threads, for people."""
-
-    @property
-    def frame_threads(self) -> int:
-        """CPU threads of a frame."""
-
-    @property
-    def full_threads(self) -> int:
-        """CPU threads of a frame that is computed in full, with no job beside it."""
+    description: str      # its kind and its threads, for people
+    frame_threads: int    # CPU threads of a frame
+    full_threads: int     # the same, of one that is computed in full, with no job beside it
 
     def run(self, work: Callable[[], T]) -> T:
         """Compute for a frame, before everything else; returns, or raises, what that does."""

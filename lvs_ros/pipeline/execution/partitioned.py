@@ -32,27 +32,13 @@ class PartitionedExecutor(BackgroundExecutor):
     """
 
     def __init__(self, *, threads: int, priority: Optional[FramePriority] = None) -> None:
-        self._threads = threads
         self._job_threads = max(1, threads // 2)
+        self.frame_threads, self.full_threads = max(1, threads - self._job_threads), threads
+        self.description = f'partitioned, {self.frame_threads} + {self._job_threads} threads'
         self._priority = priority or FramePriority()
         super().__init__(ProcessSettings(
             torch_threads=self.frame_threads, opencv_threads=self.frame_threads))
         self._thread.start()
-
-    @property
-    def description(self) -> str:
-        """Its kind and its threads, for people."""
-        return f'partitioned, {self.frame_threads} + {self._job_threads} threads'
-
-    @property
-    def frame_threads(self) -> int:
-        """CPU threads of a frame."""
-        return max(1, self._threads - self._job_threads)
-
-    @property
-    def full_threads(self) -> int:
-        """CPU threads of a frame that is computed in full, with no job beside it."""
-        return self._threads
 
     def run(self, work: Callable[[], T]) -> T:
         """Compute for a frame in the calling thread."""

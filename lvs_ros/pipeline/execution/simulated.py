@@ -28,30 +28,16 @@ class SimulatedExecutor:
             raise ConfigurationError(f'the simulated duration of S_h is {delay_s} s: expected 0 '
                                      'or more')
         self._delay_ns = round(delay_s * 1e9)
-        self._threads = threads or available_cpus()
+        self.frame_threads = self.full_threads = threads or available_cpus()
+        self.description = f'S_h simulated: {delay_s:g} s, {self.frame_threads} threads'
         self._running: Optional[tuple[Job, int]] = None    # with the stamp of its end
         self._refining: Optional[tuple[JobResult, int]] = None    # the same
         self._waiting: Optional[Job] = None
-        self._settings = ProcessSettings(opencv_threads=self._threads)
-
-    @property
-    def description(self) -> str:
-        """Its kind and its threads, for people."""
-        return f'S_h simulated: {self._delay_ns / 1e9:g} s, {self._threads} threads'
-
-    @property
-    def frame_threads(self) -> int:
-        """CPU threads of a frame."""
-        return self._threads
-
-    @property
-    def full_threads(self) -> int:
-        """CPU threads of a frame that is computed in full."""
-        return self._threads
+        self._settings = ProcessSettings(opencv_threads=self.frame_threads)
 
     def run(self, work: Callable[[], T]) -> T:
         """Compute for a frame, here and now."""
-        with intra_op_threads(self._threads):
+        with intra_op_threads(self.frame_threads):
             return work()
 
     def submit(self, job: Job) -> None:

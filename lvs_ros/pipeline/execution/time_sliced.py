@@ -64,6 +64,8 @@ class TimeSlicedExecutor(BackgroundExecutor):
                  priority: Optional[FramePriority] = None,
                  wait_for_device: Callable[[], None] = lambda: None,
                  clock: Callable[[], float] = time.perf_counter) -> None:
+        self.frame_threads = self.full_threads = threads or torch.get_num_threads()
+        self.description = f'time-sliced, {threads} threads' if threads else 'time-sliced'
         self._threads, self._cores = threads, cores
         self._priority = priority or FramePriority()
         self._wait_for_device, self._clock = wait_for_device, clock
@@ -80,21 +82,6 @@ class TimeSlicedExecutor(BackgroundExecutor):
         if threads:
             end_team()
         self._thread.start()
-
-    @property
-    def description(self) -> str:
-        """Its kind and its threads, for people."""
-        return f'time-sliced, {self._threads} threads' if self._threads else 'time-sliced'
-
-    @property
-    def frame_threads(self) -> int:
-        """CPU threads of a frame."""
-        return self._threads or torch.get_num_threads()
-
-    @property
-    def full_threads(self) -> int:
-        """CPU threads of a frame that is computed in full."""
-        return self.frame_threads
 
     def run(self, work: Callable[[], T]) -> T:
         """Compute for a frame in the worker; returns, or raises, what that does."""
