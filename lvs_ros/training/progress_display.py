@@ -90,4 +90,3 @@ class ProgressDisplay:
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
-            self._bar = None

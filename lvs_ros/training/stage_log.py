@@ -100,7 +100,6 @@ class StageLog:
     def close(self) -> None:
         if self._events is not None:
             self._events.close()
-            self._events = None
 
 
 def _drop_after(path: pathlib.Path, step: int) -> None:
