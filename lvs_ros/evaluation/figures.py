@@ -78,7 +78,7 @@ def plot_scatter(path: pathlib.Path, pairs: Sequence[DeviationPair], *, threshol
 
 def plot_strip(path: pathlib.Path, dataset: Dataset, runs: Sequence[RowRun]) -> None:
     """Draw three frames: image, truth, and the masks of up to four rows."""
-    shown = _strip_runs(runs)
+    shown = sorted(runs, key=lambda run: run.name not in _STRIP_PREFERRED)[:_STRIP_ROWS]
     frames = _strip_frames(dataset)
     columns = 2 + len(shown)
     height, width = frames[0][2].shape[:2]
@@ -114,10 +114,6 @@ def _curve(axes: Axes, name: str, points: Sequence[CurvePoint], x: Sequence[floa
         axes.annotate(f'{point.setting:g}', (value_x, value_y), xytext=place,
                       ha='right' if place[0] < 0 else 'left', textcoords='offset points',
                       fontsize=7, color=colour)
-
-
-def _strip_runs(runs: Sequence[RowRun]) -> list[RowRun]:
-    return sorted(runs, key=lambda run: run.name not in _STRIP_PREFERRED)[:_STRIP_ROWS]
 
 
 def _strip_frames(dataset: Dataset) -> list[tuple[int, int, np.ndarray, np.ndarray]]:

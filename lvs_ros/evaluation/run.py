@@ -63,7 +63,7 @@ class FrameResult(TimedStep):
 
 @dataclasses.dataclass(frozen=True)
 class RowRun:
-    """A row's way over all drives.
+    """The run of a row over all drives.
 
     :param settings: what distinguishes it from another run of the same row
     :param threads: CPU threads of the fast track

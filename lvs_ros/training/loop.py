@@ -199,7 +199,7 @@ class _Loop:
     def _skip(self, losses: dict[str, float]) -> None:
         self._state.skipped_steps += 1
         self._failures += 1
-        # The forward pass that overflowed has left its trace in the running statistics.
+        # The forward pass that overflowed has changed the running statistics.
         with torch.no_grad():
             for value, good in zip(self._trained.buffers(), self._average.module.buffers()):
                 if value.is_floating_point() and not bool(torch.isfinite(value).all()):

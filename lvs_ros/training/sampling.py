@@ -70,7 +70,7 @@ class Sampler:
     """Random batches of augmented frames and clips.
 
     The batch after the present one is drawn together with it, so that it can be read from the
-    disk while the present one is trained on. That leaves no trace in the generator: a training
+    disk while the present one is trained on. The generator is set back afterwards: a training
     that is resumed with the state of ``random`` draws the same batches.
 
     :param sources: what to draw from
