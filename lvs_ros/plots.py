@@ -41,20 +41,25 @@ def plot_deviation(path: pathlib.Path, samples: Sequence[DeviationSample], *,
     :param title: shown above
     """
     times = np.array([sample.time_s for sample in samples])
-    deviations = _with_gaps([sample.deviation for sample in samples])
-    true_deviations = _with_gaps([sample.true_deviation for sample in samples])
+    # None becomes nan, which is not drawn
+    deviations = np.array([sample.deviation for sample in samples], float)
+    true_deviations = np.array([sample.true_deviation for sample in samples], float)
     thresholds = np.array([sample.threshold for sample in samples])
     key = np.array([sample.key_frame for sample in samples], bool)
 
     figure = new_figure(10, 4)
     axes = figure.add_subplot()
-    top = _top(np.concatenate([deviations, true_deviations]), thresholds)
+    is_predicted, is_known = np.isfinite(deviations).any(), np.isfinite(true_deviations).any()
+    # some room above the curves, where the legend goes
+    highest = np.nanmax([*deviations, *true_deviations, 0.05,
+                         *(thresholds if is_predicted else ())])
+    top = min(1.3 * highest, 1.05)
     axes.vlines(times[key], 0, top, color='tab:green', linewidth=0.8, alpha=0.5,
                 label=f'key frame ({key.sum()} of {len(samples)})')
-    if np.isfinite(true_deviations).any():
+    if is_known:
         axes.plot(times, true_deviations, color='tab:orange', linewidth=1.2, marker='.',
                   markersize=3, label='true deviation from the key frame')
-    if np.isfinite(deviations).any():
+    if is_predicted:
         axes.plot(times, deviations, color='tab:blue', linewidth=1.2, marker='.', markersize=3,
                   label='predicted deviation from the key frame')
         axes.plot(times[key], deviations[key], 'o', color='tab:green', markersize=4)
@@ -69,7 +74,7 @@ def plot_deviation(path: pathlib.Path, samples: Sequence[DeviationSample], *,
     axes.grid(alpha=0.25)
     # in two columns it stays above the curves
     axes.legend(loc='upper right', fontsize='small', framealpha=0.9,
-                ncols=2 if np.isfinite(true_deviations).any() else 1)
+                ncols=2 if is_known else 1)
     save_figure(path, figure)
 
 
@@ -88,15 +93,3 @@ def save_figure(path: pathlib.Path, figure: Figure) -> None:
     picture = io.BytesIO()
     figure.savefig(picture, format='png', dpi=120)
     write_whole(path, picture.getvalue())
-
-
-def _with_gaps(values: Sequence[Optional[float]]) -> np.ndarray:
-    """Turn None into nan, which is not drawn."""
-    return np.array([np.nan if value is None else value for value in values])
-
-
-def _top(deviations: np.ndarray, thresholds: np.ndarray) -> float:
-    """Upper end of the axis: some air above the curves, where the legend goes."""
-    finite = deviations[np.isfinite(deviations)]
-    highest = max([*finite, *(thresholds if finite.size else []), 0.05])
-    return float(min(1.3 * highest, 1.05))

@@ -145,14 +145,14 @@ def test_held_and_lazy_pools_agree(tmp_path: pathlib.Path, teacher: Teacher | No
     lazy = drive_pool(frames, dataclasses.replace(options, memory_gb=0.0))
     assert isinstance(held, HeldFrames) and isinstance(lazy, LazyFrames)
     indices = np.array([2, 0, 2])
-    for one, other in zip(held.batch(indices), lazy.batch(indices)):
+    for one, other in zip(held.request(indices)(), lazy.request(indices)()):
         assert torch.equal(one, other) and one.dtype == other.dtype
-    assert held.batch(indices)[0].shape == (3, 3, *(size or (WIDTH, HEIGHT))[::-1])
+    assert held.request(indices)()[0].shape == (3, 3, *(size or (WIDTH, HEIGHT))[::-1])
     for name in ('clips', 'times_s', 'taught', 'size'):
         assert getattr(held, name) == getattr(lazy, name)
     assert held.labelled.all() and lazy.labelled.all()
     assert held.taught == (teacher is not None)
-    assert set(lazy.label_sample().unique().tolist()) <= set(held.label_sample().unique().tolist())
+    assert set(lazy.label_sample.unique().tolist()) <= set(held.label_sample.unique().tolist())
 
 
 def test_footage_is_labelled_by_the_teacher(tmp_path: pathlib.Path) -> None:
@@ -161,7 +161,7 @@ def test_footage_is_labelled_by_the_teacher(tmp_path: pathlib.Path) -> None:
     lazy = footage_pool(footage, dataclasses.replace(OPTIONS, memory_gb=0.0), limit=0)
     assert isinstance(held, HeldFrames) and isinstance(lazy, LazyFrames)
     for pool in (held, lazy):
-        images, labels = pool.batch(np.array([4, 1]))
+        images, labels = pool.request(np.array([4, 1]))()
         assert pool.taught and pool.size == (HEIGHT, WIDTH)
         assert (labels[0] == 4).all() and (labels[1] == 1).all()
         assert (images[0] - 80).abs().max() <= 2 and images.dtype == torch.float32
@@ -231,7 +231,7 @@ def test_frames_that_stand_alone_are_moved() -> None:
     pool = Recorder(rate_hz=1.0)
     clip = sampler_of(pool).clip(3)
     assert {len(one) for one in pool.asked} == {3} and len(pool.asked) == 2
-    assert len(clip.images) == 3 and clip.labels.shape == (3, 32, 40) and not clip.taught
+    assert len(clip.images) == 3 and clip.labels.shape == (3, 32, 40)
 
 
 def test_recordings_mix_real_and_synthetic_motion() -> None:
@@ -240,7 +240,7 @@ def test_recordings_mix_real_and_synthetic_motion() -> None:
     kinds = []
     for _ in range(60):
         pool.asked.clear()
-        assert sampler.clip(1).taught
+        sampler.clip(1)
         kinds.append(len(pool.asked))
     assert 0.25 < np.mean([kind == 3 for kind in kinds]) < 0.75
 

@@ -26,7 +26,7 @@ from lvs_ros.training import distributed, loop, stage_log
 from lvs_ros.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from lvs_ros.training.curves import plot_curves, smoothed
 from lvs_ros.training.loop import LoopOptions, fit
-from lvs_ros.training.progress_display import RecentSteps, describe, time_left_s
+from lvs_ros.training.progress_display import RecentSteps, describe
 from lvs_ros.training.random_state import RandomState
 from lvs_ros.training.stage_log import Record, StageLog, read_records
 
@@ -402,18 +402,19 @@ def test_the_curves_show_every_stage(tmp_path: pathlib.Path) -> None:
 
 def test_the_time_left_is_honest() -> None:
     recent = RecentSteps(3)
-    assert time_left_s(steps_left=10, steps_per_s=0, limit_left_s=math.inf) == math.inf
     for duration_s in (100.0, 0.5, 0.5, 0.5):       # the first is forgotten
         recent.add({'square': duration_s}, duration_s)
     recent.add(None, 0.5)
     assert recent.steps_per_s == 2.0 and recent.losses == {'square': 0.5}
-    assert time_left_s(steps_left=10, steps_per_s=2, limit_left_s=math.inf) == 5
-    assert time_left_s(steps_left=10, steps_per_s=2, limit_left_s=3.0) == 3
-    assert time_left_s(steps_left=10, steps_per_s=2, limit_left_s=-1.0) == 0
-    assert describe(step=4, steps=9, has_limit=False, left_s=61, recent=recent,
-                    skipped_steps=0) == 'step 4/9, 01:01 left, 2.0 steps/s, square 0.500'
-    assert describe(step=4, steps=9, has_limit=True, left_s=math.inf, recent=RecentSteps(1),
-                    skipped_steps=2) == 'step 4 of at most 9, 2 skipped'
+    assert describe(step=0, steps=122, limit_left_s=math.inf, recent=recent, skipped_steps=0) == (
+        'step 0/122, 01:01 left, 2.0 steps/s, square 0.500')
+    for limit_left_s, words in ((3.0, '00:03 left'), (-1.0, '00:00 left'), (99.0, '00:05 left')):
+        assert words in describe(step=0, steps=10, limit_left_s=limit_left_s, recent=recent,
+                                 skipped_steps=0)
+    assert describe(step=4, steps=9, limit_left_s=math.inf, recent=RecentSteps(1),
+                    skipped_steps=2) == 'step 4/9, 2 skipped'
+    assert describe(step=4, steps=9, limit_left_s=70, recent=RecentSteps(1),
+                    skipped_steps=2) == 'step 4 of at most 9, 01:10 left, 2 skipped'
 
 
 def double_batch(step: int) -> tuple[torch.Tensor, torch.Tensor]:

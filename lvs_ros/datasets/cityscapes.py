@@ -13,7 +13,7 @@ Cordts et al., "The Cityscapes Dataset for Semantic Urban Scene Understanding", 
 
 import pathlib
 import re
-from typing import Mapping, NamedTuple
+from typing import Mapping
 
 from lvs_ros.datasets.drive import DriveFrame, LabelIds
 from lvs_ros.errors import DatasetError
@@ -38,10 +38,8 @@ _LABEL_FILES: tuple[tuple[str, LabelIds], ...] = (
         'a label id of Cityscapes, 0 to 33')))
 
 
-class _Name(NamedTuple):
-    city: str
-    recording: int
-    frame: int
+_Name = tuple[str, int, int]
+"""City, recording and frame of an image."""
 
 
 def list_cityscapes(root: pathlib.Path, split: str) -> list[DriveFrame]:
@@ -61,14 +59,15 @@ def list_cityscapes(root: pathlib.Path, split: str) -> list[DriveFrame]:
             'expected the root of Cityscapes, which holds leftImg8bit and gtFine')
     every = {**_images(root / 'leftImg8bit_sequence' / split), **labelled}
     found: list[DriveFrame] = []
-    sequence, before = '', _Name('', -1, -1)
+    sequence, following = '', ('', -1, -1)
     for name, path in sorted(every.items()):
-        if name[:2] != before[:2] or name.frame != before.frame + 1:
+        city, recording, frame = name
+        if name != following:
             sequence = path.name.removesuffix(_IMAGE)
         label_path, label_ids = (
             _labels_of(path, root / 'gtFine' / split) if name in labelled else (None, None))
-        found.append(DriveFrame(sequence, name.frame / FRAME_RATE_HZ, path, label_path, label_ids))
-        before = name
+        found.append(DriveFrame(sequence, frame / FRAME_RATE_HZ, path, label_path, label_ids))
+        following = city, recording, frame + 1
     return found
 
 
@@ -79,7 +78,7 @@ def _images(folder: pathlib.Path) -> Mapping[_Name, pathlib.Path]:
         if match is None:
             raise DatasetError(f'{path}: expected a name like aachen_000000_000019{_IMAGE} '
                                '(CITY_SEQUENCE_FRAME)')
-        found[_Name(match['city'], int(match['recording']), int(match['frame']))] = path
+        found[match['city'], int(match['recording']), int(match['frame'])] = path
     return found
 
 

@@ -51,7 +51,7 @@ class SkippingClock:
         return time.perf_counter() + self._skipped_s
 
     def sleep_until(self, time_s: float) -> None:
-        """Let it be that time."""
+        """Skip to this time."""
         self._skipped_s += max(0.0, time_s - self.now())
 
     def leave_out(self, duration_s: float) -> None:

@@ -16,10 +16,9 @@ import torch
 from lvs_ros.backends.prepare import choose_device, prepare
 from lvs_ros.evaluation.dataset import Dataset
 from lvs_ros.evaluation.run import RowRun
-from lvs_ros.model import SegmentationNetwork, load_network
+from lvs_ros.model import load_network
 from lvs_ros.options import PipelineOptions
 from lvs_ros.packed_mask import unpack
-from lvs_ros.pipeline.frame import Frame
 from lvs_ros.pipeline.inference_size import InferenceSize
 from lvs_ros.pipeline.input import fit, to_tensor
 from lvs_ros.plots import DeviationSample
@@ -55,6 +54,8 @@ def deviation_pairs(options: PipelineOptions, dataset: Dataset, reference: RowRu
     """
     network = prepare(load_network(options.model), device=choose_device(options.device),
                       precision=options.precision)
+    config = network.config
+    sizes = InferenceSize(options.inference_size, config.image_size)
     pairs = []
     for number, drive in enumerate(dataset.drives):
         masks = [unpack(frame.packed_mask) for frame in reference.frames
@@ -62,7 +63,8 @@ def deviation_pairs(options: PipelineOptions, dataset: Dataset, reference: RowRu
         # no more than needed: of a large network F_l takes a tenth of a gigabyte a frame
         lows: collections.deque[torch.Tensor] = collections.deque(maxlen=max(distances) + 1)
         for index, frame in enumerate(drive.load().frames):
-            lows.append(_low(network, frame, options))
+            fitted = fit(frame, size=sizes.of(*frame.size), align_corners=config.align_corners)
+            lows.append(network.low(to_tensor(fitted.frame, device=network.device)))
             for distance in distances:
                 if distance <= index:
                     predicted = network.deviation(lows[-1 - distance], lows[-1])
@@ -76,10 +78,8 @@ def spearman(first: Sequence[float], second: Sequence[float]) -> float:
     """Return Spearman's rank correlation; nan of fewer than two values, or of constant ones."""
     if len(first) < 2:
         return float('nan')
-    ranks = np.array([ranks_of(first), ranks_of(second)])
-    ranks -= ranks.mean(1, keepdims=True)
     with np.errstate(invalid='ignore'):
-        return float(ranks[0] @ ranks[1] / np.sqrt((ranks ** 2).sum(1).prod()))
+        return float(np.corrcoef(ranks_of(first), ranks_of(second))[0, 1])
 
 
 def ranks_of(values: Sequence[float]) -> np.ndarray:
@@ -114,9 +114,3 @@ def deviation_samples(run: RowRun, reference: RowRun) -> list[DeviationSample]:
 
 def _changed(earlier: np.ndarray, later: np.ndarray) -> float:
     return float(np.count_nonzero(earlier != later) / later.size)
-
-
-def _low(network: SegmentationNetwork, frame: Frame, options: PipelineOptions) -> torch.Tensor:
-    size = InferenceSize(options.inference_size, network.config.image_size).of(*frame.size)
-    fitted = fit(frame, size=size, align_corners=network.config.align_corners)
-    return network.low(to_tensor(fitted.frame, device=next(network.parameters()).device))

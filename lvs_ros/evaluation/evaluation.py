@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One evaluation: rows, protocols, sweep and deviation on the same drives with one model."""
 
-import collections
 import dataclasses
 import datetime
 import hashlib
@@ -87,12 +86,6 @@ class Evaluation:
         """Predicted against true deviation, over all pairs; None where it is not defined."""
         return summary_of_pairs(self.pairs)['spearman']
 
-    @property
-    def timeline_row(self) -> Optional[str]:
-        """Name of the row whose deviation is drawn over time; None = no row asks for it."""
-        names = [run.name for run in self.runs]
-        return next((name for name in TIMELINE_ROWS if name in names), None)
-
     def as_dict(self) -> dict[str, Any]:
         """Return what stands in evaluation.json."""
         found = {**self.about, 'deviation_spearman': self.deviation_spearman,
@@ -133,11 +126,9 @@ def evaluate(plan: Plan, dataset: Dataset, clock: Clock) -> Evaluation:
 
 def deviation_by_distance(pairs: Sequence[DeviationPair]) -> list[dict[str, Any]]:
     """Return a summary of the pairs of each distance."""
-    groups = collections.defaultdict(list)
-    for pair in pairs:
-        groups[pair.distance].append(pair)
-    return [{'distance_frames': distance, **summary_of_pairs(group)}
-            for distance, group in sorted(groups.items())]
+    return [{'distance_frames': distance,
+             **summary_of_pairs([pair for pair in pairs if pair.distance == distance])}
+            for distance in sorted({pair.distance for pair in pairs})]
 
 
 def summary_of_pairs(pairs: Sequence[DeviationPair]) -> dict[str, Any]:
@@ -180,9 +171,6 @@ def machine_name(device: str) -> str:
     """Return what kind of processor or GPU a device is."""
     if device.startswith('cuda'):
         return torch.cuda.get_device_name(torch.device(device))
-    try:
-        text = pathlib.Path('/proc/cpuinfo').read_text(encoding='utf-8', errors='replace')
-    except OSError:
-        text = ''
+    text = pathlib.Path('/proc/cpuinfo').read_text(encoding='utf-8', errors='replace')
     match = re.search(r'^model name\s*:\s*(.+)$', text, re.MULTILINE)
-    return match[1] if match else platform.processor() or platform.machine()
+    return match[1] if match else platform.machine()

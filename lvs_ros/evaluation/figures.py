@@ -53,7 +53,8 @@ def plot_scatter(path: pathlib.Path, pairs: Sequence[DeviationPair], *, threshol
     figure = new_figure(6.2, 6.4)
     axes = figure.add_subplot()
     distances = sorted({pair.distance for pair in pairs})
-    colours = figure_colours(len(distances))
+    # without the palest end, which is hard to see on white
+    colours = colormaps['viridis'](np.linspace(0, 0.92, len(distances)))
     for distance, colour in zip(distances, colours):
         chosen = [pair for pair in pairs if pair.distance == distance]
         true, predicted = values_of(chosen)
@@ -77,7 +78,7 @@ def plot_scatter(path: pathlib.Path, pairs: Sequence[DeviationPair], *, threshol
 
 def plot_strip(path: pathlib.Path, dataset: Dataset, runs: Sequence[RowRun]) -> None:
     """Draw three frames: image, truth, and the masks of up to four rows."""
-    shown = _strip_runs(runs)
+    shown = sorted(runs, key=lambda run: run.name not in _STRIP_PREFERRED)[:_STRIP_ROWS]
     frames = _strip_frames(dataset)
     columns = 2 + len(shown)
     height, width = frames[0][2].shape[:2]
@@ -99,12 +100,6 @@ def plot_strip(path: pathlib.Path, dataset: Dataset, runs: Sequence[RowRun]) -> 
     save_figure(path, figure)
 
 
-def figure_colours(count: int) -> list[tuple[float, float, float]]:
-    """Return colours from dark to bright, RGB 0..1, that differ in lightness too."""
-    # without the palest end, which is hard to see on white
-    return [tuple(colormaps['viridis'](value)[:3]) for value in np.linspace(0, 0.92, count)]
-
-
 def values_of(pairs: Sequence[DeviationPair]) -> tuple[list[float], list[float]]:
     """Return true and predicted deviations."""
     return [pair.true for pair in pairs], [pair.predicted for pair in pairs]
@@ -119,11 +114,6 @@ def _curve(axes: Axes, name: str, points: Sequence[CurvePoint], x: Sequence[floa
         axes.annotate(f'{point.setting:g}', (value_x, value_y), xytext=place,
                       ha='right' if place[0] < 0 else 'left', textcoords='offset points',
                       fontsize=7, color=colour)
-
-
-def _strip_runs(runs: Sequence[RowRun]) -> list[RowRun]:
-    order = {name: place for place, name in enumerate(_STRIP_PREFERRED)}
-    return sorted(runs, key=lambda run: order.get(run.name, len(order)))[:_STRIP_ROWS]
 
 
 def _strip_frames(dataset: Dataset) -> list[tuple[int, int, np.ndarray, np.ndarray]]:

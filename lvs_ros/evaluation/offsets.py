@@ -8,8 +8,6 @@ what its worst frame does (Li, Shi, Lin, section 4; Zhu et al., "Deep Feature Fl
 """
 
 import dataclasses
-from typing import Iterator
-
 import numpy as np
 from tqdm import tqdm
 
@@ -46,30 +44,26 @@ def run_offsets(name: str, options: PipelineOptions, dataset: Dataset) -> Offset
     :raises DatasetError: when no labelled frame has enough frames before it.
     """
     interval = options.fixed_interval
-    if not any(True for drive in dataset.drives for _ in _targets(
-            [frame.label_path is not None for frame in drive.frames], interval)):
+    # the labelled frames that have a key frame at every offset
+    targets = [[index for index, frame in enumerate(drive.frames)
+                if frame.label_path is not None and index >= interval - 1]
+               for drive in dataset.drives]
+    if not any(targets):
         raise DatasetError(
             f'{dataset.name}: no labelled frame has {interval - 1} frames before it in its drive; '
             'the protocol "offsets" needs the frames before the labelled ones (Cityscapes: '
             'unpack leftImg8bit_sequence), or a shorter --fixed-interval')
-    frames = 0
     with build_row(name, options) as pipeline:
         dataset.check_model(pipeline, options.model)
         counts = np.zeros((interval, pipeline.config.classes, pipeline.config.classes), np.int64)
-        for drive in tqdm(dataset.drives, desc=f'{name}, offsets', unit='drive', disable=None,
-                          leave=False):
+        for drive, indices in zip(tqdm(dataset.drives, desc=f'{name}, offsets', unit='drive',
+                                       disable=None, leave=False), targets):
             loaded = drive.load()
-            for target in _targets([labels is not None for labels in loaded.labels], interval):
-                counts += _score(pipeline, loaded, target, interval)
-                frames += 1
+            for index in indices:
+                counts += _score(pipeline, loaded, index, interval)
     values = tuple(float(value) for value in miou(counts))
-    return OffsetsSummary(name, ROWS[name].title, frames, values, average=float(np.mean(values)),
-                          minimum=min(values))
-
-
-def _targets(labelled: list[bool], interval: int) -> Iterator[int]:
-    """Yield the labelled frames that have a key frame at every offset."""
-    return (index for index in range(interval - 1, len(labelled)) if labelled[index])
+    return OffsetsSummary(name, ROWS[name].title, sum(map(len, targets)), values,
+                          average=float(np.mean(values)), minimum=min(values))
 
 
 def _score(pipeline: SegmentationPipeline, drive: LoadedDrive, target: int, interval: int

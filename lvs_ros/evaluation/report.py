@@ -6,16 +6,15 @@ import csv
 import json
 import math
 import pathlib
-from typing import Any, Iterable, Mapping
+from typing import Any, Mapping
 
 from lvs_ros.evaluation.deviation import deviation_samples
-from lvs_ros.evaluation.evaluation import Evaluation
+from lvs_ros.evaluation.evaluation import TIMELINE_ROWS, Evaluation
 from lvs_ros.evaluation.figures import plot_scatter, plot_strip, plot_sweep
 from lvs_ros.evaluation.tables import markdown
 from lvs_ros.plots import plot_deviation
 
-JSON, CSV, FRAMES, MARKDOWN = ('evaluation.json', 'evaluation.csv', 'frames.csv',
-                               'evaluation.md')
+JSON, FRAMES, MARKDOWN = 'evaluation.json', 'frames.csv', 'evaluation.md'
 SWEEP, SCATTER, TIMELINE, STRIP = 'sweep.png', 'scatter.png', 'deviation.png', 'masks.png'
 
 
@@ -30,8 +29,7 @@ def write_report(folder: pathlib.Path, evaluation: Evaluation) -> None:
         json.dumps(_without_nan(evaluation.as_dict()), indent=2, allow_nan=False,
                    ensure_ascii=False) + '\n', encoding='utf-8')
     (folder / MARKDOWN).write_text(markdown(evaluation, pictures), encoding='utf-8')
-    _write_csv(folder / CSV, [_flat(row) for row in evaluation.as_dict()['rows']])
-    _write_csv(folder / FRAMES, _frames(evaluation))
+    _write_frames(folder / FRAMES, evaluation)
 
 
 def _write_pictures(folder: pathlib.Path, evaluation: Evaluation) -> list[tuple[str, str]]:
@@ -47,38 +45,27 @@ def _write_pictures(folder: pathlib.Path, evaluation: Evaluation) -> list[tuple[
         plot_scatter(folder / SCATTER, evaluation.pairs, title=title,
                      threshold=evaluation.plan.options.threshold)
         pictures.append((SCATTER, 'Predicted against true deviation'))
-    for run in evaluation.runs:
-        if run.name == evaluation.timeline_row:
-            plot_deviation(folder / TIMELINE, deviation_samples(run, evaluation.reference),
-                           title=f'{title}, {run.title}')
-            pictures.append((TIMELINE, 'Deviation, threshold and key frames over time'))
+    runs = {run.name: run for run in evaluation.runs}
+    run = next((runs[name] for name in TIMELINE_ROWS if name in runs), None)
+    if run is not None:
+        plot_deviation(folder / TIMELINE, deviation_samples(run, evaluation.reference),
+                       title=f'{title}, {run.title}')
+        pictures.append((TIMELINE, 'Deviation, threshold and key frames over time'))
     plot_strip(folder / STRIP, evaluation.dataset, evaluation.runs)
     pictures.append((STRIP, 'Image, labels and masks of three frames'))
     return pictures
 
 
-def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row with its settings and classes as columns of their own."""
-    settings, classes = row['settings'], row['iou']
-    return {**{name: value for name, value in row.items() if name not in ('settings', 'iou')},
-            **settings, **{f'iou {name}': value for name, value in classes.items()}}
-
-
-def _frames(evaluation: Evaluation) -> list[dict[str, Any]]:
-    return [{'row': run.name, 'drive': evaluation.dataset.drives[frame.drive].frames[0].sequence,
-             'frame': frame.index, 'time_s': frame.stamp_ns / 1e9,
-             'latency_ms': frame.latency_ms, 'compute_ms': frame.compute_ms,
-             'key_frame': int(frame.status.key_frame), 'deviation': frame.status.deviation}
-            for run in evaluation.runs for frame in run.frames]
-
-
-def _write_csv(path: pathlib.Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    rows = list(rows)
-    columns = list(dict.fromkeys(name for row in rows for name in row))
+def _write_frames(path: pathlib.Path, evaluation: Evaluation) -> None:
     with open(path, 'w', encoding='utf-8', newline='') as file:
-        writer = csv.DictWriter(file, columns, lineterminator='\n')
-        writer.writeheader()
-        writer.writerows(rows)
+        writer = csv.writer(file, lineterminator='\n')
+        writer.writerow(('row', 'drive', 'frame', 'time_s', 'latency_ms', 'compute_ms',
+                         'key_frame', 'deviation'))
+        for run in evaluation.runs:
+            writer.writerows(
+                (run.name, evaluation.dataset.drives[frame.drive].frames[0].sequence,
+                 frame.index, frame.stamp_ns / 1e9, frame.latency_ms, frame.compute_ms,
+                 int(frame.status.key_frame), frame.status.deviation) for frame in run.frames)
 
 
 def _without_nan(value: Any) -> Any:

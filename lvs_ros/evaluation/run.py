@@ -29,13 +29,25 @@ _WARM_UP_FRAMES = 5
 
 
 @dataclasses.dataclass(frozen=True)
-class FrameResult:
+class TimedStep:
+    """A step of the pipeline.
+
+    :param latency_ms: from the frame's arrival to its mask, waiting for the frames before it
+        included
+    :param compute_ms: of the pipeline step alone
+    """
+
+    status: StepStatus
+    latency_ms: float
+    compute_ms: float
+
+
+@dataclasses.dataclass(frozen=True)
+class FrameResult(TimedStep):
     """The result of one frame.
 
     :param drive: number of its drive, from 0
     :param index: its number in the drive, from 0
-    :param latency_ms: from its arrival to its mask, waiting for the frames before it included
-    :param compute_ms: of the pipeline step alone
     :param confusion: (classes, classes), labels against mask; None of an unlabelled frame
     :param agreement: (classes, classes), the per-frame network's mask against this one
     :param packed_mask: the mask, see :func:`lvs_ros.packed_mask.unpack`
@@ -44,9 +56,6 @@ class FrameResult:
     drive: int
     index: int
     stamp_ns: int
-    latency_ms: float
-    compute_ms: float
-    status: StepStatus
     confusion: Optional[np.ndarray]
     agreement: np.ndarray
     packed_mask: bytes
@@ -54,7 +63,7 @@ class FrameResult:
 
 @dataclasses.dataclass(frozen=True)
 class RowRun:
-    """A row's way over all drives.
+    """The run of a row over all drives.
 
     :param settings: what distinguishes it from another run of the same row
     :param threads: CPU threads of the fast track
@@ -67,15 +76,6 @@ class RowRun:
     threads: int
     device: str
     frames: tuple[FrameResult, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class TimedStep:
-    """A step of the pipeline; times as in :class:`FrameResult`."""
-
-    status: StepStatus
-    latency_ms: float
-    compute_ms: float
 
 
 class Steps(Protocol):
@@ -99,14 +99,7 @@ class Runner:
         self._options = options
         self._slow_delay_s = slow_delay_s
         self._clock = clock
-        self._reference: Optional[RowRun] = None
-
-    @property
-    def reference(self) -> RowRun:
-        """The per-frame network's run, made when it is first asked for."""
-        if self._reference is None:
-            self._reference = self._run(REFERENCE, self._options, None)
-        return self._reference
+        self.reference = self._run(REFERENCE, options, None)    # the per-frame network's run
 
     def run(self, name: str, **changes: Any) -> RowRun:
         """Run one row.
@@ -115,10 +108,9 @@ class Runner:
         :param changes: options that this run has different from the others
         :raises LvsError: when the row lacks its weights, or data and model do not fit.
         """
-        reference = self.reference
         if name == REFERENCE and not changes:
-            return reference
-        return self._run(name, dataclasses.replace(self._options, **changes), reference)
+            return self.reference
+        return self._run(name, dataclasses.replace(self._options, **changes), self.reference)
 
     def _run(self, name: str, options: PipelineOptions, reference: Optional[RowRun]) -> RowRun:
         is_simulated = ROWS[name].has_background and self._slow_delay_s is not None
@@ -204,8 +196,7 @@ def _scored(number: int, index: int, drive: LoadedDrive, step: TimedStep, mask: 
             expected: np.ndarray, classes: int) -> FrameResult:
     labels = drive.labels[index]
     return FrameResult(
-        drive=number, index=index, stamp_ns=drive.frames[index].stamp_ns,
-        latency_ms=step.latency_ms, compute_ms=step.compute_ms, status=step.status,
+        **vars(step), drive=number, index=index, stamp_ns=drive.frames[index].stamp_ns,
         confusion=None if labels is None else confusion_of(labels, mask, classes),
         agreement=confusion_of(expected, mask, classes), packed_mask=pack(mask))
 

@@ -90,7 +90,10 @@ class Summariser:
         total = confusions.sum(0)
         agreements = np.array([frame.agreement for frame in run.frames])
         resampled, reference = self.resampled(run), self._reference_resampled
-        latency_ms, compute_ms, first_ms = _times(run.frames)
+        # Drives of one frame have nothing but their first.
+        timed = [frame for frame in run.frames if frame.index > 0] or run.frames
+        latency_ms = [frame.latency_ms for frame in timed]
+        compute_ms = [frame.compute_ms for frame in timed]
         return RowSummary(
             name=run.name, title=run.title, settings=run.settings,
             frames=len(run.frames), labelled_frames=len(confusions),
@@ -105,7 +108,8 @@ class Summariser:
             mean_ms=float(np.mean(latency_ms)), p99_ms=float(np.percentile(latency_ms, 99)),
             worst_ms=max(latency_ms), compute_mean_ms=float(np.mean(compute_ms)),
             compute_p99_ms=float(np.percentile(compute_ms, 99)),
-            compute_worst_ms=max(compute_ms), first_ms=first_ms, threads=run.threads,
+            compute_worst_ms=max(compute_ms), threads=run.threads,
+            first_ms=max(frame.compute_ms for frame in run.frames if frame.index == 0),
             iou={name: float(value) if np.isfinite(value) else None
                  for name, value in zip(self._names, iou(total))})
 
@@ -120,11 +124,3 @@ def block_frames(labelled: Sequence[FrameResult]) -> int:
     spacings = [later.stamp_ns - earlier.stamp_ns for earlier, later
                 in zip(labelled, labelled[1:]) if earlier.drive == later.drive]
     return max(1, round(BLOCK_S * 1e9 / float(np.median(spacings)))) if spacings else 1
-
-
-def _times(frames: Sequence[FrameResult]) -> tuple[list[float], list[float], float]:
-    """Return latencies and compute times without the first frames, and the longest first one."""
-    # Drives of one frame have nothing else.
-    timed = [frame for frame in frames if frame.index > 0] or list(frames)
-    return ([frame.latency_ms for frame in timed], [frame.compute_ms for frame in timed],
-            max(frame.compute_ms for frame in frames if frame.index == 0))

@@ -74,27 +74,14 @@ def sweep_threshold(runner: Runner, summariser: Summariser, *,
 
 def at_equal_rate(adaptive: CurvePoint, fixed: Sequence[CurvePoint]) -> EqualRate:
     """Compare with the fixed schedule's curve, linear between its points."""
-    rate = adaptive.row.key_rate
-    found = _between(rate, fixed)
-    if found is None:
+    rate, points = adaptive.row.key_rate, sorted(fixed, key=lambda point: point.row.key_rate)
+    rates = [point.row.key_rate for point in points]
+    if not rates[0] <= rate <= rates[-1]:
         return EqualRate(adaptive.setting, rate, adaptive.row.miou, None, None, None)
-    below, above, weight = found
-    fixed_miou = (1 - weight) * below.row.miou + weight * above.row.miou
-    error = None
-    if adaptive.resampled is not None:
-        assert below.resampled is not None and above.resampled is not None
-        error = standard_error(adaptive.resampled - (1 - weight) * below.resampled
-                               - weight * above.resampled)
+    weights = np.array([np.interp(rate, rates, unit) for unit in np.eye(len(points))])
+    fixed_miou = float(weights @ [point.row.miou for point in points])
+    resampled = [point.resampled for point in points]
+    error = None if adaptive.resampled is None else standard_error(
+        adaptive.resampled - weights @ np.array(resampled))
     return EqualRate(adaptive.setting, rate, adaptive.row.miou, fixed_miou,
                      adaptive.row.miou - fixed_miou, error)
-
-
-def _between(rate: float, fixed: Sequence[CurvePoint]
-             ) -> Optional[tuple[CurvePoint, CurvePoint, float]]:
-    """Return the neighbours of a rate, and the weight of the upper one."""
-    points = sorted(fixed, key=lambda point: point.row.key_rate)
-    for below, above in zip(points, points[1:]):
-        low, high = below.row.key_rate, above.row.key_rate
-        if low <= rate <= high:
-            return below, above, (rate - low) / (high - low) if high > low else 0.0
-    return None

@@ -12,16 +12,7 @@ from lvs_ros.tables import Table, markdown_table, text_table
 
 def terminal_table(evaluation: Evaluation) -> str:
     """Return the rows: how good they are, and how fast."""
-    quality = [[row.title, _points(row.miou, row.miou_se), _difference(row),
-                percent(row.agreement), f'{row.key_rate:.0%}'] for row in evaluation.rows]
-    times = [[row.title, *(f'{value:.0f}' for value in (
-        row.mean_ms, row.p99_ms, row.worst_ms, row.compute_mean_ms, row.compute_p99_ms,
-        row.compute_worst_ms))] for row in evaluation.rows]
-    return '\n\n'.join((
-        text_table((['row', 'mIoU, %', f'minus {REFERENCE}', f'equals {REFERENCE}, %',
-                     'key frames'], quality)),
-        text_table((['milliseconds', 'latency mean', 'p99', 'worst', 'compute mean', 'p99',
-                     'worst'], times))))
+    return '\n\n'.join(map(text_table, row_tables(evaluation.rows)))
 
 
 def markdown(evaluation: Evaluation, pictures: Sequence[tuple[str, str]]) -> str:
@@ -30,8 +21,9 @@ def markdown(evaluation: Evaluation, pictures: Sequence[tuple[str, str]]) -> str
     :param pictures: file name and caption of each
     """
     about = evaluation.about
-    parts = [f'# {about["model"]} on {about["dataset"]}', _rows(evaluation)]
-    parts += [f'- {note}' for note in notes(evaluation)]
+    parts = [f'# {about["model"]} on {about["dataset"]}',
+             *map(markdown_table, row_tables(evaluation.rows)),
+             '\n'.join(f'- {note}' for note in notes(evaluation))]
     parts += ['## IoU by class (%)', markdown_table(class_table(evaluation.rows))]
     parts += ['## Deviation', markdown_table(deviation_table(evaluation))]
     if evaluation.offsets is not None:
@@ -44,7 +36,7 @@ def markdown(evaluation: Evaluation, pictures: Sequence[tuple[str, str]]) -> str
                   "The fixed schedule's mIoU is linear between its intervals.",
                   markdown_table(equal_rate_table(evaluation))]
     parts += [f'![{caption}]({name})' for name, caption in pictures]
-    return _joined(parts)
+    return '\n\n'.join(parts) + '\n'
 
 
 def notes(evaluation: Evaluation) -> list[str]:
@@ -54,19 +46,32 @@ def notes(evaluation: Evaluation) -> list[str]:
     rate = '' if about['rate_hz'] is None else f' at {about["rate_hz"]:.3g} Hz'
     found = [
         f'{about["frames"]} frames{rate}, {labelled} of them labelled; {about["device"]} '
-        f'({about["machine"]}, {_cores(about["cores"])}), {about["precision"]}, '
+        f'({about["machine"]}, cores: {about["cores"]}), {about["precision"]}, '
         f'{"with" if about["flip_averaging"] else "without"} flip averaging, {about["date"]}.',
         _clock_note(evaluation), _error_note(evaluation),
         'The first frame of a drive, which has nothing before it, is computed in full by '
         'every row; it is scored, but is not among the times.']
-    late = _late(evaluation)
+    period_ms = 1e3 / about['rate_hz'] if about['rate_hz'] else float('inf')
+    late = [row.title for row in rows if row.compute_mean_ms > period_ms]
     if late:
-        period_ms = 1e3 / about['rate_hz']
         found.append(
             f'A frame comes every {period_ms:.1f} ms. {", ".join(late)}: on average longer than '
             'that, so frames queue, and the latency grows for as long as the drive lasts; '
             'compare the compute times.')
     return found
+
+
+def row_tables(rows: Sequence[RowSummary]) -> tuple[Table, Table]:
+    """Return how good the rows are, and how fast: a line a row."""
+    quality = [[row.title, _points(row.miou, row.miou_se), _difference(row),
+                percent(row.agreement), f'{row.key_rate:.0%}'] for row in rows]
+    times = [[row.title, *(f'{value:.1f}' for value in (
+        row.mean_ms, row.p99_ms, row.worst_ms, row.compute_mean_ms, row.compute_p99_ms,
+        row.compute_worst_ms))] for row in rows]
+    return ((['row', 'mIoU, %', f'minus {REFERENCE}', f'equals {REFERENCE}, %', 'key frames'],
+             quality),
+            (['milliseconds', 'latency mean', 'p99', 'worst', 'compute mean', 'p99', 'worst'],
+             times))
 
 
 def class_table(rows: Sequence[RowSummary]) -> Table:
@@ -126,18 +131,6 @@ def percent(value: Optional[float]) -> str:
     return '–' if value is None else f'{100 * value:.1f}'
 
 
-def _rows(evaluation: Evaluation) -> str:
-    head = ['row', 'mIoU %', 'minus per-frame', 'pixel accuracy %', 'equals per-frame %',
-            'mIoU % against per-frame', 'key frames', 'latency ms: mean / p99 / worst',
-            'compute ms: mean / p99 / worst']
-    return markdown_table((head, [
-        [row.title, _points(row.miou, row.miou_se), _difference(row),
-         percent(row.pixel_accuracy), percent(row.agreement), percent(row.agreement_miou),
-         f'{row.key_rate:.0%}', f'{row.mean_ms:.1f} / {row.p99_ms:.1f} / {row.worst_ms:.1f}',
-         f'{row.compute_mean_ms:.1f} / {row.compute_p99_ms:.1f} / {row.compute_worst_ms:.1f}']
-        for row in evaluation.rows]))
-
-
 def _clock_note(evaluation: Evaluation) -> str:
     plan = evaluation.plan
     if plan.simulated:
@@ -158,17 +151,6 @@ def _error_note(evaluation: Evaluation) -> str:
             'the per-frame network both rows are resampled alike.')
 
 
-def _cores(count: int) -> str:
-    return '1 core' if count == 1 else f'{count} cores'
-
-
-def _late(evaluation: Evaluation) -> list[str]:
-    rate_hz = evaluation.about['rate_hz']
-    if rate_hz is None:
-        return []
-    return [row.title for row in evaluation.rows if row.compute_mean_ms > 1e3 / rate_hz]
-
-
 def _difference(row: RowSummary) -> str:
     return '' if row.name == REFERENCE else _signed(row.difference, row.difference_se)
 
@@ -181,12 +163,3 @@ def _signed(value: Optional[float], error: Optional[float]) -> str:
     if value is None:
         return '–'
     return f'{100 * value:+.1f}' + ('' if error is None else f' ±{100 * error:.1f}')
-
-
-def _joined(parts: Sequence[str]) -> str:
-    """Put an empty line between parts, but none between the items of a list."""
-    text = ''
-    for before, part in zip(['', *parts], parts):
-        listed = part.startswith('- ') and before.startswith('- ')
-        text += ('' if not text else '\n' if listed else '\n\n') + part
-    return text + '\n'

@@ -94,7 +94,9 @@ def load_checkpoint(path: pathlib.Path, stage: str, state: TrainingState) -> lis
         _check_origin(path, described, stage, state)
         counts = (int(described['step']), int(described['skipped_steps']),
                   float(described['elapsed_s']))
-        random_states = _random_states(described['numpy'], found)
+        random_states = [
+            RandomState(found[f'random.{rank}.cpu'], found.get(f'random.{rank}.cuda'), one)
+            for rank, one in enumerate(described['numpy'])]
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise _unusable(path, f'its description is damaged ({error!r})') from error
     _check_fit(path, found, state)
@@ -138,12 +140,6 @@ def _load_moments(found: Mapping[str, torch.Tensor], state: TrainingState) -> No
             restored.setdefault(index, {})[full_name[len(prefix):]] = value
     state.optimiser.load_state_dict({
         'state': restored, 'param_groups': state.optimiser.state_dict()['param_groups']})
-
-
-def _random_states(numpy_states: Sequence[Any],
-                   found: Mapping[str, torch.Tensor]) -> list[RandomState]:
-    return [RandomState(found[f'random.{rank}.cpu'], found.get(f'random.{rank}.cuda'), one)
-            for rank, one in enumerate(numpy_states)]
 
 
 def _check_origin(path: pathlib.Path, described: Mapping[str, Any], stage: str,

@@ -3,7 +3,7 @@
 """The data of a training: reads what the options ask for, and mixes it."""
 
 import dataclasses
-from typing import NamedTuple, Optional, Sequence
+from typing import Optional, Sequence
 
 import torch
 
@@ -47,11 +47,6 @@ class TrainingData:
         return self.sources[0].pool.size
 
 
-class _Part(NamedTuple):
-    name: str
-    source: Source
-
-
 def load_data(options: DataOptions, device: torch.device, *, label_set: str,
               teacher: Optional[Teacher] = None) -> TrainingData:
     """Read what is to be trained on; nothing is written.
@@ -65,24 +60,19 @@ def load_data(options: DataOptions, device: torch.device, *, label_set: str,
     pools = PoolOptions(device, options.size, options.memory_gb, teacher)
     real = _drives(options, pools) + _recordings(options, pools)
     street = _street(options, device, label_set, real)
-    parts = real + street
+    sources = real + street
     if real and street:
-        weight = (1 - options.street_share) / sum(part.source.share for part in real)
-        parts = ([_weighted(part, weight) for part in real]
-                 + [_weighted(part, options.street_share) for part in street])
-    _check_sizes(parts)
+        weight = (1 - options.street_share) / sum(source.share for source in real)
+        sources = [dataclasses.replace(source, share=source.share * weight) for source in real]
+        sources += [dataclasses.replace(one, share=options.street_share) for one in street]
+    _check_sizes(sources)
     return TrainingData(
-        tuple(part.source for part in parts),
-        torch.cat([part.source.pool.label_sample().flatten() for part in real or street]),
-        ', '.join(f'{part.name}: {len(part.source.pool)} frames' for part in parts))
+        tuple(sources),
+        torch.cat([source.pool.label_sample.flatten() for source in real or street]),
+        ', '.join(f'{source.name}: {len(source.pool)} frames' for source in sources))
 
 
-def _weighted(part: _Part, weight: float) -> _Part:
-    return part._replace(source=dataclasses.replace(
-        part.source, share=part.source.share * weight))
-
-
-def _drives(options: DataOptions, pools: PoolOptions) -> list[_Part]:
+def _drives(options: DataOptions, pools: PoolOptions) -> list[Source]:
     if options.camvid is not None:
         name, frames = f'CamVid {options.camvid.name}', camvid.list_camvid(options.camvid)
     elif options.cityscapes is not None:
@@ -90,26 +80,24 @@ def _drives(options: DataOptions, pools: PoolOptions) -> list[_Part]:
     else:
         return []
     if not options.hide_labels:
-        pool = drive_pool(frames, dataclasses.replace(pools, teacher=None))
-        return [_Part(name, Source(pool))]
-    return [_Part(f'{name} without its labels',
-                  Source(drive_pool(frames, pools), real_time=_RECORDED_REAL_TIME))]
+        return [Source(drive_pool(frames, dataclasses.replace(pools, teacher=None)), name=name)]
+    return [Source(drive_pool(frames, pools), real_time=_RECORDED_REAL_TIME,
+                   name=f'{name} without its labels')]
 
 
-def _recordings(options: DataOptions, pools: PoolOptions) -> list[_Part]:
+def _recordings(options: DataOptions, pools: PoolOptions) -> list[Source]:
     """Read all recordings, which together have as much weight as a labelled data set."""
     # All are opened before one is read: a mistyped name shall be found at once.
     opened = [open_footage(path, topic=options.topic, rate_hz=options.recording_rate_hz)
               for path in options.recordings]
     read = [footage_pool(one, pools, limit=options.frames_per_recording) for one in opened]
     total = sum(map(len, read))
-    return [_Part(f'recording {one.path.name}',
-                  Source(pool, len(pool) / total, _RECORDED_REAL_TIME))
+    return [Source(pool, len(pool) / total, _RECORDED_REAL_TIME, f'recording {one.path.name}')
             for one, pool in zip(opened, read)]
 
 
 def _street(options: DataOptions, device: torch.device, label_set: str,
-            real: Sequence[_Part]) -> list[_Part]:
+            real: Sequence[Source]) -> list[Source]:
     clips = options.street_clips
     if clips is None:
         # What adapts to recordings, or measures how well that goes, needs no other labels.
@@ -121,17 +109,15 @@ def _street(options: DataOptions, device: torch.device, label_set: str,
                                  f'{label_set}: leave --street-clips away')
     height, width = options.size[::-1] if options.size else _STREET_SIZE
     if real:
-        height, width = real[0].source.pool.size
+        height, width = real[0].pool.size
     print(f'rendering {clips} clips of the street')
-    return [_Part('synthetic street', Source(street_pool(
-        device, clips=clips, frames=options.street_frames, width=width, height=height,
-        seed=options.seed)))]
+    pool = street_pool(device, clips=clips, frames=options.street_frames, width=width,
+                       height=height, seed=options.seed)
+    return [Source(pool, name='synthetic street')]
 
 
-def _check_sizes(parts: Sequence[_Part]) -> None:
-    sizes: dict[tuple[int, int], str] = {}
-    for part in parts:
-        sizes.setdefault(part.source.pool.size, part.name)
+def _check_sizes(sources: Sequence[Source]) -> None:
+    sizes = {source.pool.size: source.name for source in sources}
     if len(sizes) > 1:
         raise ConfigurationError('the frames differ in size: ' + ', '.join(
             f'{name} {width}x{height}' for (height, width), name in sizes.items())

@@ -134,8 +134,7 @@ def share_batch_norm(trained: nn.Module) -> None:
     norm matters (PSPNet, section 5.1). On the CPU, where torch has no such layer, every process
     normalises its own part.
     """
-    parameter = next(trained.parameters(), None)
-    if size() > 1 and parameter is not None and parameter.device.type == 'cuda':
+    if size() > 1 and next(trained.parameters()).device.type == 'cuda':
         nn.SyncBatchNorm.convert_sync_batchnorm(trained)
 
 

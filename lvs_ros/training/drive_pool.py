@@ -6,6 +6,7 @@ import dataclasses
 import os
 from typing import Iterator, Optional, Sequence
 
+import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -55,11 +56,7 @@ class _Reader:
             return image, unpack(self.mask)
         if labels is None:
             return image, np.full(self.size, UNLABELLED, np.uint8)
-        return image, self.options.scaled_labels(labels)
-
-    def with_mask(self, mask: np.ndarray) -> '_Reader':
-        """Return a reader of the same image with these labels."""
-        return dataclasses.replace(self, mask=pack(mask))
+        return image, self.options.scaled(labels, cv2.INTER_NEAREST)
 
 
 def _held(readers: Sequence[_Reader], options: PoolOptions) -> FramePool:
@@ -77,14 +74,14 @@ def _lazy(readers: Sequence[_Reader], options: PoolOptions) -> FramePool:
         known = [one for one in readers if one.frame.label_path is not None]
         sample = [class_sample(labels) for _, labels in _loaded(known, 'checking labelled frames')]
     else:
-        readers = [one.with_mask(options.teacher.mask(image))
+        readers = [dataclasses.replace(one, mask=pack(options.teacher.mask(image)))
                    for one, (image, _) in zip(readers, _loaded(readers, 'masks'))]
         sample = [class_sample(unpack(one.mask)) for one in readers if one.mask is not None]
         labelled[:] = True
     return LazyFrames(
         [one.load for one in readers], *_clips_and_times(readers), labelled=labelled,
         taught=options.teacher is not None, size=readers[0].size, device=options.device,
-        label_sample=np.stack(sample), executor=read_threads())
+        label_sample=np.stack(sample))
 
 
 def _clips_and_times(readers: Sequence[_Reader]) -> tuple[list[str], list[float]]:

@@ -9,7 +9,6 @@ A pool that fits is held on the training device, where a batch is a gather
 
 import abc
 import concurrent.futures
-import functools
 import os
 from typing import Callable, Iterable, Sequence
 
@@ -33,13 +32,15 @@ class FramePool(abc.ABC):
     :param labelled: (N,) bool, whether a frame has labels at all
     :param taught: the labels are masks of the full network, not an annotator's
     :param size: (height, width) of all frames
-    :param device: where batches are wanted
+    :param label_sample: uint8, labels to count the classes in, any shape; on the device where
+        batches are wanted
     """
 
     def __init__(self, clips: Sequence[str], times_s: Sequence[float], *, labelled: np.ndarray,
-                 taught: bool, size: tuple[int, int], device: torch.device) -> None:
+                 taught: bool, size: tuple[int, int], label_sample: torch.Tensor) -> None:
         self.clips, self.times_s = tuple(clips), tuple(times_s)
-        self.labelled, self.taught, self.size, self.device = labelled, taught, size, device
+        self.labelled, self.taught, self.size = labelled, taught, size
+        self.label_sample, self.device = label_sample, label_sample.device
         self._with_earlier: dict[float, np.ndarray] = {}
 
     def __len__(self) -> int:
@@ -48,14 +49,6 @@ class FramePool(abc.ABC):
     @abc.abstractmethod
     def request(self, indices: np.ndarray) -> Callable[[], Batch]:
         """Begin to read a batch; the call of what is returned waits for it."""
-
-    @abc.abstractmethod
-    def label_sample(self) -> torch.Tensor:
-        """Return labels to count the classes in: uint8, any shape, on the training device."""
-
-    def batch(self, indices: np.ndarray) -> Batch:
-        """Read a batch."""
-        return self.request(indices)()
 
     def earlier(self, index: int, *, longest_s: float) -> range:
         """Indices of the frames of the same clip that are at most so much older."""
@@ -84,7 +77,7 @@ class HeldFrames(FramePool):
     def __init__(self, images: torch.Tensor, labels: torch.Tensor, clips: Sequence[str],
                  times_s: Sequence[float], *, taught: bool = False) -> None:
         super().__init__(
-            clips, times_s, taught=taught, device=images.device,
+            clips, times_s, taught=taught, label_sample=labels,
             labelled=(labels != UNLABELLED).flatten(1).any(1).cpu().numpy(),
             size=(images.shape[1], images.shape[2]))
         self._images, self._labels = images, labels
@@ -100,14 +93,8 @@ class HeldFrames(FramePool):
         return cls(*_stacked(frames, device), clips, times_s, taught=taught)
 
     def request(self, indices: np.ndarray) -> Callable[[], Batch]:
-        return functools.partial(self._gather, indices)
-
-    def label_sample(self) -> torch.Tensor:
-        return self._labels
-
-    def _gather(self, indices: np.ndarray) -> Batch:
         chosen = torch.from_numpy(indices).to(self.device)
-        return self._images[chosen].permute(0, 3, 1, 2).float(), self._labels[chosen]
+        return lambda: (self._images[chosen].permute(0, 3, 1, 2).float(), self._labels[chosen])
 
 
 Loader = Callable[[], tuple[np.ndarray, np.ndarray]]
@@ -119,28 +106,23 @@ class LazyFrames(FramePool):
 
     :param loaders: one a frame
     :param label_sample: uint8, some of the labels, any shape
-    :param executor: reads the frames
     """
 
     def __init__(self, loaders: Sequence[Loader], clips: Sequence[str], times_s: Sequence[float],
                  *, labelled: np.ndarray, taught: bool, size: tuple[int, int],
-                 device: torch.device, label_sample: np.ndarray,
-                 executor: concurrent.futures.Executor) -> None:
+                 device: torch.device, label_sample: np.ndarray) -> None:
         super().__init__(clips, times_s, labelled=labelled, taught=taught, size=size,
-                         device=device)
-        self._loaders, self._executor = tuple(loaders), executor
-        self._label_sample = torch.from_numpy(label_sample).to(device)
+                         label_sample=torch.from_numpy(label_sample).to(device))
+        self._loaders, self._executor = tuple(loaders), read_threads()
 
     def request(self, indices: np.ndarray) -> Callable[[], Batch]:
         futures = [self._executor.submit(self._loaders[index]) for index in indices]
-        return functools.partial(self._stack, futures)
 
-    def label_sample(self) -> torch.Tensor:
-        return self._label_sample
+        def batch() -> Batch:
+            images, labels = _stacked((future.result() for future in futures), self.device)
+            return images.permute(0, 3, 1, 2).float(), labels
 
-    def _stack(self, futures: Sequence[concurrent.futures.Future]) -> Batch:
-        images, labels = _stacked((future.result() for future in futures), self.device)
-        return images.permute(0, 3, 1, 2).float(), labels
+        return batch
 
 
 def _stacked(frames: Iterable[tuple[np.ndarray, np.ndarray]], device: torch.device

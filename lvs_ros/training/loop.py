@@ -19,8 +19,7 @@ from lvs_ros.training import distributed
 from lvs_ros.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from lvs_ros.training.curves import plot_curves
 from lvs_ros.training.distributed import Losses
-from lvs_ros.training.progress_display import (ProgressDisplay, RecentSteps, describe,
-                                               time_left_s)
+from lvs_ros.training.progress_display import ProgressDisplay, RecentSteps, describe
 from lvs_ros.training.random_state import RandomState
 from lvs_ros.training.stage_log import Record, StageLog
 
@@ -29,10 +28,6 @@ LOG_STEPS = 20
 """A record of the log every so many steps, of their mean."""
 PATIENCE_STEPS = 20
 """So many steps in a row whose loss is not finite end the training."""
-
-
-def _never() -> bool:
-    return False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +58,7 @@ class LoopOptions:
     checkpoint_steps: int = 500
     checkpoint_minutes: float = 10.0
     precision: str = 'auto'
-    should_stop: Callable[[], bool] = _never
+    should_stop: Callable[[], bool] = lambda: False
     origin: str = ''
 
     def __post_init__(self) -> None:
@@ -104,7 +99,7 @@ class _Loop:
         self._stage, self._trained, self._options = stage, trained, options
         self._generator = generator
         self._device = next(trained.parameters()).device
-        self._dtype = _autocast_dtype(options.precision, self._device)
+        self._in_bfloat16 = _in_bfloat16(options.precision, self._device)
         distributed.share_batch_norm(trained)
         self._compute_losses = distributed.shared_computation(trained, compute_losses)
         self._optimiser = torch.optim.AdamW(
@@ -156,7 +151,10 @@ class _Loop:
                 self._write_record(rate)
             if self._is_checkpoint_due():
                 self._save()
-            display.show(self._fraction(), self._describe())
+            display.show(self._fraction(), describe(
+                step=state.step, steps=self._options.steps, recent=self._recent,
+                limit_left_s=self._options.limit_s - state.elapsed_s,
+                skipped_steps=state.skipped_steps))
         if state.step > first_step and state.step % LOG_STEPS:
             self._write_record(rate)
         return progress >= 1
@@ -181,8 +179,7 @@ class _Loop:
         for group in self._optimiser.param_groups:
             group['lr'] = learning_rate
         self._optimiser.zero_grad(set_to_none=True)
-        with torch.autocast(self._device.type, torch.bfloat16,
-                            enabled=self._dtype == torch.bfloat16):
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._in_bfloat16):
             losses = self._compute_losses()
         values = torch.stack([value.float() for value in losses.values()])
         values.sum().backward()
@@ -202,7 +199,7 @@ class _Loop:
     def _skip(self, losses: dict[str, float]) -> None:
         self._state.skipped_steps += 1
         self._failures += 1
-        # The forward pass that overflowed has left its trace in the running statistics.
+        # The forward pass that overflowed has changed the running statistics.
         with torch.no_grad():
             for value, good in zip(self._trained.buffers(), self._average.module.buffers()):
                 if value.is_floating_point() and not bool(torch.isfinite(value).all()):
@@ -231,18 +228,15 @@ class _Loop:
 
     def _save(self) -> None:
         self._saved_at = self._state.step, self._state.elapsed_s
-        if self._path is None or self._options.folder is None:
+        if self._path is None:
             return
         states = distributed.gathered(RandomState.capture(self._device, self._generator))
         if distributed.is_main():
             save_checkpoint(self._path, self._stage, self._state, states)
-            self._draw_curves(self._options.folder)
-
-    def _draw_curves(self, folder: pathlib.Path) -> None:
-        try:
-            plot_curves(folder)
-        except (OSError, ValueError) as error:    # the training goes on without the picture
-            self._say(f'the curves cannot be drawn ({error})')
+            try:
+                plot_curves(self._path.parent)
+            except (OSError, ValueError) as error:    # the training goes on without the picture
+                self._say(f'the curves cannot be drawn ({error})')
 
     def _resume(self) -> None:
         path, state = self._path, self._state
@@ -276,25 +270,17 @@ class _Loop:
                 f'{self._options.folder}: the log cannot be written ({error}); make room, and '
                 'start the same command again: it goes on from the last checkpoint') from error
 
-    def _describe(self) -> str:
-        state, options = self._state, self._options
-        left_s = time_left_s(steps_left=options.steps - state.step,
-                             steps_per_s=self._recent.steps_per_s,
-                             limit_left_s=options.limit_s - state.elapsed_s)
-        return describe(step=state.step, steps=options.steps, has_limit=options.minutes > 0,
-                        left_s=left_s, recent=self._recent, skipped_steps=state.skipped_steps)
-
     def _say(self, text: str) -> None:
         if distributed.is_main():
             print(f'{self._stage}: {text}', flush=True)
 
 
-def _autocast_dtype(precision: str, device: torch.device) -> torch.dtype:
-    if precision == 'auto':
-        is_supported = (torch.cuda.is_bf16_supported() if device.type == 'cuda'
-                        else device.type == 'cpu' and has_amx_instructions())
-        return torch.bfloat16 if is_supported else torch.float32
-    return torch.bfloat16 if precision == 'bfloat16' else torch.float32
+def _in_bfloat16(precision: str, device: torch.device) -> bool:
+    if precision != 'auto':
+        return precision == 'bfloat16'
+    if device.type == 'cuda':
+        return torch.cuda.is_bf16_supported()
+    return device.type == 'cpu' and has_amx_instructions()
 
 
 def _rate(progress: float, warm_up: float = 0.05) -> float:

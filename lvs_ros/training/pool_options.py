@@ -36,15 +36,11 @@ class PoolOptions:
         """Whether so many frames of this size are to be held in memory."""
         return frames * height * width * _BYTES_A_PIXEL <= self.memory_gb * 1e9
 
-    def scaled(self, image: np.ndarray) -> np.ndarray:
-        """Scale an image to the wanted size."""
-        return self._scaled(image, cv2.INTER_AREA)
+    def scaled(self, image: np.ndarray, interpolation: int = cv2.INTER_AREA) -> np.ndarray:
+        """Scale an image to the wanted size.
 
-    def scaled_labels(self, labels: np.ndarray) -> np.ndarray:
-        """Scale labels to the wanted size; no new ids come up."""
-        return self._scaled(labels, cv2.INTER_NEAREST)
-
-    def _scaled(self, image: np.ndarray, interpolation: int) -> np.ndarray:
+        :param interpolation: of OpenCV; INTER_NEAREST for labels, so that no new ids come up
+        """
         if self.size is None or image.shape[1::-1] == self.size:
             return image
         return cv2.resize(image, self.size, interpolation=interpolation)

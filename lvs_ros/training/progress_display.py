@@ -4,9 +4,10 @@
 
 import collections
 import math
+import statistics
 import sys
 import time
-from typing import Any, Deque, Mapping, Optional
+from typing import Deque, Mapping, Optional
 
 from tqdm import tqdm
 
@@ -36,31 +37,25 @@ class RecentSteps:
 
     @property
     def losses(self) -> dict[str, float]:
-        """The mean of each loss over the steps that had it."""
-        names = dict.fromkeys(name for losses in self._losses for name in losses)
-        columns = {name: [losses[name] for losses in self._losses if name in losses]
-                   for name in names}
-        return {name: sum(column) / len(column) for name, column in columns.items()}
+        """The mean of each loss over the steps that were not skipped."""
+        names = self._losses[-1] if self._losses else ()
+        return {name: statistics.fmean(losses[name] for losses in self._losses)
+                for name in names}
 
 
-def time_left_s(*, steps_left: float, steps_per_s: float, limit_left_s: float) -> float:
-    """Seconds until the end of a stage, which comes by its steps or by its time limit.
-
-    :param steps_per_s: 0 when it is not known yet
-    :param limit_left_s: infinite without a limit
-    """
-    by_steps_s = steps_left / steps_per_s if steps_per_s > 0 else math.inf
-    return max(0.0, min(by_steps_s, limit_left_s))
-
-
-def describe(*, step: int, steps: int, has_limit: bool, left_s: float, recent: RecentSteps,
+def describe(*, step: int, steps: int, limit_left_s: float, recent: RecentSteps,
              skipped_steps: int) -> str:
-    """Return the text beside the bar."""
-    words = [f'step {step} of at most {steps}' if has_limit else f'step {step}/{steps}']
+    """Return the text beside the bar.
+
+    :param limit_left_s: until the time limit of the stage; infinite without one
+    """
+    words = [f'step {step} of at most {steps}' if math.isfinite(limit_left_s)
+             else f'step {step}/{steps}']
+    speed = recent.steps_per_s
+    left_s = min((steps - step) / speed if speed > 0 else math.inf, limit_left_s)
     if math.isfinite(left_s):
-        words.append(f'{tqdm.format_interval(left_s)} left')
-    if recent.steps_per_s > 0:
-        speed = recent.steps_per_s
+        words.append(f'{tqdm.format_interval(max(0.0, left_s))} left')
+    if speed > 0:
         words.append(f'{speed:.1f} steps/s' if speed >= 1 else f'{1 / speed:.1f} s/step')
     if skipped_steps:
         words.append(f'{skipped_steps} skipped')
@@ -77,16 +72,16 @@ class ProgressDisplay:
     def __init__(self, stage: str, *, fraction: float, is_shown: bool) -> None:
         self._stage, self._is_shown = stage, is_shown
         self._last_line_s = time.monotonic()
-        self._bar: Optional[_Bar] = None
+        self._bar: Optional[tqdm] = None
         if is_shown and sys.stderr.isatty():
-            self._bar = _Bar(total=1.0, initial=min(1.0, fraction), desc=stage,
+            self._bar = tqdm(total=1.0, initial=min(1.0, fraction), desc='starting',
                              mininterval=0.5, miniters=0, dynamic_ncols=True,
-                             bar_format='{desc} {percentage:3.0f}%|{bar}| {details}')
+                             bar_format=stage + ' {percentage:3.0f}%|{bar}| {desc}')
 
     def show(self, fraction: float, details: str) -> None:
         """Show that so much of the stage is done, 0..1, in the terminal's own time."""
         if self._bar is not None:
-            self._bar.details = details
+            self._bar.set_description_str(details, refresh=False)
             self._bar.update(min(1.0, fraction) - self._bar.n)
         elif self._is_shown and time.monotonic() - self._last_line_s >= LINE_INTERVAL_S:
             self._last_line_s = time.monotonic()
@@ -95,14 +90,3 @@ class ProgressDisplay:
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
-            self._bar = None
-
-
-class _Bar(tqdm):
-    """A bar whose length and time left need not follow from a count of steps."""
-
-    details = 'starting'
-
-    @property
-    def format_dict(self) -> Any:
-        return {**super().format_dict, 'details': self.details}

@@ -21,12 +21,10 @@ class Clip:
 
     :param images: each (B, 3, H, W) float32 0..255
     :param labels: (B, H, W) int64, of the newest frame; 255 = unlabelled, which may be all of it
-    :param taught: the labels are masks of the full network, not an annotator's
     """
 
     images: tuple[torch.Tensor, ...]
     labels: torch.Tensor
-    taught: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,11 +34,13 @@ class Source:
     :param share: how much of the batches comes from it, relative to the other sources
     :param real_time: share of real time in its clips, as far as its frames have earlier ones;
         the others are synthetic camera motion on one frame
+    :param name: what messages and the notes of a model call it
     """
 
     pool: FramePool
     share: float = 1.0
     real_time: float = 1.0
+    name: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +54,6 @@ class _Plan:
 
     parts: tuple[Callable[[], Batch], ...]
     middle: Optional[float] = None
-    taught: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +70,7 @@ class Sampler:
     """Random batches of augmented frames and clips.
 
     The batch after the present one is drawn together with it, so that it can be read from the
-    disk while the present one is trained on. That leaves no trace in the generator: a training
+    disk while the present one is trained on. The generator is set back afterwards: a training
     that is resumed with the state of ``random`` draws the same batches.
 
     :param sources: what to draw from
@@ -143,14 +142,12 @@ class Sampler:
         candidates = pool.with_earlier(longest_s)
         if self.random.random() >= source.real_time * len(candidates) / len(pool):
             chosen = self._random_labelled(pool, np.arange(len(pool)), count)
-            return _Plan((pool.request(chosen),), middle=0.2 + 0.6 * float(self.random.random()),
-                         taught=pool.taught)
+            return _Plan((pool.request(chosen),), middle=0.2 + 0.6 * float(self.random.random()))
         newest = self._random_labelled(pool, candidates, count)
         oldest = np.array([self.random.choice(pool.earlier(int(index), longest_s=longest_s))
                            for index in newest])
         middle = self.random.integers(oldest, newest + 1)
-        return _Plan(tuple(pool.request(indices) for indices in (oldest, middle, newest)),
-                     taught=pool.taught)
+        return _Plan(tuple(pool.request(indices) for indices in (oldest, middle, newest)))
 
     def _random_labelled(self, pool: FramePool, candidates: np.ndarray, count: int) -> np.ndarray:
         """Draw from the candidates, half of them labelled ones where there are some."""
@@ -177,13 +174,13 @@ class Sampler:
         motion = random_motion(ids)
         older = [look(images, labels, grid_of(views, motion.back(points, fraction)))[0]
                  for fraction in (1.0, middle)]
-        return Clip(self._light([*older, newest]), ids, plan.taught)
+        return Clip(self._light([*older, newest]), ids)
 
     def _real_clip(self, plan: _Plan) -> Clip:
         batches = [part() for part in plan.parts]
         grid = grid_of(*self._views(batches[0][0], CropRange(zoom=(1.0, 1.7))))
         seen = [look(*batch, grid) for batch in batches]
-        return Clip(self._light([images for images, _ in seen]), seen[-1][1], plan.taught)
+        return Clip(self._light([images for images, _ in seen]), seen[-1][1])
 
     def _views(self, images: torch.Tensor, crop: CropRange) -> tuple[torch.Tensor, torch.Tensor]:
         count, (height, width) = len(images), self._crop

@@ -34,15 +34,14 @@ class Record:
     steps_per_s: float
     skipped_steps: int
     losses: Mapping[str, float]
-    date: str = dataclasses.field(default_factory=lambda: _now())
+    date: str = dataclasses.field(default_factory=lambda: datetime.datetime.now(
+        datetime.timezone.utc).isoformat(timespec='seconds'))
 
     def to_json(self) -> str:
         """Return one line, the losses beside the other values."""
         values = dataclasses.asdict(self)
-        losses = {name: float(f'{value:.5g}') for name, value in values.pop('losses').items()}
-        return json.dumps({
-            **values, 'time_s': round(self.time_s, 2), 'steps_per_s': round(self.steps_per_s, 4),
-            'learning_rate': float(f'{self.learning_rate:.4g}'), **losses})
+        losses = values.pop('losses')
+        return json.dumps({**values, **losses})
 
     @classmethod
     def from_json(cls, line: str) -> 'Record':
@@ -56,10 +55,6 @@ class Record:
             raise ValueError('not a record of a training')
         known = {name: values.pop(name) for name in names}
         return cls(**known, losses=values)
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds')
 
 
 def read_records(path: pathlib.Path) -> Iterator[Record]:
@@ -105,7 +100,6 @@ class StageLog:
     def close(self) -> None:
         if self._events is not None:
             self._events.close()
-            self._events = None
 
 
 def _drop_after(path: pathlib.Path, step: int) -> None:

@@ -38,8 +38,10 @@ def starting_network(data: DataOptions, *, init: Optional[str], variant: Optiona
             data.label_set, CLASSES[data.label_set]))
     source = load_network(init)
     check_network(source)
-    if data.needs_teacher:
-        _check_trained(init)
+    if data.needs_teacher and 'classifier' in read_notes(init).get('starts_anew', ''):
+        raise ModelFileError(
+            f'{find_model(init)}: only its backbone has been trained, so it cannot label what has '
+            'no labels; train the stage network on labelled data first')
     network = source
     if variant is None:
         _check_classes(source, data.label_set, init)
@@ -51,15 +53,10 @@ def starting_network(data: DataOptions, *, init: Optional[str], variant: Optiona
         if data.needs_teacher:
             _check_teacher(network, source, init)
         _take_over(network, source)
-    _begin_anew(network, anew)
-    return network
-
-
-def _begin_anew(network: SegmentationNetwork, parts: Sequence[str]) -> None:
     fresh = SegmentationNetwork(network.config)
-    for part in parts:
-        for name in PARTS[part]:
-            setattr(network, name, getattr(fresh, name))
+    for name in (name for part in anew for name in PARTS[part]):
+        setattr(network, name, getattr(fresh, name))
+    return network
 
 
 def _check_classes(network: SegmentationNetwork, label_set: Optional[str], init: str) -> None:
@@ -70,13 +67,6 @@ def _check_classes(network: SegmentationNetwork, label_set: Optional[str], init:
         f'{find_model(init)}: the model labels the {found[1]} classes of {found[0]!r}, the data '
         f'has the {CLASSES[label_set]} of {label_set!r}; choose a model that was trained on such '
         'data, or name an architecture with --variant to take over only the parts that fit')
-
-
-def _check_trained(init: str) -> None:
-    if 'classifier' in read_notes(init).get('starts_anew', ''):
-        raise ModelFileError(
-            f'{find_model(init)}: only its backbone has been trained, so it cannot label what has '
-            'no labels; train the stage network on labelled data first')
 
 
 def _check_teacher(network: SegmentationNetwork, source: SegmentationNetwork, init: str) -> None:

@@ -18,7 +18,6 @@ class Teacher:
 
     def __init__(self, network: SegmentationNetwork) -> None:
         self._network = network.eval()
-        self._device = next(network.parameters()).device
 
     @torch.inference_mode()
     def mask(self, image: np.ndarray) -> np.ndarray:
@@ -27,9 +26,9 @@ class Teacher:
         :param image: (H, W, 3) uint8 RGB
         :return: (H, W) uint8 class ids
         """
-        batch = to_tensor(Frame(image, 0), device=self._device)
-        with torch.autocast(self._device.type, torch.bfloat16,
-                            enabled=self._device.type == 'cuda'):
-            high = self._network.refine(self._network.high(self._network.low(batch)), batch)
-            logits = self._network.upsample(self._network.classify(high), *batch.shape[2:])
+        network, device = self._network, self._network.device
+        batch = to_tensor(Frame(image, 0), device=device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == 'cuda'):
+            high = network.refine(network.high(network.low(batch)), batch)
+            logits = network.upsample(network.classify(high), *batch.shape[2:])
         return logits[0].argmax(0).to(torch.uint8).cpu().numpy()
