@@ -59,7 +59,7 @@ def serialize(message: RecordedMessage, transport: str) -> bytes:
     parsed = message.parse()
     if kind == message.msgtype:
         return message.cdr()
-    frame = message.decode(FILE_PIXELS).frame
+    frame, _ = message.decode(FILE_PIXELS)
     # The header as it is, not the frame's stamp, which stands in for one that is not set.
     header, image = parsed.header, frame.image
     if kind == COMPRESSED_IMAGE:
