@@ -15,8 +15,8 @@ import subprocess
 import sys
 from collections.abc import Mapping, MutableMapping
 
-from lvs_ros.dds_profile import (TRANSPORTS_VARIABLE, is_own_profile, large_image_environment,
-                                 profile_variables)
+from lvs_ros.dds_profile import (PROFILE_VARIABLES, TRANSPORTS_VARIABLE, is_own_profile,
+                                 large_image_environment)
 from lvs_ros.errors import SharedMemoryError
 
 FOLDER = '/dev/shm'
@@ -68,7 +68,7 @@ def choose_transport(environ: Mapping[str, str], free: int) -> Transport:
     """
     if not _is_fast_dds(environ):
         return Transport({})
-    profiles = [name for name in profile_variables() if environ.get(name)]
+    profiles = [name for name in PROFILE_VARIABLES if environ.get(name)]
     chosen = [name for name in profiles if not is_own_profile(environ[name])]
     if environ.get(TRANSPORTS_VARIABLE):
         return Transport({})
@@ -119,7 +119,7 @@ def image_warning(environ: Mapping[str, str], width: int, height: int) -> str | 
     if environ.get(TRANSPORTS_VARIABLE) == _UDP_ONLY:
         carried = _CARRIED_BY_UDP_BYTES
     elif not _is_fast_dds(environ) or any(
-            environ.get(name) for name in (*profile_variables(), TRANSPORTS_VARIABLE)):
+            environ.get(name) for name in (*PROFILE_VARIABLES, TRANSPORTS_VARIABLE)):
         return None
     else:
         carried = _CARRIED_BY_DEFAULT_BYTES

@@ -363,8 +363,9 @@ def test_a_long_text_from_outside_is_cut_and_shown_in_one_line(text: str) -> Non
 def test_a_recorded_picture_is_taken_and_refused_as_by_the_node() -> None:
     def decode(data: bytes, *limit: int) -> np.ndarray:
         entry = bags.compressed_entry('/c', data, bags.S, format='jpeg')
-        return RecordedMessage(entry.topic, entry.msgtype, 0, bags.serialized(entry)).decode(
-            *limit).frame.image
+        frame, _ = RecordedMessage(entry.topic, entry.msgtype, 0, bags.serialized(entry)).decode(
+            *limit)
+        return frame.image
 
     assert decode(JPEG).shape == (HEIGHT, WIDTH, 3)
     with pytest.raises(ImageError, match='truncated or damaged'):

@@ -11,7 +11,7 @@ import pytest
 from lvs_ros.errors import ImageError
 from lvs_ros.recordings.message_types import IMAGE
 from lvs_ros.recordings.playback import PlaybackReport, TimedMessage, play, timed_messages
-from lvs_ros.recordings.read_ahead import ReadAhead
+from lvs_ros.recordings.read_ahead import read_ahead
 from lvs_ros.recordings.recorded_message import RecordedMessage
 
 MS = 1_000_000
@@ -134,7 +134,7 @@ def test_an_interrupted_playback_still_reports() -> None:
 
 
 def test_read_ahead_yields_everything_in_order() -> None:
-    with ReadAhead(iter(range(100)), limit=3) as items:
+    with read_ahead(iter(range(100)), limit=3) as items:
         assert list(items) == list(range(100))
 
 
@@ -149,7 +149,7 @@ def test_read_ahead_stays_within_its_bound() -> None:
                 full.set()
             yield number
 
-    with ReadAhead(source(), limit=3) as items:
+    with read_ahead(source(), limit=3) as items:
         assert full.wait(timeout=30)  # three wait in the queue, the fourth for room in it
         assert next(iter(items)) == 0
 
@@ -162,7 +162,7 @@ def test_read_ahead_raises_what_its_source_raises() -> None:
         raise ImageError('broken')
 
     taken = []
-    with ReadAhead(source()) as items, pytest.raises(ImageError, match='broken'):
+    with read_ahead(source()) as items, pytest.raises(ImageError, match='broken'):
         for item in items:
             taken.append(item)
 
@@ -170,7 +170,7 @@ def test_read_ahead_raises_what_its_source_raises() -> None:
 
 
 def test_read_ahead_ends_while_its_source_waits_for_room() -> None:
-    items = ReadAhead(itertools.count(), limit=1)
-    items.close()
+    with read_ahead(itertools.count(), limit=1):
+        pass
 
     assert not any(thread.name == 'read_ahead' for thread in threading.enumerate())

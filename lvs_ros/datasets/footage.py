@@ -108,7 +108,7 @@ class _RecordedFootage(Footage):
                 if index not in chosen:
                     continue
                 try:
-                    frame = message.decode(FILE_PIXELS).frame
+                    frame, _ = message.decode(FILE_PIXELS)
                 except ImageError:
                     continue
                 yield FootageFrame(frame.stamp_ns / 1e9, as_rgb(frame),

@@ -13,7 +13,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from lvs_ros.errors import cut
-from lvs_ros.node.diagnostics import Level, Spread, Summary, Totals
+from lvs_ros.node.diagnostics import Level, Summary, Totals
 from lvs_ros.pipeline.frame import StepStatus
 
 _MEBIBYTE = 1 << 20
@@ -44,8 +44,8 @@ def stream_values(summary: Summary, totals: Totals, *, window_s: float,
         'window (s)': window_s,
         'rate in (Hz)': summary.rate_in_hz,
         'rate out (Hz)': summary.rate_out_hz,
-        **_spread_values('latency', summary.latency_ms),
-        **_spread_values('processing', summary.processing_ms),
+        **{f'latency {name} (ms)': value for name, value in summary.latency_ms.items()},
+        **{f'processing {name} (ms)': value for name, value in summary.processing_ms.items()},
         'frames received': totals.received,
         'masks published': totals.published,
         'frames dropped': totals.dropped,
@@ -87,11 +87,6 @@ def memory_values(device: str) -> dict[str, Any]:
     if device.startswith('cuda') and torch is not None:
         values['GPU memory (MiB)'] = torch.cuda.memory_allocated(device) / _MEBIBYTE
     return values
-
-
-def _spread_values(name: str, spread: Spread) -> dict[str, float]:
-    return {f'{name} p50 (ms)': spread.p50, f'{name} p95 (ms)': spread.p95,
-            f'{name} p99 (ms)': spread.p99, f'{name} max (ms)': spread.maximum}
 
 
 def _text(value: Any) -> str:

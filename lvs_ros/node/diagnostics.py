@@ -12,9 +12,12 @@ import dataclasses
 import enum
 import math
 import threading
-from typing import Iterable, Iterator, Sequence
+from typing import Iterator, Sequence
+
+import numpy as np
 
 _DROP_WARN_FRACTION = 0.1
+_SILENCE_LIMIT_S = 2.0    # after which the stream counts as gone
 # A call that takes several times as long as usual, and longer than that, counts as hanging.
 _USUAL_TIMES, _LEAST_STILL_S, _STILL_OF_UNKNOWN_S = 3.0, 2.0, 5.0
 
@@ -58,27 +61,10 @@ class FrameRecord:
     stale: bool = False
 
 
-@dataclasses.dataclass(frozen=True)
-class Spread:
-    """Percentiles of a quantity, in its unit; NaN where there is no sample."""
-
-    p50: float
-    p95: float
-    p99: float
-    maximum: float
-
-    @classmethod
-    def of(cls, samples: Iterable[float]) -> Spread:
-        """Take the percentiles by nearest rank: each is a sample that occurred."""
-        ordered = sorted(samples)
-        return cls(*(percentile(ordered, rank) for rank in (50, 95, 99, 100)))
-
-
-def percentile(ordered: Sequence[float], rank: float) -> float:
-    """Return the nearest-rank percentile of samples in ascending order; NaN if there are none."""
-    if not ordered:
-        return math.nan
-    return ordered[max(0, math.ceil(rank / 100 * len(ordered)) - 1)]
+def percentiles(samples: Sequence[float]) -> dict[str, float]:
+    """Return p50, p95, p99 and max by nearest rank, in the samples' unit; NaN without samples."""
+    values = np.percentile(samples or [math.nan], (50, 95, 99, 100), method='inverted_cdf')
+    return dict(zip(('p50', 'p95', 'p99', 'max'), values.tolist()))
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -121,8 +107,8 @@ class Summary(Totals):
 
     rate_in_hz: float
     rate_out_hz: float
-    latency_ms: Spread
-    processing_ms: Spread
+    latency_ms: dict[str, float]
+    processing_ms: dict[str, float]
 
 
 class FrameWindow:
@@ -170,9 +156,9 @@ class FrameWindow:
         summary = Summary(
             rate_in_hz=len(records) / span_s,
             rate_out_hz=len(published) / span_s,
-            latency_ms=Spread.of(record.latency_ms for record in published
-                                 if record.latency_ms is not None),
-            processing_ms=Spread.of(record.processing_ms for record in published))
+            latency_ms=percentiles([record.latency_ms for record in published
+                                    if record.latency_ms is not None]),
+            processing_ms=percentiles([record.processing_ms for record in published]))
         for record in records:
             summary.add(record)
         return summary
@@ -202,7 +188,6 @@ class Condition:
     :param clock_problem: why latencies cannot be told; None where they can.
     :param last_malformed: why the last malformed image could not be read.
     :param last_failure: text of the last unexpected error that cost a frame.
-    :param silence_limit_s: silence after which the stream counts as gone.
     """
 
     active: bool
@@ -220,7 +205,6 @@ class Condition:
     clock_problem: str | None = None
     last_malformed: str | None = None
     last_failure: str | None = None
-    silence_limit_s: float = 2.0
 
 
 def judge(summary: Summary, condition: Condition) -> tuple[Level, str]:
@@ -246,7 +230,7 @@ def hang(summary: Summary, condition: Condition) -> str | None:
     """Describe the calls that do not return; None = there is none."""
     slow_s = None if condition.slow_track_ms is None else condition.slow_track_ms / 1e3
     texts = []
-    if condition.frame_s > _still_limit_s(slow_s, summary.processing_ms.maximum / 1e3):
+    if condition.frame_s > _still_limit_s(slow_s, summary.processing_ms['max'] / 1e3):
         end = (f'; after {condition.watchdog_s:g} s (watchdog_s) the process ends'
                if condition.watchdog_s else '')
         texts.append(f'a frame has been in work for {condition.frame_s:.1f} s and there are no '
@@ -281,7 +265,7 @@ def _errors(summary: Summary, condition: Condition) -> Iterator[Finding]:
 
 
 def _silence(condition: Condition) -> Iterator[Finding]:
-    if condition.silent_s is not None and condition.silent_s <= condition.silence_limit_s:
+    if condition.silent_s is not None and condition.silent_s <= _SILENCE_LIMIT_S:
         return
     since = ('since activation' if condition.silent_s is None
              else f'for {condition.silent_s:.1f} s')

@@ -60,13 +60,6 @@ class DropCounter:
         The publisher's identity is not part of it in every ROS distribution. Without it, two
         publishers on one topic look like one that starts again and again.
         """
+        # The identity is a dictionary, which cannot be a key.
         return self.update(info.get('publication_sequence_number'),
-                           _identity(info.get('publisher_gid')))
-
-
-def _identity(gid: Any) -> Hashable:
-    """Make rclpy's publisher_gid, a dictionary, fit to be a key."""
-    if isinstance(gid, Mapping):
-        return tuple((key, bytes(value) if isinstance(value, (list, bytes)) else str(value))
-                     for key, value in sorted(gid.items()))
-    return None if gid is None else str(gid)
+                           str(info.get('publisher_gid')))

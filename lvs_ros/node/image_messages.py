@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Image messages to arrays and back, without copies that are not needed."""
+"""Stamps, image messages of arrays, and the encodings that only cv_bridge knows."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from typing import Any
 
 from builtin_interfaces.msg import Time
 import numpy as np
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from lvs_ros.errors import ImageError, shown
-from lvs_ros.pipeline.encodings import (decode_compressed, image_view, is_supported,
-                                        refuse_depth)
-from lvs_ros.pipeline.frame import Frame
-from lvs_ros.pipeline.pixel_limit import MAX_PIXELS, check_pixels
+from lvs_ros.pipeline.encodings import refuse_depth
+from lvs_ros.pipeline.pixel_limit import check_pixels
 
 _NANOSECONDS = 1_000_000_000
 
@@ -33,24 +31,23 @@ def ns_to_stamp(stamp_ns: int) -> Time:
     return Time(sec=sec, nanosec=nanosec)
 
 
-def decode_image(message: Image | CompressedImage, max_pixels: int = MAX_PIXELS) -> Frame:
-    """Turn an image message into a frame, without a copy where its encoding allows that.
+def decode_with_cv_bridge(message: Image, max_pixels: int) -> np.ndarray:
+    """Return the image, (H, W, 3) uint8 BGR, of a message whose encoding is none of ours.
 
     :param max_pixels: the largest width times height that is taken.
-    :raises ImageError: the message is malformed, the image too large, or its encoding is known
-        neither to this package nor to cv_bridge.
+    :raises ImageError: the message is malformed, the image too large, or cv_bridge does not know
+        its encoding.
     """
-    if isinstance(message, CompressedImage):
-        image, order = decode_compressed(message.data, message.format, max_pixels=max_pixels)
-    elif is_supported(message.encoding) or _cv_bridge() is None:
-        image, order = image_view(
-            message.data, height=message.height, width=message.width, encoding=message.encoding,
-            step=message.step, is_bigendian=bool(message.is_bigendian), max_pixels=max_pixels)
-    else:
-        refuse_depth(message.encoding)
-        check_pixels(message.width, message.height, max_pixels)
-        image, order = _through_cv_bridge(message), 'bgr'
-    return Frame(image, stamp_to_ns(message.header.stamp), order)
+    refuse_depth(message.encoding)
+    check_pixels(message.width, message.height, max_pixels)
+    what = f'{message.width}x{message.height} image of encoding {shown(message.encoding)}'
+    try:
+        image = cv_bridge().imgmsg_to_cv2(message, 'bgr8')
+    except Exception as error:  # it raises CvBridgeError, RuntimeError, TypeError and KeyError
+        raise ImageError(f'{what}: cv_bridge cannot convert it: {shown(str(error))}') from error
+    if image.shape != (message.height, message.width, 3) or image.dtype != np.uint8:
+        raise ImageError(f'{what}: cv_bridge made it {image.shape} {image.dtype}')
+    return image
 
 
 def encode_image(image: np.ndarray, header: Header) -> Image:
@@ -70,19 +67,8 @@ def encode_image(image: np.ndarray, header: Header) -> Image:
     return message
 
 
-def _through_cv_bridge(message: Image) -> np.ndarray:
-    what = f'{message.width}x{message.height} image of encoding {shown(message.encoding)}'
-    try:
-        image = _cv_bridge().imgmsg_to_cv2(message, 'bgr8')
-    except Exception as error:  # it raises CvBridgeError, RuntimeError, TypeError and KeyError
-        raise ImageError(f'{what}: cv_bridge cannot convert it: {shown(str(error))}') from error
-    if image.shape != (message.height, message.width, 3) or image.dtype != np.uint8:
-        raise ImageError(f'{what}: cv_bridge made it {image.shape} {image.dtype}')
-    return image
-
-
 @functools.cache
-def _cv_bridge() -> Any:
+def cv_bridge() -> Any:
     """Return a cv_bridge that works, or None.
 
     It is built against one version of NumPy and fails to load with another; and a port of the

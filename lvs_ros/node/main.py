@@ -100,8 +100,7 @@ def _watchdog() -> Watchdog | None:
     try:
         return Watchdog()
     except OSError as error:
-        print(f'lvs_node: warning: there is no watchdog: {error}',
-              file=sys.stderr)
+        print(f'lvs_node: warning: there is no watchdog: {error}', file=sys.stderr)
         return None
 
 
@@ -125,7 +124,3 @@ def _explain(words: Sequence[str]) -> int:
         return exit_codes.OK
     print(f'lvs_node: error: unknown arguments: {" ".join(words)}\n{USAGE}', file=sys.stderr)
     return exit_codes.USER_ERROR
-
-
-if __name__ == '__main__':
-    sys.exit(main())

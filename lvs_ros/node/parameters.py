@@ -122,15 +122,10 @@ def _start_values(overrides: Mapping[str, Any]) -> tuple[PipelineOptions, NodeOp
 
 def _whole_numbers_to_numbers(parameters: list[Parameter]) -> list[Parameter]:
     """Let ``ros2 param set /lvs threshold 1`` set a double, which otherwise takes only 1.0."""
-    return [_as_declared(parameter) for parameter in parameters]
-
-
-def _as_declared(parameter: Parameter) -> Parameter:
-    option = OPTIONS.get(parameter.name)
-    if (option is not None and isinstance(option.default, float)
-            and parameter.type_ == Parameter.Type.INTEGER):
-        return Parameter(parameter.name, Parameter.Type.DOUBLE, float(parameter.value))
-    return parameter
+    numbers = {name for name, option in OPTIONS.items() if isinstance(option.default, float)}
+    return [Parameter(one.name, value=float(one.value))
+            if one.name in numbers and one.type_ == Parameter.Type.INTEGER else one
+            for one in parameters]
 
 
 def _check(parameters: Sequence[Parameter]) -> SetParametersResult:

@@ -21,7 +21,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from lvs_ros.errors import ImageError, shown
-from lvs_ros.node.image_messages import decode_image
+from lvs_ros.node.image_messages import cv_bridge, decode_with_cv_bridge
 from lvs_ros.pipeline.encodings import decode_compressed, image_view, is_supported
 from lvs_ros.pipeline.frame import Frame
 from lvs_ros.pipeline.pixel_limit import MAX_PIXELS
@@ -31,22 +31,9 @@ _ENCAPSULATION_BYTES = 4
 _LITTLE_ENDIAN = b'\0\1\0\0'
 
 
-class _Numbers(NamedTuple):
-    """Numbers of four bytes, in one byte order; a stamp is a signed and an unsigned one."""
-
-    stamp_and_one: struct.Struct
-    one: struct.Struct
-    two: struct.Struct
-    three: struct.Struct
-
-
-def _numbers(byte_order: str) -> _Numbers:
-    return _Numbers(*(struct.Struct(byte_order + code) for code in ('iII', 'I', 'II', 'III')))
-
-
-# Encapsulations (DDS-XTypes 1.3, table 60) in which these messages look alike: CDR, plain CDR2.
-_NUMBERS = {b'\0\0': _numbers('>'), b'\0\1': _numbers('<'),
-            b'\0\6': _numbers('>'), b'\0\7': _numbers('<')}
+# Encapsulations (DDS-XTypes 1.3, table 60) in which these messages look alike, CDR and plain CDR2,
+# and the byte order of their numbers, as struct writes it.
+_BYTE_ORDERS = {b'\0\0': '>', b'\0\1': '<', b'\0\6': '>', b'\0\7': '<'}
 
 
 class SerializedHeader(NamedTuple):
@@ -90,7 +77,7 @@ def read_header(cdr: bytes) -> SerializedHeader:
     :raises ImageError: the message is malformed.
     """
     try:
-        return _header(cdr, _numbers_of(cdr))[0]
+        return _header(cdr, _byte_order(cdr))[0]
     except struct.error:
         raise _truncated(cdr) from None
 
@@ -102,23 +89,23 @@ def read_image(cdr: bytes, max_pixels: int = MAX_PIXELS) -> ReceivedImage:
     :raises ImageError: the message is malformed, the image too large, or its encoding is known
         neither to this package nor to cv_bridge.
     """
-    numbers = _numbers_of(cdr)
+    order = _byte_order(cdr)
     try:
-        header, at = _header(cdr, numbers)
-        height, width, length = numbers.three.unpack_from(cdr, at)
+        header, at = _header(cdr, order)
+        height, width, length = struct.unpack_from(order + 'III', cdr, at)
         encoding, at = _text(cdr[at + 12:at + 12 + length]), at + 12 + length
         is_bigendian = cdr[at] != 0
         at = _aligned(at + 1)
-        step, length = numbers.two.unpack_from(cdr, at)
+        step, length = struct.unpack_from(order + 'II', cdr, at)
     except (struct.error, IndexError):
         raise _truncated(cdr) from None
     data = _data(cdr, at + 8, length)
-    if not is_supported(encoding):
-        # cv_bridge wants a message; where there is none, this says what is wrong.
-        return ReceivedImage(header, decode_image(_deserialized(cdr), max_pixels))
-    image, order = image_view(data, height=height, width=width, encoding=encoding, step=step,
-                              is_bigendian=is_bigendian, max_pixels=max_pixels)
-    return ReceivedImage(header, Frame(image, header.stamp_ns, order))
+    if not is_supported(encoding) and cv_bridge() is not None:
+        image, channels = decode_with_cv_bridge(_deserialized(cdr), max_pixels), 'bgr'
+    else:    # which says what is wrong with an encoding that is not supported
+        image, channels = image_view(data, height=height, width=width, encoding=encoding,
+                                     step=step, is_bigendian=is_bigendian, max_pixels=max_pixels)
+    return ReceivedImage(header, Frame(image, header.stamp_ns, channels))
 
 
 def read_compressed_image(cdr: bytes, max_pixels: int = MAX_PIXELS) -> ReceivedImage:
@@ -127,16 +114,16 @@ def read_compressed_image(cdr: bytes, max_pixels: int = MAX_PIXELS) -> ReceivedI
     :param max_pixels: the largest width times height that is decoded.
     :raises ImageError: the message is malformed, or its image damaged, too large or no picture.
     """
-    numbers = _numbers_of(cdr)
+    order = _byte_order(cdr)
     try:
-        header, at = _header(cdr, numbers)
-        length, = numbers.one.unpack_from(cdr, at)
+        header, at = _header(cdr, order)
+        length, = struct.unpack_from(order + 'I', cdr, at)
         format, at = _text(cdr[at + 4:at + 4 + length]), _aligned(at + 4 + length)
-        length, = numbers.one.unpack_from(cdr, at)
+        length, = struct.unpack_from(order + 'I', cdr, at)
     except struct.error:
         raise _truncated(cdr) from None
-    image, order = decode_compressed(_data(cdr, at + 4, length), format, max_pixels=max_pixels)
-    return ReceivedImage(header, Frame(image, header.stamp_ns, order))
+    image, channels = decode_compressed(_data(cdr, at + 4, length), format, max_pixels=max_pixels)
+    return ReceivedImage(header, Frame(image, header.stamp_ns, channels))
 
 
 def write_image(image: np.ndarray, header: SerializedHeader) -> bytes:
@@ -166,18 +153,18 @@ def _between(frame_id: bytes, shape: tuple[int, ...]) -> bytes:
     return fields + struct.pack('<II', width * channels, height * width * channels)
 
 
-def _numbers_of(cdr: bytes) -> _Numbers:
-    numbers = _NUMBERS.get(cdr[:2])
-    if numbers is None:
+def _byte_order(cdr: bytes) -> str:
+    order = _BYTE_ORDERS.get(cdr[:2])
+    if order is None:
         raise ImageError(f'serialised message of {len(cdr)} bytes that begins with '
                          f'{cdr[:_ENCAPSULATION_BYTES].hex(" ") or "nothing"}: expected CDR; its '
                          'publisher uses another format')
-    return numbers
+    return order
 
 
-def _header(cdr: bytes, numbers: _Numbers) -> tuple[SerializedHeader, int]:
+def _header(cdr: bytes, order: str) -> tuple[SerializedHeader, int]:
     """Read the header; return it, and where the next number is."""
-    sec, nanosec, length = numbers.stamp_and_one.unpack_from(cdr, _ENCAPSULATION_BYTES)
+    sec, nanosec, length = struct.unpack_from(order + 'iII', cdr, _ENCAPSULATION_BYTES)
     start = _ENCAPSULATION_BYTES + 12
     if start + length > len(cdr):
         raise _truncated(cdr)

@@ -8,15 +8,12 @@ library leaves out on conversion), and so a foreign topic of an unreadable type 
 """
 
 import functools
-import math
 from typing import Any
 
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from lvs_ros.errors import RecordingError
-from lvs_ros.pipeline.frame import StepStatus
-from lvs_ros.pipeline.status_fields import status_fields
 from lvs_ros.resources import config_dir
 
 IMAGE = 'sensor_msgs/msg/Image'
@@ -27,14 +24,8 @@ IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE)
 NS_PER_S = 1_000_000_000
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def typestore() -> Typestore:
-    """Return the definitions of the messages that come with ROS 2."""
-    return get_typestore(Stores.ROS2_HUMBLE)
-
-
-@functools.lru_cache(maxsize=None)
-def status_typestore() -> Typestore:
     """Return the definitions of ROS 2 and ``lvs_ros/msg/FrameStatus``.
 
     :raises RecordingError: when FrameStatus.msg is not where the package installs it
@@ -60,25 +51,3 @@ def header_message(stamp_ns: int, frame_id: str) -> Any:
     """Make a ``std_msgs/Header``."""
     return typestore().types['std_msgs/msg/Header'](stamp=time_message(stamp_ns),
                                                     frame_id=frame_id)
-
-
-def status_message(status: StepStatus, *, stamp_ns: int, frame_id: str, frames_received: int,
-                   frames_dropped: int) -> Any:
-    """Make an ``lvs_ros/FrameStatus`` for a frame that was not published: no latency, not stale.
-
-    :param status: what the pipeline said of the frame
-    :param stamp_ns: the image's stamp
-    :param frame_id: the image's frame
-    :param frames_received: frames so far, this one included
-    :param frames_dropped: malformed ones among them
-    """
-    return status_typestore().types[FRAME_STATUS](
-        header=header_message(stamp_ns, frame_id),
-        key_stamp=time_message(status.key_stamp_ns),
-        **status_fields(status),
-        publish_ms=math.nan,
-        latency_ms=math.nan,
-        stale=False,
-        frames_received=frames_received,
-        frames_dropped=frames_dropped,
-    )

@@ -2,62 +2,52 @@
 # SPDX-License-Identifier: Apache-2.0
 """An iterator that another thread keeps a few items ahead of its consumer."""
 
+import contextlib
 import queue
 import threading
-from typing import Any, Generic, Iterator, Optional, TypeVar
+from typing import Any, Iterable, Iterator, TypeVar
 
 Item = TypeVar('Item')
 
 _END = object()
 
 
-class ReadAhead(Generic[Item]):
-    """Iterate over ``source``, which runs in a thread of its own; a context manager.
+@contextlib.contextmanager
+def read_ahead(source: Iterable[Item], *, limit: int = 8) -> Iterator[Iterator[Item]]:
+    """Iterate over ``source`` in a thread of its own, which ends with the block.
 
     An exception of the source is raised where its item would have come.
 
     :param source: iterated over in the other thread only
     :param limit: how many items may wait for the consumer, so that memory stays bounded
+    :return: the items; those that are not taken in the block are lost
     """
+    items: queue.Queue[Any] = queue.Queue(limit)
+    stopped = threading.Event()
+    errors: list[Exception] = []
 
-    def __init__(self, source: Iterator[Item], *, limit: int = 8) -> None:
-        self._items: queue.Queue[tuple[Any, Optional[Exception]]] = queue.Queue(limit)
-        self._stopped = threading.Event()
-        self._source = source
-        self._thread = threading.Thread(target=self._read, name='read_ahead', daemon=True)
-        self._thread.start()
-
-    def __iter__(self) -> Iterator[Item]:
-        while True:
-            item, error = self._items.get()
-            if error is not None:
-                raise error
-            if item is _END:
-                return
-            yield item
-
-    def close(self) -> None:
-        """Stop the thread; items that were not taken are lost."""
-        self._stopped.set()
-        while self._thread.is_alive():
-            try:
-                self._items.get_nowait()  # makes room for a producer that waits for it
-            except queue.Empty:
-                pass
-            self._thread.join(timeout=0.01)
-
-    def __enter__(self) -> 'ReadAhead[Item]':
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _read(self) -> None:
+    def read() -> None:
         try:
-            for item in self._source:
-                self._items.put((item, None))
-                if self._stopped.is_set():
+            for item in source:
+                items.put(item)
+                if stopped.is_set():
                     return
-            self._items.put((_END, None))
-        except Exception as error:  # raised again in the consumer's thread
-            self._items.put((None, error))
+        except Exception as error:
+            errors.append(error)
+        items.put(_END)
+
+    def taken() -> Iterator[Item]:
+        yield from iter(items.get, _END)
+        if errors:
+            raise errors[0]
+
+    thread = threading.Thread(target=read, name='read_ahead', daemon=True)
+    thread.start()
+    try:
+        yield taken()
+    finally:
+        stopped.set()
+        while thread.is_alive():
+            with contextlib.suppress(queue.Empty):
+                items.get_nowait()  # makes room for a producer that waits for it
+            thread.join(timeout=0.01)

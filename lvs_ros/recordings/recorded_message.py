@@ -19,23 +19,6 @@ _MALFORMED = (SerdeError, ValueError, IndexError, struct.error)
 
 
 @dataclasses.dataclass(frozen=True)
-class RecordedImage:
-    """A decoded image.
-
-    :param frame: the pixels and the time of exposure: the header's stamp, or, where the camera
-        driver left that at zero, the time at which the message was recorded
-    :param topic: where it was published
-    :param frame_id: the header's coordinate frame
-    :param log_time_ns: when it was recorded
-    """
-
-    frame: Frame
-    topic: str
-    frame_id: str
-    log_time_ns: int
-
-
-@dataclasses.dataclass(frozen=True)
 class RecordedMessage:
     """A message of ``sensor_msgs/Image`` or ``CompressedImage`` as it is stored in the recording.
 
@@ -80,11 +63,13 @@ class RecordedMessage:
         except _MALFORMED as error:
             raise self._malformed(error) from error
 
-    def decode(self, max_pixels: int = MAX_PIXELS) -> RecordedImage:
-        """Return the pixels; 8-bit raw images are views on the message.
+    def decode(self, max_pixels: int = MAX_PIXELS) -> tuple[Frame, str]:
+        """Return the frame and its frame_id; 8-bit raw images are views on the message.
+
+        The frame's stamp is the header's, or, where the camera driver left that at zero, the time
+        at which the message was recorded.
 
         :param max_pixels: the largest width times height that is taken, as by the node
-
         :raises ImageError: when the message or the image in it is malformed or too large
         """
         message = self.parse()
@@ -98,9 +83,7 @@ class RecordedMessage:
                 is_bigendian=bool(message.is_bigendian), max_pixels=max_pixels)
         stamp = message.header.stamp
         stamp_ns = (stamp.sec * NS_PER_S + stamp.nanosec) or self.log_time_ns
-        return RecordedImage(frame=Frame(image=image, stamp_ns=stamp_ns, order=order),
-                             topic=self.topic, frame_id=message.header.frame_id,
-                             log_time_ns=self.log_time_ns)
+        return Frame(image, stamp_ns, order), message.header.frame_id
 
     def _malformed(self, error: Exception) -> ImageError:
         return ImageError(f'message of {len(self.data)} bytes on {self.topic} is no '

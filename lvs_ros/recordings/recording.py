@@ -12,11 +12,9 @@ from typing import Iterator, Optional, Union
 from rosbags.rosbag1 import Reader as Rosbag1Reader
 from rosbags.rosbag2 import Reader as Rosbag2Reader
 
-from lvs_ros.errors import ImageError, RecordingError
+from lvs_ros.errors import RecordingError
 from lvs_ros.recordings.message_types import IMAGE_TYPES
-from lvs_ros.recordings.recorded_message import RecordedImage, RecordedMessage
-
-__all__ = ['RecordedImage', 'RecordedMessage', 'RecordedTopic', 'Recording', 'read_images']
+from lvs_ros.recordings.recorded_message import RecordedMessage
 
 _EXPECTED = ('expected a rosbag2 folder (it holds metadata.yaml), or a .mcap, .db3 or '
              'ROS 1 .bag file')
@@ -133,25 +131,6 @@ class Recording:
         return RecordingError(f'{self.path}: cannot be read, it is damaged, truncated or of '
                               f'another kind ({error or type(error).__name__}); '
                               + _REPAIRS[suffix])
-
-
-def read_images(path: Union[str, pathlib.Path],
-                topic: Optional[str] = None) -> Iterator[RecordedImage]:
-    """Yield the decoded images of a recording.
-
-    :param path: rosbag2 folder, or .mcap, .db3 or ROS 1 .bag file
-    :param topic: the image topic; None for the only one
-    :raises RecordingError: when the recording cannot be read or the topic is not clear
-    :raises ImageError: at a malformed image, which it counts from 0; to go on after such a one,
-        take :meth:`Recording.messages`
-    """
-    with Recording(path) as recording:
-        for index, message in enumerate(recording.messages(recording.image_topic(topic))):
-            try:
-                image = message.decode()
-            except ImageError as error:
-                raise ImageError(f'{recording.path}: image {index}: {error}') from error
-            yield image
 
 
 def _reader_class(path: pathlib.Path) -> type[Union[Rosbag1Reader, Rosbag2Reader]]:

@@ -3,28 +3,29 @@
 """Writing recordings of images, masks and their status as rosbag2 folders."""
 
 import contextlib
+import math
 import pathlib
 import sqlite3
 import struct
 import types
-from typing import Any, Final, Iterator, Optional
+from typing import Any, Final, Iterator, Optional, Union
 
 import numpy as np
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.serde import SerdeError
-from rosbags.typesys.store import Typestore
 
 from lvs_ros.errors import ConfigurationError, OutputError
 from lvs_ros.output_folder import output_folder
 from lvs_ros.pipeline.frame import StepStatus
+from lvs_ros.pipeline.status_fields import status_fields
 from lvs_ros.recordings.message_types import (
     COMPRESSED_IMAGE,
     FRAME_STATUS,
     IMAGE,
+    NS_PER_S,
     header_message,
-    status_message,
-    status_typestore,
+    time_message,
     typestore,
 )
 
@@ -97,8 +98,7 @@ class RecordingWriter:
             header=header_message(stamp_ns, frame_id), height=height, width=width,
             encoding=encoding, is_bigendian=0, step=pixels.nbytes // height,
             data=pixels.reshape(-1))
-        self._write(topic, IMAGE, message, typestore(),
-                    stamp_ns if log_time_ns is None else log_time_ns)
+        self._write(topic, IMAGE, message, log_time_ns)
 
     def write_compressed(self, topic: str, data: bytes, *, format: str, stamp_ns: int,
                          frame_id: str, log_time_ns: Optional[int] = None) -> None:
@@ -114,13 +114,12 @@ class RecordingWriter:
         message = typestore().types[COMPRESSED_IMAGE](
             header=header_message(stamp_ns, frame_id), format=format,
             data=np.frombuffer(data, np.uint8))
-        self._write(topic, COMPRESSED_IMAGE, message, typestore(),
-                    stamp_ns if log_time_ns is None else log_time_ns)
+        self._write(topic, COMPRESSED_IMAGE, message, log_time_ns)
 
     def write_status(self, topic: str, status: StepStatus, *, stamp_ns: int, frame_id: str,
                      frames_received: int, frames_dropped: int,
                      log_time_ns: Optional[int] = None) -> None:
-        """Write an ``lvs_ros/FrameStatus``.
+        """Write an ``lvs_ros/FrameStatus`` of a frame that was not published: without latency.
 
         :param topic: its topic
         :param status: what the pipeline said of the frame
@@ -130,22 +129,29 @@ class RecordingWriter:
         :param frames_dropped: malformed ones among them
         :param log_time_ns: when it was recorded; None: at its stamp
         """
-        message = status_message(status, stamp_ns=stamp_ns, frame_id=frame_id,
-                                 frames_received=frames_received, frames_dropped=frames_dropped)
-        self._write(topic, FRAME_STATUS, message, status_typestore(),
-                    stamp_ns if log_time_ns is None else log_time_ns)
+        message = typestore().types[FRAME_STATUS](
+            header=header_message(stamp_ns, frame_id),
+            key_stamp=time_message(status.key_stamp_ns), **status_fields(status),
+            publish_ms=math.nan, latency_ms=math.nan, stale=False,
+            frames_received=frames_received, frames_dropped=frames_dropped)
+        self._write(topic, FRAME_STATUS, message, log_time_ns)
 
-    def write_serialized(self, topic: str, msgtype: str, cdr: bytes, *, log_time_ns: int) -> None:
-        """Write a message of an image type that is serialised already."""
+    def write_serialized(self, topic: str, msgtype: str, cdr: Union[bytes, memoryview], *,
+                         log_time_ns: int) -> None:
+        """Write a message that is serialised already."""
         with self._writing():
-            connection = self._connection(topic, msgtype, typestore())
-            self._writer.write(connection, log_time_ns, cdr)
+            if topic not in self._connections:
+                self._connections[topic] = self._writer.add_connection(
+                    topic, msgtype, typestore=typestore())
+            self._writer.write(self._connections[topic], log_time_ns, cdr)
 
-    def _write(self, topic: str, msgtype: str, message: Any, store: Typestore,
-               log_time_ns: int) -> None:
+    def _write(self, topic: str, msgtype: str, message: Any, log_time_ns: Optional[int]) -> None:
+        if log_time_ns is None:
+            stamp = message.header.stamp
+            log_time_ns = stamp.sec * NS_PER_S + stamp.nanosec
         with self._writing():
-            cdr = store.serialize_cdr(message, msgtype)
-            self._writer.write(self._connection(topic, msgtype, store), log_time_ns, cdr)
+            cdr = typestore().serialize_cdr(message, msgtype)
+        self.write_serialized(topic, msgtype, cdr, log_time_ns=log_time_ns)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -154,9 +160,3 @@ class RecordingWriter:
         except _UNWRITABLE as error:
             raise OutputError(f'{self._path}: the recording cannot be written ({error})'
                               ) from error
-
-    def _connection(self, topic: str, msgtype: str, store: Typestore) -> Connection:
-        if topic not in self._connections:
-            self._connections[topic] = self._writer.add_connection(
-                topic, msgtype, typestore=store)
-        return self._connections[topic]

@@ -10,13 +10,7 @@ import numpy as np
 from lvs_ros.errors import ImageError
 from lvs_ros.pipeline.as_rgb import as_rgb
 from lvs_ros.pipeline.pixel_limit import FILE_PIXELS
-from lvs_ros.recordings.message_types import (
-    COMPRESSED_IMAGE,
-    IMAGE,
-    IMAGE_TYPES,
-    NS_PER_S,
-    typestore,
-)
+from lvs_ros.recordings.message_types import COMPRESSED_IMAGE, IMAGE, NS_PER_S, typestore
 from lvs_ros.recordings.recorded_message import RecordedMessage
 
 TRANSPORTS = ('recorded', 'raw', 'compressed')
@@ -39,11 +33,10 @@ def sent_type(msgtype: str, transport: str) -> str:
 
 def sent_topic(topic: str, msgtype: str, transport: str) -> str:
     """Return the topic that ``transport`` makes of a recorded one, as image_transport names it."""
-    assert msgtype in IMAGE_TYPES
-    base = topic.removesuffix(COMPRESSED_SUFFIX)
     kind = sent_type(msgtype, transport)
     if kind == msgtype:
         return topic
+    base = topic.removesuffix(COMPRESSED_SUFFIX)
     return base + COMPRESSED_SUFFIX if kind == COMPRESSED_IMAGE else base
 
 
@@ -59,7 +52,7 @@ def serialize(message: RecordedMessage, transport: str) -> bytes:
     parsed = message.parse()
     if kind == message.msgtype:
         return message.cdr()
-    frame = message.decode(FILE_PIXELS).frame
+    frame, _ = message.decode(FILE_PIXELS)
     # The header as it is, not the frame's stamp, which stands in for one that is not set.
     header, image = parsed.header, frame.image
     if kind == COMPRESSED_IMAGE:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from typing import Any, NamedTuple
 
@@ -33,27 +34,31 @@ class Mask(NamedTuple):
     digest: str
 
 
+@dataclasses.dataclass
 class Target:
     """A segmentation node that is probed.
 
     :param name: of the node
+    :param publisher: of the messages to it
+    :param reset_client: client of its service ~/reset
+    :param masks: that came
+    :param statuses: that came, by stamp, nanoseconds
+    :param diagnostics: the latest values on /diagnostics
+    :param longest_diagnosis: characters of the longest message there
     """
 
-    def __init__(self, name: str, publisher: Any, reset: Any) -> None:
-        self.name = name
-        self.masks: list[Mask] = []
-        self.statuses: dict[int, FrameStatus] = {}
-        """By stamp, nanoseconds."""
-        self.diagnostics: dict[str, str] = {}
-        """The latest values."""
-        self.longest_diagnosis = 0
-        """Characters of the longest message on /diagnostics."""
-        self._publisher, self._reset = publisher, reset
+    name: str
+    publisher: Any
+    reset_client: Any
+    masks: list[Mask] = dataclasses.field(default_factory=list)
+    statuses: dict[int, FrameStatus] = dataclasses.field(default_factory=dict)
+    diagnostics: dict[str, str] = dataclasses.field(default_factory=dict)
+    longest_diagnosis: int = 0
 
     @property
     def is_connected(self) -> bool:
         """Whether messages reach it, and it can be reset."""
-        return self._publisher.get_subscription_count() > 0 and self._reset.service_is_ready()
+        return self.publisher.get_subscription_count() > 0 and self.reset_client.service_is_ready()
 
     def forget(self) -> None:
         """Forget masks and statuses that have come."""
@@ -62,11 +67,11 @@ class Target:
 
     def send(self, cdr: bytes) -> None:
         """Publish a serialised message."""
-        self._publisher.publish(cdr)
+        self.publisher.publish(cdr)
 
     def reset(self) -> Any:
         """Call ~/reset; return the future of its response."""
-        return self._reset.call_async(Trigger.Request())
+        return self.reset_client.call_async(Trigger.Request())
 
     def answer_to(self, stamp_ns: int) -> Mask | None:
         """Return the mask with this stamp once its status is there, too."""

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Callable
 
@@ -36,19 +37,21 @@ class ImagePublisher(ToolNode):
     Images on their way are lost when it is closed: see :meth:`flush`.
 
     :param topic: where to publish.
+    :param name: of the node.
     :param compressed: CompressedImage instead of Image.
     :param reliability: 'reliable' or 'best_effort'.
+    :param depth: images that may wait for a slow subscriber.
     :param with_clock: publish ``/clock`` too.
     """
 
-    def __init__(self, topic: str, *, compressed: bool, reliability: str = 'reliable',
-                 with_clock: bool = False) -> None:
-        super().__init__('lvs_play')
+    def __init__(self, topic: str, *, name: str = 'lvs_play', compressed: bool = False,
+                 reliability: str = 'reliable', depth: int = 10, with_clock: bool = False) -> None:
+        super().__init__(name)
         with self._closed_on_error():
             self._type = CompressedImage if compressed else Image
             self._reliable = reliability == 'reliable'
             self._images: Publisher = self._node.create_publisher(
-                self._type, topic, QoSProfile(depth=10, reliability=RELIABILITIES[reliability]))
+                self._type, topic, QoSProfile(depth=depth, reliability=RELIABILITIES[reliability]))
             self._clock: Publisher | None = (
                 self._node.create_publisher(Clock, '/clock', 10) if with_clock else None)
 
@@ -70,23 +73,21 @@ class ImagePublisher(ToolNode):
         assert self._clock is not None
         self._clock.publish(Clock(clock=ns_to_stamp(time_ns)))
 
-    def wait_for_subscriber(self, *, timeout_s: float | None,
-                            on_wait: Callable[[], None]) -> None:
-        """Return once a subscriber is connected.
+    def wait_for_subscribers(self, count: int, *, timeout_s: float | None = None,
+                             on_wait: Callable[[], None] = lambda: None) -> None:
+        """Return once so many subscribers are connected.
 
         :param timeout_s: None: no limit.
-        :param on_wait: called once, if there is none yet.
-        :raises ConfigurationError: none came in time.
+        :param on_wait: called once, if they are not there yet.
+        :raises ConfigurationError: they did not come in time.
         """
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        waited = False
-        while self._images.get_subscription_count() == 0:
-            if deadline is not None and time.monotonic() >= deadline:
+        deadline_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        if self._images.get_subscription_count() < count:
+            on_wait()
+        while self._images.get_subscription_count() < count:
+            if time.monotonic() >= deadline_s:
                 raise ConfigurationError(f'no subscriber on {self.topic} within {timeout_s:g} s; '
                                          + self._why_not())
-            if not waited:
-                on_wait()
-                waited = True
             time.sleep(_POLL_S)
         time.sleep(_SETTLE_S)
 

@@ -14,17 +14,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from lvs_ros.options import PipelineOptions
+import psutil
+
+from lvs_ros.options import PipelineOptions
 
 _LAST_LINES = 15
 _STOP_S = 5.0
 _POLL_S = 0.1
-_IDLE_SHARE = 0.1
-_PAGE_BYTES = os.sysconf('SC_PAGE_SIZE')
-_TICKS_PER_S = os.sysconf('SC_CLK_TCK')
+_IDLE_PERCENT = 10.0
 
 # What lvs_ros.memory tells the C library for the node: without it, an echo of large
 # images is slower by the page faults of its buffers, which has nothing to do with DDS.
@@ -52,6 +51,7 @@ class NodeProcess:
             [sys.executable, '-m', module, *words],
             env={**os.environ, 'PYTHONUNBUFFERED': '1', **environment}, stdin=subprocess.DEVNULL,
             stdout=self._output, stderr=subprocess.STDOUT, start_new_session=True)
+        self._usage = psutil.Process(self._process.pid)
 
     @property
     def exit_code(self) -> int | None:
@@ -77,30 +77,17 @@ class NodeProcess:
 
     def memory_bytes(self) -> int:
         """Return its resident memory; 0 once it has ended."""
-        try:
-            with open(f'/proc/{self._process.pid}/statm', encoding='ascii') as statm:
-                return int(statm.read().split()[1]) * _PAGE_BYTES
-        except (OSError, IndexError):
-            return 0
-
-    def cpu_s(self) -> float:
-        """Return the processor time it has used; 0 once it has ended."""
-        try:
-            with open(f'/proc/{self._process.pid}/stat', encoding='ascii') as stat:
-                # Behind the name, which may hold anything: state is field 3, times are 14 and 15.
-                fields = stat.read().rpartition(')')[2].split()
-        except OSError:
-            return 0.0
-        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return self._usage.memory_info().rss
+        return 0
 
     def wait_until_idle(self, timeout_s: float) -> None:
-        """Return once it uses next to no processor time, or after the timeout."""
+        """Return once it uses next to no processor time or has ended, or after the timeout."""
         deadline_s = time.monotonic() + timeout_s
-        used_s, is_idle = self.cpu_s(), False
-        while not is_idle and time.monotonic() < deadline_s:
-            time.sleep(_POLL_S)
-            before_s, used_s = used_s, self.cpu_s()
-            is_idle = used_s - before_s <= _IDLE_SHARE * _POLL_S
+        with contextlib.suppress(psutil.NoSuchProcess):
+            while (self._usage.cpu_percent(_POLL_S) > _IDLE_PERCENT
+                   and time.monotonic() < deadline_s):
+                pass
 
     def stop(self) -> None:
         """End it and its group: SIGINT, SIGTERM, SIGKILL; return once it has ended."""

@@ -8,21 +8,18 @@ import math
 import time
 
 import numpy as np
-from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.node.image_messages import encode_image, ns_to_stamp
 from lvs_ros.street import StreetScene
-from lvs_ros.tool_nodes.tool_node import ToolNode
+from lvs_ros.tool_nodes.image_publisher import ImagePublisher
 
 FRAME_ID = 'camera'
 PREPARED_BYTES = 512 * 1024 * 1024
 """The most memory that images drawn in advance may take."""
 
 _NANOSECONDS = 1_000_000_000
-_POLL_S = 0.02
-_SETTLE_S = 0.5
 
 
 def scene_time_s(stamp_ns: int, origin_ns: int) -> float:
@@ -33,7 +30,7 @@ def scene_time_s(stamp_ns: int, origin_ns: int) -> float:
     return (stamp_ns - origin_ns) / _NANOSECONDS
 
 
-class StreetCamera(ToolNode):
+class StreetCamera(ImagePublisher):
     """A node that publishes the street at a steady rate.
 
     A frame is drawn before it is due and published at the very moment that its stamp says.
@@ -57,14 +54,7 @@ class StreetCamera(ToolNode):
         self.published = 0
         self.skipped = 0
         """Frames that could not be drawn in time."""
-        super().__init__('street_camera')
-        with self._closed_on_error():
-            self._images = self._node.create_publisher(Image, topic, 1)
-
-    @property
-    def topic(self) -> str:
-        """The full name of the topic."""
-        return self._images.topic_name
+        super().__init__(topic, name='street_camera', depth=1)
 
     def prepare(self, duration_s: float) -> int:
         """Draw the first part of the drive in advance, so that filming it costs next to nothing.
@@ -80,21 +70,13 @@ class StreetCamera(ToolNode):
             self._prepared[tick] = self._draw(tick)
         return len(self._prepared)
 
-    def wait_for_subscribers(self, count: int) -> None:
-        """Return once so many subscribe to the images."""
-        while self._images.get_subscription_count() < count:
-            time.sleep(_POLL_S)
-        # The publisher learns of a subscriber before that one learns of it; what is published in
-        # between is lost to it.
-        time.sleep(_SETTLE_S)
-
     def start(self) -> int:
         """Begin the drive now, unless the origin was given.
 
         :returns: the origin, nanoseconds.
         """
         if self._origin_ns is None:
-            self._origin_ns = self._now_ns()
+            self._origin_ns = self.now_ns()
         return self._origin_ns
 
     def film(self, *, duration_s: float | None = None) -> None:
@@ -102,7 +84,7 @@ class StreetCamera(ToolNode):
 
         :param duration_s: None: without an end.
         """
-        origin_ns, start_ns = self.start(), self._now_ns()
+        origin_ns, start_ns = self.start(), self.now_ns()
         # Ticks are counted from the origin: stamps do not depend on how long it took to start.
         tick = max(0, -((origin_ns - start_ns) // self._period_ns))
         end_ns = None if duration_s is None else start_ns + round(duration_s * _NANOSECONDS)
@@ -113,7 +95,7 @@ class StreetCamera(ToolNode):
             image = self._prepared.pop(tick, None)
             message = encode_image(self._draw(tick) if image is None else image,
                                    Header(stamp=ns_to_stamp(stamp_ns), frame_id=FRAME_ID))
-            late_ns = self._now_ns() - stamp_ns
+            late_ns = self.now_ns() - stamp_ns
             if late_ns > self._period_ns // 2:
                 # A late frame is not sent: a camera drops frames, it does not delay them.
                 ahead = late_ns // self._period_ns + 1
@@ -128,6 +110,3 @@ class StreetCamera(ToolNode):
 
     def _draw(self, tick: int) -> np.ndarray:
         return self._scene.render(scene_time_s(tick * self._period_ns, 0))[0]
-
-    def _now_ns(self) -> int:
-        return self._node.get_clock().now().nanoseconds

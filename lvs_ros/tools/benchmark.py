@@ -14,10 +14,9 @@ from lvs_ros.benchmark.plan import Plan
 from lvs_ros.benchmark.random_model import random_model
 from lvs_ros.benchmark.report import JSON, PICTURE, TEXT, as_text, write_report
 from lvs_ros.model import VARIANTS, find_model
-from lvs_ros.output_folder import output_folder
 from lvs_ros.tools.image_size import image_size
-from lvs_ros.tools.interruption import interrupted_once
 from lvs_ros.tools.pipeline_options import DEVICE, add_options, pipeline_options
+from lvs_ros.tools.report_folder import report_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,10 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run ``lvs benchmark``."""
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(interrupted_once())  # so that the partial folder is removed
-        folder = None if args.out is None else stack.enter_context(
-            output_folder(args.out, marker=JSON, force=args.force))
+    with report_folder(args, marker=JSON) as folder, contextlib.ExitStack() as stack:
         options = pipeline_options(args)
         if args.variant is not None:
             options = dataclasses.replace(

@@ -13,20 +13,21 @@ import os
 import pathlib
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lvs_ros.errors import LvsError, ros_needed
 from lvs_ros.labels import load_label_set
+from lvs_ros.options import PipelineOptions
 from lvs_ros.output_folder import output_folder
 from lvs_ros.shared_memory import prepare_shared_memory
 from lvs_ros.street import StreetScene
-from lvs_ros.tool_nodes.processes import NodeProcess
+from lvs_ros.tool_nodes.processes import NodeProcess, start_segmentation_node
 from lvs_ros.tool_nodes.run_log import RunLog
 from lvs_ros.tools.demo_display import DemoDisplay
 from lvs_ros.tools.interruption import interrupted_once, interruption_deferred
 from lvs_ros.tools.numbers import check_positive
-from lvs_ros.tools.pipeline_options import add_options
-from lvs_ros.tools.run_summary import SUMMARY, RunSummary
+from lvs_ros.tools.pipeline_options import add_options, pipeline_options
+from lvs_ros.tools.run_summary import SUMMARY
 from lvs_ros.tools.street import ORIGIN_TEXT, add_street_arguments
 
 if TYPE_CHECKING:
@@ -65,12 +66,12 @@ def run(args: argparse.Namespace) -> int:
     check_positive(args, 'duration', 'rate')
     width, height = args.size
     scene = StreetScene(seed=args.seed, width=width, height=height)
-    labels = load_label_set(args.labels)
+    labels, options = load_label_set(args.labels), pipeline_options(args)
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     prepare_shared_memory('lvs demo')
     log = RunLog()
     with interrupted_once(), output_folder(args.out, marker=SUMMARY, force=True) as folder:
-        origin_ns = _watch(args, log)
+        origin_ns = _watch(args, options, log)
         # matplotlib and PyAV take a second to load: not before there is something to draw
         from lvs_ros.tools.demo_report import CONTENTS, DemoReport
         _say(f'{len(log.arrivals)} masks received; drawing them for {args.out}/ ...')
@@ -80,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _watch(args: argparse.Namespace, log: RunLog) -> int:
+def _watch(args: argparse.Namespace, options: PipelineOptions, log: RunLog) -> int:
     """Start camera and node, watch them, end them.
 
     :returns: the camera's origin, nanoseconds.
@@ -92,14 +93,13 @@ def _watch(args: argparse.Namespace, log: RunLog) -> int:
         watcher = stack.enter_context(
             Watcher.in_free_domain(log) if args.domain_id is None
             else Watcher(log, domain_id=args.domain_id))
-        environment = {'ROS_DOMAIN_ID': str(watcher.domain_id)}
         _say(f'starting the camera and the node (ROS_DOMAIN_ID={watcher.domain_id}) ...')
         with interruption_deferred():
-            camera, node = (
-                stack.enter_context(NodeProcess(name, 'lvs_ros.tools.cli', words,
-                                                environment=environment))
-                for name, words in (('the camera', _camera_words(args)),
-                                    ('the node', _node_words(args))))
+            camera = stack.enter_context(NodeProcess(
+                'the camera', 'lvs_ros.tools.cli', _camera_words(args),
+                environment={'ROS_DOMAIN_ID': str(watcher.domain_id)}))
+            node = stack.enter_context(start_segmentation_node(
+                options, size=args.size, domain_id=watcher.domain_id))
         children = [node, camera]
         if not _wait(watcher, children, lambda: bool(log.images), _START_S):
             raise DemoError(_no_success(camera, f'sent no image within {_START_S:g} s'))
@@ -114,16 +114,6 @@ def _watch(args: argparse.Namespace, log: RunLog) -> int:
               _LAST_MASKS_S)
     assert origin is not None
     return int(origin)
-
-
-def _node_words(args: argparse.Namespace) -> list[str]:
-    width, height = args.size
-    parameters = {'warm_up_size': f'[{width}, {height}]', 'model': args.model,
-                  'schedule': args.schedule, 'threshold': args.threshold}
-    words = ['node', '--ros-args']
-    for name, value in parameters.items():
-        words += ['-p', f'{name}:={value}']
-    return words
 
 
 def _camera_words(args: argparse.Namespace) -> list[str]:
@@ -169,13 +159,12 @@ def _no_success(child: NodeProcess, what: str) -> str:
     return f'{child.name} {what}. Its last output:\n{child.last_output()}'
 
 
-def _tell(summary: RunSummary, contents: Mapping[pathlib.Path, str]) -> None:
-    latency = summary.latency_ms
-    assert latency is not None
-    _say(f'{summary.masks_received} masks of {summary.frames_sent} images, '
-         f'{summary.key_frames} key frames; stamp to mask: p50 {latency.p50:.1f} ms, '
-         f'p99 {latency.p99:.1f} ms, max {latency.worst:.1f} ms'
-         + ('' if summary.miou is None else f'; mIoU {summary.miou:.3f}'))
+def _tell(summary: Mapping[str, Any], contents: Mapping[pathlib.Path, str]) -> None:
+    latency_ms = summary['latency_ms']
+    _say(f'{summary["masks_received"]} masks of {summary["frames_sent"]} images, '
+         f'{summary["key_frames"]} key frames; stamp to mask: p50 {latency_ms["p50"]:.1f} ms, '
+         f'p99 {latency_ms["p99"]:.1f} ms, max {latency_ms["max"]:.1f} ms'
+         + ('' if summary['miou'] is None else f'; mIoU {summary["miou"]:.3f}'))
     _say('Where to look next:')
     for path, text in contents.items():
         _say(f'  {path}: {text}')

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import TextIO
 
@@ -33,9 +34,9 @@ def current_figures(log: RunLog) -> dict[str, str]:
                'key frames': str(sum(one.key_frame for one in log.statuses.values()))}
     if log.statuses:
         last = log.statuses[max(log.statuses)]
-        deviation = '-' if last.deviation is None else f'{last.deviation:.3f}'
+        deviation = '-' if math.isnan(last.deviation) else f'{last.deviation:.3f}'
         figures['deviation'] = f'{deviation} (threshold {last.threshold:g})'
-        figures['slow track'] = '-' if last.slow_track_ms is None \
+        figures['slow track'] = '-' if math.isnan(last.slow_track_ms) \
             else f'{last.slow_track_ms:.0f} ms'
     return figures
 

@@ -4,19 +4,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 import pathlib
+from typing import Any
 
 import cv2
 import numpy as np
 
 from lvs_ros.evaluation.metrics import ConfusionMatrix
 from lvs_ros.labels import LabelSet
+from lvs_ros.packed_mask import unpack
 from lvs_ros.plots import DeviationSample, new_figure, plot_deviation, save_figure
 from lvs_ros.recordings.video import VideoWriter
 from lvs_ros.street import StreetScene
 from lvs_ros.tool_nodes.run_log import RunLog
-from lvs_ros.tools.run_summary import SUMMARY, RunSummary, summarise
+from lvs_ros.tools.run_summary import SUMMARY, summarise
 
 CONTENTS = {
     'overlay.mp4': 'images of the camera, and masks of the node',
@@ -30,6 +34,7 @@ CONTENTS = {
 _NANOSECONDS = 1_000_000_000
 
 
+@dataclasses.dataclass
 class DemoReport:
     """Writes the files about a run.
 
@@ -43,63 +48,63 @@ class DemoReport:
     :param rate_hz: of the camera.
     """
 
-    def __init__(self, log: RunLog, scene: StreetScene, *, origin_ns: int, labels: LabelSet,
-                 rate_hz: float) -> None:
-        self._log = log
-        self._scene = scene
-        self._origin_ns = origin_ns
-        self._labels = labels
-        self._rate_hz = rate_hz
-        self._stamps = sorted(log.arrivals)
+    log: RunLog
+    scene: StreetScene
+    origin_ns: int
+    labels: LabelSet
+    rate_hz: float
 
-    def write(self, folder: pathlib.Path) -> RunSummary:
+    def __post_init__(self) -> None:
+        self._stamps = sorted(self.log.arrivals)
+
+    def write(self, folder: pathlib.Path) -> dict[str, Any]:
         """Write everything.
 
         :param folder: exists not yet; its parent does.
+        :return: the figures, see :func:`~lvs_ros.tools.run_summary.summarise`
         """
         folder.mkdir()
         confusion = self._write_video(folder / 'overlay.mp4')
         self._write_picture(folder / 'overlay.png')
-        plot_latency(folder / 'latency.png', self._log)
+        plot_latency(folder / 'latency.png', self.log)
         self._plot_deviation(folder / 'deviation.png')
         miou = None if confusion is None else confusion.miou()
-        summary = summarise(self._log, miou=miou)
-        details = summary.to_dict()
+        summary = summarise(self.log, miou=miou)
         if confusion is not None:
-            details['iou'] = {name: None if np.isnan(value) else round(float(value), 4)
-                              for name, value in zip(self._labels.names, confusion.iou())}
-        statuses = self._log.statuses
-        details['schedule'] = statuses[max(statuses)].schedule if statuses else None
-        details['image_size'] = [self._scene.width, self._scene.height]
-        details['street_seed'] = self._scene.seed
-        (folder / SUMMARY).write_text(json.dumps(details, indent=2) + '\n', encoding='utf-8')
+            summary['iou'] = {name: None if np.isnan(value) else round(float(value), 4)
+                              for name, value in zip(self.labels.names, confusion.iou())}
+        statuses = self.log.statuses
+        summary['schedule'] = statuses[max(statuses)].schedule if statuses else None
+        summary['image_size'] = [self.scene.width, self.scene.height]
+        summary['street_seed'] = self.scene.seed
+        (folder / SUMMARY).write_text(json.dumps(summary, indent=2) + '\n', encoding='utf-8')
         return summary
 
     def _frame(self, stamp_ns: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return image, exact labels and mask, the mask at the image's size."""
-        image, labels = self._scene.render((stamp_ns - self._origin_ns) / _NANOSECONDS)
-        mask = self._log.mask(stamp_ns)
+        image, labels = self.scene.render((stamp_ns - self.origin_ns) / _NANOSECONDS)
+        mask = unpack(self.log.masks[stamp_ns])
         if mask.shape != labels.shape:
             mask = cv2.resize(mask, labels.shape[::-1], interpolation=cv2.INTER_NEAREST)
         return image, labels, mask
 
     def _write_video(self, path: pathlib.Path) -> ConfusionMatrix | None:
         """Write the video; return the confusion matrix where the classes are the street's."""
-        confusion = ConfusionMatrix(len(self._labels)) if self._labels.name == 'camvid' else None
-        with VideoWriter(path, rate_hz=self._rate_hz) as video:
+        confusion = ConfusionMatrix(len(self.labels)) if self.labels.name == 'camvid' else None
+        with VideoWriter(path, rate_hz=self.rate_hz) as video:
             for stamp in self._stamps:
                 image, labels, mask = self._frame(stamp)
                 if confusion is not None:
                     confusion.add(labels, mask)
-                pair = np.hstack([image, self._labels.overlay(image, mask)])
+                pair = np.hstack([image, self.labels.overlay(image, mask)])
                 video.write(self._captioned(pair, stamp), stamp)
         return confusion
 
     def _captioned(self, picture: np.ndarray, stamp_ns: int) -> np.ndarray:
-        status = self._log.statuses.get(stamp_ns)
-        text = f'{self._log.latency_ms(stamp_ns):.0f} ms'
+        status = self.log.statuses.get(stamp_ns)
+        text = f'{self.log.latency_ms(stamp_ns):.0f} ms'
         if status is not None:
-            if status.deviation is not None:
+            if not math.isnan(status.deviation):
                 text += f'   deviation {status.deviation:.2f}'
             text += '   KEY FRAME' if status.key_frame \
                 else f'   key frame {status.key_age_frames} frames ago'
@@ -113,17 +118,17 @@ class DemoReport:
 
     def _write_picture(self, path: pathlib.Path) -> None:
         image, labels, mask = self._frame(self._stamps[len(self._stamps) // 2])
-        picture = np.hstack([image, self._labels.overlay(image, mask, alpha=0.7),
-                             self._labels.overlay(image, labels, alpha=0.7)])
+        picture = np.hstack([image, self.labels.overlay(image, mask, alpha=0.7),
+                             self.labels.overlay(image, labels, alpha=0.7)])
         encoded = cv2.imencode('.png', cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
         path.write_bytes(encoded.tobytes())
 
     def _plot_deviation(self, path: pathlib.Path) -> None:
-        statuses = [self._log.statuses[stamp] for stamp in self._stamps
-                    if stamp in self._log.statuses]
-        samples = [DeviationSample(time_s=(status.stamp_ns - self._stamps[0]) / _NANOSECONDS,
+        statuses = [(stamp, self.log.statuses[stamp]) for stamp in self._stamps
+                    if stamp in self.log.statuses]
+        samples = [DeviationSample(time_s=(stamp - self._stamps[0]) / _NANOSECONDS,
                                    deviation=status.deviation, threshold=status.threshold,
-                                   key_frame=status.key_frame) for status in statuses]
+                                   key_frame=status.key_frame) for stamp, status in statuses]
         plot_deviation(path, samples, title='The synthetic street')
 
 

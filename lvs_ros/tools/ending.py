@@ -15,11 +15,7 @@ from lvs_ros.exit_codes import INTERRUPTED, READER_GONE, USER_ERROR
 from lvs_ros.staging import NO_ROOM
 from lvs_ros.warning_texts import warnings_passed_to
 
-# What the system says of a file that is named in the error...
-_OF_A_FILE = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR,
-              errno.ENOTEMPTY, errno.ENAMETOOLONG, errno.ELOOP, errno.EMLINK, errno.ENODEV,
-              errno.ENXIO, errno.EBUSY, errno.ETXTBSY, errno.EXDEV, errno.ENOTSUP, errno.EILSEQ)
-# ... and what no program can do anything about.
+# What no program can do anything about.
 _OF_THE_COMPUTER = (*NO_ROOM, errno.EIO, errno.ESTALE, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
 
@@ -54,12 +50,14 @@ def reason(error: BaseException) -> Optional[str]:
     if isinstance(error, LvsError):
         return str(error)
     if isinstance(error, OSError):
-        where = '' if error.filename is None else f'{_text(error.filename)}: '
-        if error.errno in _OF_THE_COMPUTER or (where and error.errno in _OF_A_FILE):
-            return f'{where}{error.strerror}'
+        if isinstance(error.filename, (str, bytes, os.PathLike)):
+            return f'{os.fsdecode(error.filename)}: {error.strerror}'
+        if error.errno in _OF_THE_COMPUTER:
+            return error.strerror
     if _is_out_of_memory(error):
+        first_line = str(error).strip().partition('\n')[0]
         return ('the memory of this computer, or of its GPU, does not suffice: '
-                f'{_first_line(error) or "no more could be had"}')
+                f'{first_line or "no more could be had"}')
     return None
 
 
@@ -105,11 +103,3 @@ def _flushed(code: Any, name: str) -> Any:
 def _say(text: str) -> None:
     with contextlib.suppress(OSError):    # stderr is closed
         print(text, file=sys.stderr, flush=True)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition('\n')[0]
-
-
-def _text(name: object) -> str:
-    return os.fsdecode(name) if isinstance(name, (bytes, os.PathLike)) else str(name)

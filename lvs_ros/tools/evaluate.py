@@ -3,7 +3,6 @@
 """``lvs evaluate``: the rows of the paper's table, on the same frames with the same network."""
 
 import argparse
-import contextlib
 import dataclasses
 import pathlib
 import sys
@@ -18,11 +17,10 @@ from lvs_ros.evaluation.rows import ROWS
 from lvs_ros.evaluation.sweep import THRESHOLDS
 from lvs_ros.evaluation.tables import notes, terminal_table
 from lvs_ros.model.checkpoint import rivals_path
-from lvs_ros.output_folder import output_folder
 from lvs_ros.tables import WIDTH
-from lvs_ros.tools.interruption import interrupted_once
 from lvs_ros.tools.pipeline_options import (DEVICE, add_options, add_slow_delay,
                                             pipeline_options)
+from lvs_ros.tools.report_folder import report_folder
 
 PROTOCOLS = ('streaming', 'offsets')
 
@@ -66,10 +64,7 @@ def run(args: argparse.Namespace) -> int:
     """Run ``lvs evaluate``."""
     plan = _plan(args)
     dataset = _dataset(args)
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(interrupted_once())  # so that the partial folder is removed
-        folder = None if args.out is None else stack.enter_context(
-            output_folder(args.out, marker=JSON, force=args.force))
+    with report_folder(args, marker=JSON) as folder:
         evaluation = evaluate(plan, dataset, SkippingClock() if plan.simulated else RealClock())
         _print(evaluation)
         if folder is not None:

@@ -55,19 +55,18 @@ def run(args: argparse.Namespace) -> int:
         mean=args.mean and tuple(args.mean), std=args.std and tuple(args.std))
     imported = import_checkpoint(args.file, labels, split=args.split, overrides=overrides,
                                  backbone_only=args.backbone_only)
+    notes = {'imported_from': args.file.name, 'source': imported.source,
+             'settings_from': imported.settings.told_by, 'starts_anew': ', '.join(imported.anew)}
     try:
         # not halved: the network is to compute what it computed where it comes from
-        save_network(imported.network, args.out, half=False, notes=_notes(args.file, imported))
+        save_network(imported.network, args.out, half=False, notes=notes)
     except OSError as error:
         raise OutputError(f'--out {args.out}: cannot be written ({error.strerror})') from error
-    print('\n'.join([*_report(args.file, imported, labels), *_next_steps(args, imported)]))
+    stages = ('network ' if imported.backbone_only else '') + 'propagation deviation'
+    print(*_report(args.file, imported, labels),
+          f'written to {args.out}; train what starts anew with',
+          f'  lvs train --init {args.out} --stages {stages} …', sep='\n')
     return 0
-
-
-def _notes(file: pathlib.Path, imported: Imported) -> dict[str, str]:
-    return {'imported_from': file.name, 'source': imported.source,
-            'settings_from': imported.settings.told_by,
-            'starts_anew': ', '.join(imported.anew)}
 
 
 def _report(file: pathlib.Path, imported: Imported, labels: LabelSet) -> list[str]:
@@ -91,14 +90,6 @@ def _report(file: pathlib.Path, imported: Imported, labels: LabelSet) -> list[st
         lines.append('  WARNING: the classes have other names: ' + '; '.join(other[:5])
                      + (f' and {len(other) - 5} more' if len(other) > 5 else ''))
     return lines
-
-
-def _next_steps(args: argparse.Namespace, imported: Imported) -> list[str]:
-    stages = 'propagation deviation'
-    if imported.backbone_only:
-        stages = f'network {stages}'
-    return [f'written to {args.out}; train what starts anew with',
-            f'  lvs train --init {args.out} --stages {stages} …']
 
 
 def _numbers(values: tuple[float, float, float]) -> str:

@@ -8,7 +8,7 @@ import argparse
 import contextlib
 import functools
 import pathlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Iterable
 
 from lvs_ros.errors import ConfigurationError, ImageError, ros_needed
 from lvs_ros.recordings.message_types import COMPRESSED_IMAGE
@@ -19,7 +19,7 @@ from lvs_ros.recordings.playback import (
     play,
     timed_messages,
 )
-from lvs_ros.recordings.read_ahead import ReadAhead
+from lvs_ros.recordings.read_ahead import read_ahead
 from lvs_ros.recordings.recording import Recording
 from lvs_ros.recordings.transport import TRANSPORTS, sent_topic, sent_type, serialize, with_stamp
 from lvs_ros.shared_memory import prepare_shared_memory
@@ -79,15 +79,15 @@ def run(args: argparse.Namespace) -> int:
             compressed=sent_type(topic.msgtype, args.transport) == COMPRESSED_IMAGE,
             reliability=args.reliability, with_clock=args.clock is not None))
         malformed: list[tuple[int, ImageError]] = []
-        frames = stack.enter_context(ReadAhead(timed_messages(
+        frames = stack.enter_context(read_ahead(timed_messages(
             functools.partial(recording.messages, topic),
             functools.partial(serialize, transport=args.transport), rate=args.rate,
             loop=args.loop, on_malformed=lambda *which: malformed.append(which))))
         _say(f'{args.bag}: {topic.count} images of {topic.name} on {publisher.topic}'
              f'{", over and over" if args.loop else ""}')
         if not args.no_wait:
-            publisher.wait_for_subscriber(
-                timeout_s=args.wait_timeout,
+            publisher.wait_for_subscribers(
+                1, timeout_s=args.wait_timeout,
                 on_wait=lambda: _say('waiting for a subscriber (Ctrl-C to stop)'))
         report = PlaybackReport()
         try:
@@ -108,7 +108,7 @@ def _check(args: argparse.Namespace) -> None:
                                  'the time of the recording, the stamps would not')
 
 
-def _play(frames: ReadAhead[TimedMessage], publisher: ImagePublisher, report: PlaybackReport,
+def _play(frames: Iterable[TimedMessage], publisher: ImagePublisher, report: PlaybackReport,
           args: argparse.Namespace) -> None:
     def send(message: TimedMessage) -> None:
         cdr = message.cdr

@@ -8,23 +8,20 @@ masks, however fast the machine is.
 
 import argparse
 import contextlib
-import dataclasses
 import pathlib
+from typing import Any
 
 import cv2
-import numpy as np
 from tqdm import tqdm
 
 from lvs_ros.errors import ImageError, RecordingError
-from lvs_ros.labels import LabelSet, load_label_set
+from lvs_ros.labels import load_label_set
 from lvs_ros.options import PipelineOptions
 from lvs_ros.output_folder import output_folder
 from lvs_ros.pipeline.as_rgb import as_rgb
 from lvs_ros.pipeline.build import build_pipeline
 from lvs_ros.pipeline.execution import SimulatedExecutor
-from lvs_ros.pipeline.frame import StepResult
 from lvs_ros.plots import plot_deviation
-from lvs_ros.recordings.recorded_message import RecordedImage, RecordedMessage
 from lvs_ros.recordings.recording import RecordedTopic, Recording
 from lvs_ros.recordings.recording_writer import STORAGES, RecordingWriter
 from lvs_ros.recordings.video import VideoWriter
@@ -75,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
                                 options=options, slow_delay_s=args.slow_delay_s)
         _replay(recording, topic, options, summary, folder, args)
         if not summary.samples:
-            first = summary.dropped[0].reason if summary.dropped else 'it is not in the file'
+            first = summary.dropped[0][1] if summary.dropped else 'it is not in the file'
             raise RecordingError(f'{args.bag}: none of the {topic.count} images of {topic.name} '
                                  f'could be decoded; the first: {first}')
         plot_deviation(folder / PLOT, summary.samples, title=summary.title)
@@ -91,53 +88,26 @@ def _replay(recording: Recording, topic: RecordedTopic, options: PipelineOptions
         executor = SimulatedExecutor(args.slow_delay_s, threads=options.cpu_threads)
         pipeline = stack.enter_context(build_pipeline(options, executor=executor))
         video = stack.enter_context(VideoWriter(folder / VIDEO))
-        outputs = _Outputs(
-            stack.enter_context(RecordingWriter(folder / RECORDING, storage=args.storage)),
-            video,
-            load_label_set(args.labels or pipeline.config.label_set),
-            copy_images=args.copy_images)
+        writer = stack.enter_context(RecordingWriter(folder / RECORDING, storage=args.storage))
+        labels = load_label_set(args.labels or pipeline.config.label_set)
         summary.device = str(pipeline.device)
         messages = tqdm(recording.messages(topic), total=topic.count, unit='frame', disable=None)
         for index, message in enumerate(messages):
             try:
-                image = message.decode(args.max_pixels)
-                result = pipeline.step(image.frame)
+                frame, frame_id = message.decode(args.max_pixels)
+                result = pipeline.step(frame)
             except ImageError as error:
-                summary.drop(index, str(error))
+                summary.dropped.append((index, str(error)))
                 continue
-            summary.add(index, image.frame.stamp_ns, result.status)
-            outputs.write(message, image, result, summary)
+            summary.add(index, frame.stamp_ns, result.status)
+            if args.copy_images:
+                writer.write_serialized(message.topic, message.msgtype, message.cdr(),
+                                        log_time_ns=message.log_time_ns)
+            written: dict[str, Any] = {'stamp_ns': frame.stamp_ns, 'frame_id': frame_id,
+                                       'log_time_ns': message.log_time_ns}
+            writer.write_image(MASK_TOPIC, result.mask, encoding='mono8', **written)
+            writer.write_status(STATUS_TOPIC, result.status, frames_received=summary.frames,
+                                frames_dropped=len(summary.dropped), **written)
+            mask = cv2.resize(result.mask, frame.size, interpolation=cv2.INTER_NEAREST)
+            video.write(labels.overlay(as_rgb(frame), mask), frame.stamp_ns)
         summary.shortened = video.shortened
-
-
-@dataclasses.dataclass(frozen=True)
-class _Outputs:
-    """Writes what belongs to one frame into recording and video."""
-
-    writer: RecordingWriter
-    video: VideoWriter
-    label_set: LabelSet
-    copy_images: bool
-
-    def write(self, message: RecordedMessage, image: RecordedImage, result: StepResult,
-              summary: ReplaySummary) -> None:
-        frame, log_time_ns = image.frame, image.log_time_ns
-        if self.copy_images:
-            self.writer.write_serialized(message.topic, message.msgtype, message.cdr(),
-                                         log_time_ns=log_time_ns)
-        self.writer.write_image(
-            MASK_TOPIC, result.mask, encoding='mono8', stamp_ns=frame.stamp_ns,
-            frame_id=image.frame_id, log_time_ns=log_time_ns)
-        self.writer.write_status(
-            STATUS_TOPIC, result.status, stamp_ns=frame.stamp_ns, frame_id=image.frame_id,
-            frames_received=summary.frames, frames_dropped=len(summary.dropped),
-            log_time_ns=log_time_ns)
-        rgb = as_rgb(frame)
-        mask = _at_size(result.mask, rgb.shape[1], rgb.shape[0])
-        self.video.write(self.label_set.overlay(rgb, mask), frame.stamp_ns)
-
-
-def _at_size(mask: np.ndarray, width: int, height: int) -> np.ndarray:
-    if mask.shape == (height, width):
-        return mask
-    return cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST)

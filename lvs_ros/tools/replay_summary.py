@@ -5,7 +5,7 @@
 import dataclasses
 import json
 import pathlib
-from typing import Any, Optional
+from typing import Any, Optional, Sequence
 
 import numpy as np
 
@@ -17,18 +17,7 @@ from lvs_ros.recordings.video import LONGEST_S
 from lvs_ros.staging import write_whole
 
 
-@dataclasses.dataclass(frozen=True)
-class IndexedReason:
-    """An event at an image.
-
-    :param index: number of the image in the recording, from 0
-    :param reason: what it was
-    """
-
-    index: int
-    reason: str
-
-
+@dataclasses.dataclass
 class ReplaySummary:
     """Collects the status of the frames of a replay.
 
@@ -36,20 +25,23 @@ class ReplaySummary:
     :param topic: its image topic
     :param options: of the pipeline
     :param slow_delay_s: simulated duration of S_h, in seconds of the stamps
+    :param device: where it ran
+    :param shortened: gaps between two images that the video does not show in full
+    :param samples: of the frames that got their mask
+    :param dropped: number of each image that got none, from 0, and the reason
     """
 
-    def __init__(self, *, recording: str, topic: str, options: PipelineOptions,
-                 slow_delay_s: float) -> None:
-        self.recording = recording
-        self.topic = topic
-        self.options = options
-        self.slow_delay_s = slow_delay_s
-        self.device = options.device
-        self.shortened = 0
-        """Gaps between two images that the video does not show in full."""
-        self.samples: list[DeviationSample] = []
-        self.dropped: list[IndexedReason] = []
-        self._resets: list[IndexedReason] = []
+    recording: str
+    topic: str
+    options: PipelineOptions
+    slow_delay_s: float
+    device: str = ''
+    shortened: int = 0
+    samples: list[DeviationSample] = dataclasses.field(default_factory=list)
+    dropped: list[tuple[int, str]] = dataclasses.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._resets: list[tuple[int, str]] = []
         self._stage_ms: dict[str, list[float]] = {}
         self._slow_failures = 0
         self._first_stamp_ns: Optional[int] = None
@@ -75,9 +67,9 @@ class ReplaySummary:
         """How it went, in a line."""
         text = f'{len(self.samples)} masks, {self.key_frames} key frames'
         if self.dropped:
-            first = self.dropped[0]
+            index, reason = self.dropped[0]
             text += (f'; {len(self.dropped)} malformed images were dropped, the first is number '
-                     f'{first.index}: {first.reason}')
+                     f'{index}: {reason}')
         if self.shortened:
             text += (f'; where an image came more than {LONGEST_S} s after the one before '
                      f'({self.shortened} times), it follows after {LONGEST_S} s in the video')
@@ -93,12 +85,8 @@ class ReplaySummary:
         for stage, duration_ms in status.stage_ms.items():
             self._stage_ms.setdefault(stage, []).append(duration_ms)
         if status.reset_reason is not None:
-            self._resets.append(IndexedReason(index, status.reset_reason))
+            self._resets.append((index, status.reset_reason))
         self._slow_failures = status.slow_track_failures
-
-    def drop(self, index: int, reason: str) -> None:
-        """Add an image that got none."""
-        self.dropped.append(IndexedReason(index, reason))
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as JSON knows it."""
@@ -112,9 +100,9 @@ class ReplaySummary:
             'images': self.frames,
             'masks': len(self.samples),
             'key_frames': self.key_frames,
-            'dropped': [dataclasses.asdict(entry) for entry in self.dropped],
+            'dropped': _as_objects(self.dropped),
             'gaps_shortened_in_video': self.shortened,
-            'resets': [dataclasses.asdict(entry) for entry in self._resets],
+            'resets': _as_objects(self._resets),
             'slow_track_failures': self._slow_failures,
             'deviation': {'mean': float(np.mean(deviations)),
                           'max': max(deviations)} if deviations else None,
@@ -125,6 +113,10 @@ class ReplaySummary:
     def write(self, path: pathlib.Path) -> None:
         """Write it to a JSON file."""
         write_whole(path, (json.dumps(self.as_dict(), indent=2) + '\n').encode())
+
+
+def _as_objects(events: Sequence[tuple[int, str]]) -> list[dict[str, Any]]:
+    return [{'index': index, 'reason': reason} for index, reason in events]
 
 
 def _percentiles(values: list[float]) -> dict[str, float]:

@@ -5,12 +5,10 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import math
 import pathlib
 import sys
 import time
-from collections.abc import Iterator
 
 from lvs_ros.benchmark.clip import street_clip
 from lvs_ros.benchmark.faults import report as fault_report
@@ -23,10 +21,9 @@ from lvs_ros.benchmark.soak_report import JSON, PICTURE, SoakReport
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import find_model
 from lvs_ros.options import PipelineOptions
-from lvs_ros.output_folder import output_folder
 from lvs_ros.tools.image_size import image_size
-from lvs_ros.tools.interruption import interrupted_once
 from lvs_ros.tools.pipeline_options import DEVICE, add_options, pipeline_options
+from lvs_ros.tools.report_folder import report_folder
 
 _SIZE, _FAULTS_SIZE = (480, 360), (160, 120)
 _FEWEST_MESSAGES = 100
@@ -80,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _frames(args: argparse.Namespace, options: PipelineOptions) -> SoakReport:
     size = args.size or _SIZE
-    with _folder(args, marker=JSON) as folder:
+    with report_folder(args, marker=JSON) as folder:
         soaked = run_soak(options, size=size, frames=args.frames, domain_id=args.domain_id)
         report = SoakReport(soaked, judge_memory(soaked.memory, tolerance=args.tolerance),
                             options, size)
@@ -95,7 +92,7 @@ def _faults(args: argparse.Namespace, options: PipelineOptions) -> fault_report.
             raise ConfigurationError(f'--{name} {getattr(args, name)}: expected '
                                      f'{_FEWEST_MESSAGES} or more')
     size = args.size or _FAULTS_SIZE
-    with _folder(args, marker=fault_report.JSON) as folder:
+    with report_folder(args, marker=fault_report.JSON) as folder:
         start_s = time.monotonic()
         picture = street_clip(size, rate_hz=1, length=1).images[0]
         decoders = probe_decoders(picture, seed=args.seed, decodes=args.decodes)
@@ -106,12 +103,3 @@ def _faults(args: argparse.Namespace, options: PipelineOptions) -> fault_report.
         if folder is not None:
             report.write(folder)
     return report
-
-
-@contextlib.contextmanager
-def _folder(args: argparse.Namespace, *, marker: str) -> Iterator[pathlib.Path | None]:
-    """Give the folder to be written, if there is one; let nothing be left behind on Ctrl-C."""
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(interrupted_once())
-        yield None if args.out is None else stack.enter_context(
-            output_folder(args.out, marker=marker, force=args.force))
