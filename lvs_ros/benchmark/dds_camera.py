@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from lvs_ros.benchmark.clip import street_clip
+from lvs_ros.benchmark.clip import LENGTH, street_clip
 from lvs_ros.benchmark.errors import BenchmarkError
 from lvs_ros.shared_memory import prepare_shared_memory
 
@@ -28,7 +28,6 @@ IDLE_S = 30.0
 _SETTLE_S = 0.5
 _FIRST = 2    # of a round: caches and clock rate are those of a pause
 _CLIP_BYTES = 64 << 20
-_CLIP_LENGTH = 16
 
 
 @dataclasses.dataclass
@@ -111,8 +110,7 @@ class Camera:
         return self.trips.spin_until(lambda: is_done() or peer.check_alive(), timeout_s)
 
 
-def street_images(size: tuple[int, int], *, rate_hz: float, most: int = _CLIP_LENGTH
-                  ) -> list[Image]:
+def street_images(size: tuple[int, int], *, rate_hz: float, most: int = LENGTH) -> list[Image]:
     """Draw a drive along the synthetic street, to and fro.
 
     :param size: (width, height) in pixels
@@ -124,7 +122,7 @@ def street_images(size: tuple[int, int], *, rate_hz: float, most: int = _CLIP_LE
     from lvs_ros.node.image_messages import encode_image
     fitting = _CLIP_BYTES // (3 * size[0] * size[1])
     clip = street_clip(size, rate_hz=rate_hz, length=max(2, min(most, fitting)))
-    there = [encode_image(image, Header(frame_id='camera')) for image in clip.images]
+    there = [encode_image(image, Header(frame_id='camera')) for image in clip]
     return [*there, *there[-2:0:-1]]
 
 

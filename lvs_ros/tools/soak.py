@@ -96,7 +96,7 @@ def _faults(args: argparse.Namespace, options: PipelineOptions) -> fault_report.
     size = args.size or _FAULTS_SIZE
     with _folder(args, marker=fault_report.JSON) as folder:
         start_s = time.monotonic()
-        picture = street_clip(size, rate_hz=1, length=1).images[0]
+        picture = street_clip(size, rate_hz=1, length=1)[0]
         decoders = probe_decoders(picture, seed=args.seed, decodes=args.decodes)
         nodes = probe_nodes(options, picture, seed=args.seed, messages=args.messages,
                             domain_id=args.domain_id)
