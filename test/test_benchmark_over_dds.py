@@ -5,13 +5,12 @@
 import os
 import pathlib
 import sys
-from typing import Any
 
 import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
-from lvs_ros.benchmark.dds_camera import Peer, local_environment  # noqa: E402
+from lvs_ros.benchmark.dds_camera import check_alive, local_environment  # noqa: E402
 from lvs_ros.benchmark.errors import BenchmarkError  # noqa: E402
 from lvs_ros.benchmark.over_dds import measure_over_dds  # noqa: E402
 from lvs_ros.benchmark.plan import Plan  # noqa: E402
@@ -35,11 +34,9 @@ def test_measures_the_node_and_the_echo(ros_domain: int, tiny_model: pathlib.Pat
 
 def test_a_process_that_has_ended_is_told_with_its_last_words(tmp_path: pathlib.Path) -> None:
     (tmp_path / 'ends.py').write_text('import sys; sys.exit("no model")', encoding='utf-8')
-    answerer: Any = None
     with NodeProcess('the node', 'ends', [], environment={'PYTHONPATH': str(tmp_path)}) as process:
-        peer = Peer(process, answerer)
         with pytest.raises(BenchmarkError, match=r'node ended with exit code 1(.|\n)*no model'):
-            while not peer.check_alive():
+            while not check_alive(process):
                 pass
 
 

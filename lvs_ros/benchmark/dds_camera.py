@@ -46,17 +46,17 @@ class Peer:
         latencies = [self.answerer.latency_ms(stamp_ns) for stamp_ns in self.measured_ns]
         return [latency_ms for latency_ms in latencies if latency_ms is not None]
 
-    def check_alive(self) -> bool:
-        """Raise BenchmarkError if the process has ended; return False."""
-        code = self.process.exit_code
-        if code is not None:
-            raise self.failure(f'ended with exit code {code}')
-        return False
 
-    def failure(self, what: str) -> BenchmarkError:
-        """Return the error that says so, with the last that the process had to say."""
-        return BenchmarkError(f'{self.process.name} {what}. Its last output:\n'
-                              f'{self.process.last_output()}')
+def check_alive(process: NodeProcess) -> bool:
+    """Raise BenchmarkError if the process has ended; return False."""
+    if process.exit_code is not None:
+        raise failure(process, f'ended with exit code {process.exit_code}')
+    return False
+
+
+def failure(process: NodeProcess, what: str) -> BenchmarkError:
+    """Return the error that says so, with the last lines that the process has written."""
+    return BenchmarkError(f'{process.name} {what}. Its last output:\n{process.last_output()}')
 
 
 class Camera:
@@ -85,7 +85,7 @@ class Camera:
             due_s += 1 / rate_hz
             self.trips.spin(due_s - time.monotonic())
         self.trips.spin_until(lambda: stamp_ns in peer.answerer.answered_ns, _LAST_ANSWERS_S)
-        peer.check_alive()
+        check_alive(peer.process)
 
     def ask(self, peer: Peer, timeout_s: float) -> int | None:
         """Send an image and wait for its answer.
@@ -99,15 +99,17 @@ class Camera:
     def wait_for(self, peer: Peer) -> None:
         """Return once it is connected, has answered for the first time and has calmed down."""
         if not self._until(peer, lambda: peer.answerer.is_connected, _START_S):
-            raise peer.failure(f'was not ready within {_START_S:g} s')
+            raise failure(peer.process, f'was not ready within {_START_S:g} s')
         # One side learns of the other first: what is sent in between may get lost.
         self.trips.spin(_SETTLE_S)
         if self.ask(peer, _FIRST_ANSWER_S) is None:
-            raise peer.failure(f'did not answer an image within {_FIRST_ANSWER_S:g} s')
+            raise failure(peer.process,
+                          f'did not answer an image within {_FIRST_ANSWER_S:g} s')
         peer.process.wait_until_idle(IDLE_S)
 
     def _until(self, peer: Peer, is_done: Callable[[], bool], timeout_s: float) -> bool:
-        return self.trips.spin_until(lambda: is_done() or peer.check_alive(), timeout_s)
+        return self.trips.spin_until(lambda: is_done() or check_alive(peer.process),
+                                     timeout_s)
 
 
 def street_images(size: tuple[int, int], *, rate_hz: float, most: int = LENGTH) -> list[Image]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 
-from lvs_ros.benchmark.dds_camera import (IDLE_S, Camera, Peer, local_environment,
+from lvs_ros.benchmark.dds_camera import (IDLE_S, Camera, Peer, failure, local_environment,
                                           street_images)
 from lvs_ros.benchmark.durations import Durations
 from lvs_ros.benchmark.plan import Plan
@@ -91,8 +91,8 @@ def _film(camera: Camera, peers: tuple[Peer, ...], plan: Plan) -> None:
 
 def _durations(peer: Peer, durations_ms: list[float]) -> Durations:
     if not durations_ms:
-        raise peer.failure(f'answered none of {len(peer.measured_ns)} images in time; try a lower '
-                           'rate or a smaller size')
+        raise failure(peer.process, f'answered none of {len(peer.measured_ns)} images in time; '
+                                    'try a lower rate or a smaller size')
     return Durations.of(durations_ms)
 
 

@@ -14,7 +14,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lvs_ros.benchmark.dds_camera import Camera, Peer, local_environment, street_images
+from lvs_ros.benchmark.dds_camera import (Camera, Peer, failure, local_environment,
+                                          street_images)
 from lvs_ros.benchmark.durations import Durations
 from lvs_ros.benchmark.memory_growth import MemorySample
 from lvs_ros.benchmark.progress import progress
@@ -97,7 +98,7 @@ def run_soak(options: PipelineOptions, *, size: tuple[int, int], frames: int,
         duration_s = time.monotonic() - start_s
         statuses, stamps_ns = trips.statuses, node.measured_ns
         if not stamps_ns:
-            raise node.failure(f'answered none of {frames} images')
+            raise failure(process, f'answered none of {frames} images')
         trips.spin_until(lambda: stamps_ns[-1] in statuses, _STATUS_S)
         last = statuses[max(statuses)]
         return SoakRun(
@@ -115,7 +116,8 @@ def _send_all(camera: Camera, node: Peer, frames: int, *, threshold: float,
     :param threshold: the node's; half of it is set in turn with it
     :param others: images of another size
     """
-    images, missed, memory = camera.images, 0, []
+    process, images = node.process, camera.images
+    missed, memory = 0, []
     sampled, changed = max(1, frames // _SAMPLES), frames // _CHANGES
     with progress('soaking', frames) as update:
         for number in range(1, frames + 1):
@@ -125,14 +127,14 @@ def _send_all(camera: Camera, node: Peer, frames: int, *, threshold: float,
                 value = threshold / (1 + number // changed % 2)
                 refusal = camera.trips.set_parameter('/lvs', 'threshold', value, _ANSWER_S)
                 if refusal is not None:
-                    raise node.failure(f'does not take the threshold {value:g}: {refusal}')
+                    raise failure(process, f'does not take the threshold {value:g}: {refusal}')
             stamp_ns = camera.ask(node, _ANSWER_S)
             if stamp_ns is not None:
                 node.measured_ns.append(stamp_ns)
             missed = missed + 1 if stamp_ns is None else 0
             if missed == _MOST_MISSED:
-                raise node.failure(f'has not answered {missed} images one after another')
+                raise failure(process, f'has not answered {missed} images one after another')
             if number % sampled == 0 or number == frames:
-                memory.append(MemorySample(number, node.process.memory_bytes() / _MEBIBYTE))
+                memory.append(MemorySample(number, process.memory_bytes() / _MEBIBYTE))
             update()
     return memory

@@ -22,6 +22,14 @@ _MEGABYTES = 5_000_000
 _LAST_BITS = 24    # bytes at the end of a JPEG that may hold nothing but padding and its marker
 _HUGE = (20_000, 30_000), (65_535, 65_535), (65_535, 400)
 
+_LONG_FORMAT = 'format of megabytes'
+_FORMATS = {
+    'picture called otherwise': (b'', b'png', b'jpg', b'rgb8; png compressed bgr8'),
+    'depth picture': (
+        b'16UC1; png compressed', b'32FC1; png compressed', b'16UC1; png compressed ',
+        b'16UC1; compressedDepth png', b'32FC1; compressedDepth rvl'),
+    _LONG_FORMAT: (b'xx', b'\xff\xff', b'; ', b'\n\n')}
+
 Made = tuple[bytes, Expected]
 
 
@@ -70,9 +78,11 @@ class CompressedFaults:
             'PNG bomb': lambda *_: (pictures.png_bomb(), Expected.NO_MASK),
             'PNG with a text bomb': lambda rng, *_: (
                 rng.choice(pictures.text_bombs(self._pngs[0].data)), Expected.ANY),
-            'header of a huge picture': self._header, 'no picture': self._nothing}
-        self.kinds = (*ANY_MESSAGE, *self._kinds, 'picture called otherwise', 'depth picture',
-                      'format of megabytes')
+            'header of a huge picture': self._header, 'no picture': self._nothing,
+            'picture called otherwise': lambda _, jpeg, __: (jpeg.data, Expected.MASK),
+            'depth picture': lambda rng, *_: (rng.choice(self._depth).data, Expected.NO_MASK),
+            _LONG_FORMAT: lambda _, jpeg, __: (jpeg.data, Expected.ANY)}
+        self.kinds = (*ANY_MESSAGE, *self._kinds)
 
     def sentinel(self, stamp_ns: int) -> bytes:
         """Return the message whose mask is known."""
@@ -89,27 +99,13 @@ class CompressedFaults:
         if kind in ANY_MESSAGE:
             message = CompressedImage(sec, nanosec, data=jpeg.data)
             return Fault(kind, *ANY_MESSAGE[kind](random_, message), jpeg.size)
-        if kind in self._kinds:
-            format = random_.choice((b'jpeg', b'rgb8; jpeg compressed bgr8'))
-            data, expected = self._kinds[kind](random_, jpeg, png)
-        else:
-            format, data, expected = self._called(random_, kind, jpeg)
+        data, expected = self._kinds[kind](random_, jpeg, png)
+        format = random_.choice(_FORMATS.get(kind, (b'jpeg', b'rgb8; jpeg compressed bgr8')))
+        if kind == _LONG_FORMAT:
+            format *= _MEGABYTES // len(format)
         size = png.size if kind.startswith('PNG') else jpeg.size
         message = CompressedImage(sec, nanosec, format=format, data=data)
         return Fault(kind, message.serialize(), expected, size)
-
-    def _called(self, random_: random.Random, kind: str, jpeg: Picture
-                ) -> tuple[bytes, bytes, Expected]:
-        if kind == 'picture called otherwise':
-            return random_.choice((b'', b'png', b'jpg', b'rgb8; png compressed bgr8')), \
-                jpeg.data, Expected.MASK
-        if kind == 'depth picture':
-            return random_.choice((
-                b'16UC1; png compressed', b'32FC1; png compressed', b'16UC1; png compressed ',
-                b'16UC1; compressedDepth png', b'32FC1; compressedDepth rvl')), \
-                random_.choice(self._depth).data, Expected.NO_MASK
-        format = random_.choice((b'xx', b'\xff\xff', b'; ', b'\n\n')) * (_MEGABYTES // 2)
-        return format, jpeg.data, Expected.ANY
 
     def _other_cut(self, random_: random.Random, *_: Picture) -> Made:
         data = random_.choice(self._others).data

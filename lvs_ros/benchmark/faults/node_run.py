@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lvs_ros.benchmark.dds_camera import local_environment
+from lvs_ros.benchmark.dds_camera import check_alive, failure, local_environment
 from lvs_ros.benchmark.errors import BenchmarkError
 from lvs_ros.benchmark.faults import findings as limits
 from lvs_ros.benchmark.faults.compressed_images import CompressedFaults
@@ -54,10 +54,6 @@ class NodeRun(Run):
     topic: str = ''
     failed: int = 0
     sentinels: int = 0
-
-
-class _Ended(Exception):
-    """The node answers no more."""
 
 
 def probe_nodes(options: PipelineOptions, picture: np.ndarray, *, seed: int, messages: int,
@@ -109,17 +105,14 @@ class _Run:
         self._number = -1
         self._received = self._dropped = 0
         self._usual: Mask | None = None
-        self._is_ready = False
 
     def wait_for_node(self) -> None:
         """Return once it has answered for the first time."""
         if not self._until(lambda: self._target.is_connected, _START_S):
-            raise self._failure('was not ready in time')
+            raise failure(self._process, 'was not ready in time')
         # Discovery is not symmetric: what is sent before both sides match may get lost.
         self._probe.spin(_SETTLE_S)
-        if self._ask(_START_S) is None:
-            raise self._failure('did not answer an image')
-        self._is_ready = True
+        self._ask(_START_S)
 
     def run(self, update: Callable[[], object]) -> NodeRun:
         sampled = max(1, self._messages // _SAMPLES)
@@ -130,7 +123,8 @@ class _Run:
                 self._send(self._fault)
                 if number % _RESET_EVERY == 0:
                     self._look_at_the_usual_mask()
-            except _Ended:
+            except BenchmarkError as error:
+                self._find(str(error))
                 break
             if number % sampled == 0 or number == self._messages - 1:
                 self._result.memory.append(MemorySample(
@@ -144,13 +138,9 @@ class _Run:
         target, start_s = self._target, time.monotonic()
         target.forget()
         target.send(fault.cdr)
-        status = self._ask(_GIVE_UP_S)
+        stamp_ns, received, dropped = self._ask(_GIVE_UP_S)
         duration_s = time.monotonic() - start_s
-        if status is None:
-            self._find(f'the next image got no mask within {_GIVE_UP_S:g} s')
-            raise _Ended
         self._check_wait(duration_s)
-        stamp_ns, received, dropped = status
         masks = [mask for mask in target.masks if mask.stamp_ns != stamp_ns]
         self._result.count(fault.kind, is_good=bool(masks), duration_s=duration_s)
         if received != 2 or dropped + len(masks) != 1:
@@ -164,15 +154,11 @@ class _Run:
         start_s = time.monotonic()
         response = self._target.reset()
         if not self._until(response.done, _GIVE_UP_S) or not response.result().success:
-            self._find('~/reset does not answer, or refuses')
-            raise _Ended
+            raise failure(self._process, 'does not answer ~/reset, or refuses')
         self._target.forget()
-        status = self._ask(_GIVE_UP_S)
-        if status is None:
-            self._find(f'no mask within {_GIVE_UP_S:g} s of a reset')
-            raise _Ended
+        stamp_ns, _, _ = self._ask(_GIVE_UP_S)
         self._check_wait(time.monotonic() - start_s)
-        mask = self._target.answer_to(status[0])
+        mask = self._target.answer_to(stamp_ns)
         self._result.sentinels += 1
         if self._usual is None:
             self._usual = mask
@@ -180,16 +166,17 @@ class _Run:
         if mask.digest != self._usual.digest:
             self._find('after a reset, an image that is always the same got another mask')
 
-    def _ask(self, timeout_s: float) -> tuple[int, int, int] | None:
+    def _ask(self, timeout_s: float) -> tuple[int, int, int]:
         """Send the image whose mask is known, and wait for the mask.
 
         :returns: its stamp, and how many messages the node has received and dropped since the
             last one
+        :raises BenchmarkError: when none comes
         """
         target, stamp_ns = self._target, time.time_ns()
         target.send(self._source.sentinel(stamp_ns))
         if not self._until(lambda: target.answer_to(stamp_ns) is not None, timeout_s):
-            return None
+            raise failure(self._process, f'did not answer an image within {timeout_s:g} s')
         status = target.statuses[stamp_ns]
         received = status.frames_received - self._received
         dropped = status.frames_dropped - self._dropped
@@ -218,22 +205,9 @@ class _Run:
             self._find(f'{duration_s:.1f} s until it was answered')
 
     def _until(self, is_done: Callable[[], bool], timeout_s: float) -> bool:
-        return self._probe.spin_until(lambda: is_done() or self._has_ended(), timeout_s)
-
-    def _has_ended(self) -> bool:
-        if self._process.exit_code is None:
-            return False
-        if not self._is_ready:
-            raise self._failure(f'ended with exit code {self._process.exit_code}')
-        self._find(f'the node ended with exit code {self._process.exit_code}: '
-                   f'{self._process.last_output()[-2000:]}')
-        raise _Ended
+        return self._probe.spin_until(lambda: is_done() or check_alive(self._process), timeout_s)
 
     def _find(self, what: str) -> None:
         if len(self._result.findings) < _MOST_FINDINGS:
             self._result.findings.append(Finding(
                 self._source.topic, self._number, self._fault.kind, what, self._fault.cdr))
-
-    def _failure(self, what: str) -> BenchmarkError:
-        return BenchmarkError(f'{self._process.name} {what}. Its last output:\n'
-                              f'{self._process.last_output()}')
