@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
 import textwrap
 
 from lvs_ros.benchmark.memory_growth import MemoryGrowth
 from lvs_ros.benchmark.soak import OTHER_SIZE, SoakRun
+from lvs_ros.json_files import write_json
 from lvs_ros.options import PipelineOptions
 from lvs_ros.plots import new_figure, save_figure
 from lvs_ros.tables import WIDTH
@@ -77,8 +77,7 @@ class SoakReport:
                            'kibibytes_per_frame': self.growth.kibibytes_per_frame,
                            'passes': self.growth.passes},
                 'options': dataclasses.asdict(self.options)}
-        (folder / JSON).write_text(json.dumps(told, indent=2, ensure_ascii=False) + '\n',
-                                   encoding='utf-8')
+        write_json(folder / JSON, told)
 
     def _plot(self, path: pathlib.Path) -> None:
         frames, memory = zip(*self.run.memory)

@@ -3,8 +3,6 @@
 """The files of an evaluation."""
 
 import csv
-import json
-import math
 import pathlib
 from typing import Any, Iterable, Mapping
 
@@ -12,6 +10,7 @@ from lvs_ros.evaluation.deviation import deviation_samples
 from lvs_ros.evaluation.evaluation import Evaluation
 from lvs_ros.evaluation.figures import plot_scatter, plot_strip, plot_sweep
 from lvs_ros.evaluation.tables import markdown
+from lvs_ros.json_files import write_json
 from lvs_ros.plots import plot_deviation
 
 JSON, CSV, FRAMES, MARKDOWN = ('evaluation.json', 'evaluation.csv', 'frames.csv',
@@ -26,9 +25,7 @@ def write_report(folder: pathlib.Path, evaluation: Evaluation) -> None:
     """
     folder.mkdir()
     pictures = _write_pictures(folder, evaluation)
-    (folder / JSON).write_text(
-        json.dumps(_without_nan(evaluation.as_dict()), indent=2, allow_nan=False,
-                   ensure_ascii=False) + '\n', encoding='utf-8')
+    write_json(folder / JSON, evaluation.as_dict())
     (folder / MARKDOWN).write_text(markdown(evaluation, pictures), encoding='utf-8')
     _write_csv(folder / CSV, [_flat(row) for row in evaluation.as_dict()['rows']])
     _write_csv(folder / FRAMES, _frames(evaluation))
@@ -79,12 +76,3 @@ def _write_csv(path: pathlib.Path, rows: Iterable[Mapping[str, Any]]) -> None:
         writer = csv.DictWriter(file, columns, lineterminator='\n')
         writer.writeheader()
         writer.writerows(rows)
-
-
-def _without_nan(value: Any) -> Any:
-    """JSON knows neither nan nor infinity: what is not defined becomes null."""
-    if isinstance(value, Mapping):
-        return {name: _without_nan(entry) for name, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_nan(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from lvs_ros.benchmark.faults.findings import Finding, Run
 from lvs_ros.benchmark.faults.node_run import NodeRun
 from lvs_ros.benchmark.memory_growth import (FEWEST_SAMPLES, MemoryGrowth, MemorySample,
                                              judge_memory)
+from lvs_ros.json_files import write_json
 from lvs_ros.options import PipelineOptions
 
 JSON, MESSAGES = 'faults.json', 'messages'
@@ -105,8 +105,7 @@ class FaultReport:
                 'growth': {name: {**dataclasses.asdict(one), 'passes': one.passes}
                            for name, one in self.growths.items()},
                 'options': dataclasses.asdict(self.options)}
-        (folder / JSON).write_text(json.dumps(told, indent=2, ensure_ascii=False) + '\n',
-                                   encoding='utf-8')
+        write_json(folder / JSON, told)
 
     @staticmethod
     def _keep(folder: pathlib.Path, index: int, finding: Finding) -> dict[str, Any]:
