@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import math
 import pathlib
+import types
 from typing import Any, Iterator, Mapping
 
 import numpy as np
@@ -38,13 +39,17 @@ class Worker:
     """
 
     def __init__(self, clock: HandClock, every_frame: bool, opened: int) -> None:
-        self.threshold, self.max_key_age_frames, self.cpu_threads = 0.5, 3, 2
+        self.threshold, self.max_key_age_frames = 0.5, 3
+        self.executor = types.SimpleNamespace(description='by hand')
         self.clock, self.every_frame, self.opened = clock, every_frame, opened
         self.number = self.ended = 0
         self.settings: list[tuple[float, int]] = []
 
     def reset(self) -> None:
         self.number = 0
+
+    def change(self, *, threshold: float, max_key_age_frames: int) -> None:
+        self.threshold, self.max_key_age_frames = threshold, max_key_age_frames
 
     def step(self, frame: Frame) -> StepResult:
         if self.number == 0:
