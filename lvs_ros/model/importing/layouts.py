@@ -125,8 +125,9 @@ def _semseg(keys: set[str]) -> Layout:
 
 
 def _classifier(keys: set[str]) -> Layout:
+    stem: Renames = ()
     if 'stem.0.weight' in keys:
-        source, stem = 'mmpretrain', ()
+        source = 'mmpretrain'
     elif 'conv3.weight' in keys:
         source, stem = 'hszhao/semseg (ImageNet)', _DEEP_SEMSEG
     elif 'conv1.0.weight' in keys:
