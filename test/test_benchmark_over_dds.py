@@ -5,15 +5,15 @@
 import os
 import pathlib
 import sys
-from typing import Any
 
 import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
-from lvs_ros.benchmark.dds_camera import Peer, local_environment  # noqa: E402
+from lvs_ros.benchmark.dds_camera import check_alive, local_environment  # noqa: E402
 from lvs_ros.benchmark.errors import BenchmarkError  # noqa: E402
 from lvs_ros.benchmark.over_dds import measure_over_dds  # noqa: E402
+from lvs_ros.benchmark.plan import Plan  # noqa: E402
 from lvs_ros.errors import ConfigurationError  # noqa: E402
 from lvs_ros.options import PipelineOptions  # noqa: E402
 from lvs_ros.tool_nodes.processes import NodeProcess  # noqa: E402
@@ -22,7 +22,7 @@ from lvs_ros.tool_nodes.processes import NodeProcess  # noqa: E402
 def test_measures_the_node_and_the_echo(ros_domain: int, tiny_model: pathlib.Path) -> None:
     environment = dict(os.environ)
     options = PipelineOptions(model=str(tiny_model), threshold=1.0)
-    over_dds = measure_over_dds(options, width=64, height=48, rate_hz=50.0, frames=8,
+    over_dds = measure_over_dds(Plan(options, 'tiny', rate_hz=50.0, frames=8), (64, 48),
                                 domain_id=ros_domain)
     assert over_dds.sent == 8
     assert 1 <= over_dds.masks == over_dds.latency_ms.count <= 8
@@ -34,11 +34,9 @@ def test_measures_the_node_and_the_echo(ros_domain: int, tiny_model: pathlib.Pat
 
 def test_a_process_that_has_ended_is_told_with_its_last_words(tmp_path: pathlib.Path) -> None:
     (tmp_path / 'ends.py').write_text('import sys; sys.exit("no model")', encoding='utf-8')
-    answerer: Any = None
     with NodeProcess('the node', 'ends', [], environment={'PYTHONPATH': str(tmp_path)}) as process:
-        peer = Peer(process, answerer)
         with pytest.raises(BenchmarkError, match=r'node ended with exit code 1(.|\n)*no model'):
-            while not peer.check_alive():
+            while not check_alive(process):
                 pass
 
 
@@ -48,7 +46,7 @@ def test_without_ros_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, 'rclpy', None)
     with pytest.raises(ConfigurationError, match=r'needs ROS 2, and rclpy[.\w]* is not there'):
-        measure_over_dds(PipelineOptions(), width=64, height=48, rate_hz=15.0, frames=10)
+        measure_over_dds(Plan(PipelineOptions(), 'any', rate_hz=15.0, frames=10), (64, 48))
 
 
 def test_the_users_own_discovery_range_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import math
 import pathlib
+import types
 from typing import Any, Iterator, Mapping
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from hand_clock import STATUS, HandClock
 
 from lvs_ros.benchmark.benchmark import Benchmark
-from lvs_ros.benchmark.clip import Clip
+from lvs_ros.benchmark.clip import clip_frames
 from lvs_ros.benchmark.durations import Durations
 from lvs_ros.benchmark.errors import BenchmarkError
 from lvs_ros.benchmark.over_dds import OverDds
@@ -26,7 +27,7 @@ from lvs_ros.options import PipelineOptions
 from lvs_ros.pipeline.frame import Frame, StepResult
 
 BLANK = np.zeros((2, 2, 3), np.uint8)
-CLIP = Clip((BLANK, BLANK))
+CLIP = BLANK, BLANK
 FULL_MS, FAST_MS, SLOW_MS = 100.0, 10.0, 35.0
 PLAN = Plan(PipelineOptions(threshold=0.3, max_key_age_frames=7), 'blank', rate_hz=20.0, frames=8)
 
@@ -38,13 +39,17 @@ class Worker:
     """
 
     def __init__(self, clock: HandClock, every_frame: bool, opened: int) -> None:
-        self.threshold, self.max_key_age_frames, self.cpu_threads = 0.5, 3, 2
+        self.threshold, self.max_key_age_frames = 0.5, 3
+        self.executor = types.SimpleNamespace(description='by hand')
         self.clock, self.every_frame, self.opened = clock, every_frame, opened
         self.number = self.ended = 0
         self.settings: list[tuple[float, int]] = []
 
     def reset(self) -> None:
         self.number = 0
+
+    def change(self, *, threshold: float, max_key_age_frames: int) -> None:
+        self.threshold, self.max_key_age_frames = threshold, max_key_age_frames
 
     def step(self, frame: Frame) -> StepResult:
         if self.number == 0:
@@ -183,7 +188,7 @@ def test_the_text_tells_that_s_h_pauses(benchmark: Benchmark) -> None:
 
 def test_a_clip_goes_to_and_fro() -> None:
     images = tuple(np.full((2, 2, 3), number, np.uint8) for number in range(4))
-    frames = Clip(images).frames(9, rate_hz=10.0)
+    frames = clip_frames(images, 9, rate_hz=10.0)
     assert [int(frame.image[0, 0, 0]) for frame in frames] == [0, 1, 2, 3, 2, 1, 0, 1, 2]
     assert [frame.stamp_ns for frame in frames[:3]] == [0, 100_000_000, 200_000_000]
 

@@ -14,8 +14,8 @@ import pytest
 from lvs_ros.benchmark.durations import Durations
 from lvs_ros.benchmark.errors import BenchmarkError
 from lvs_ros.benchmark.faults import findings
-from lvs_ros.benchmark.faults.decoder_run import DecoderRun, Decoders
-from lvs_ros.benchmark.faults.findings import Count, Finding
+from lvs_ros.benchmark.faults.decoder_run import Decoders
+from lvs_ros.benchmark.faults.findings import Count, Finding, Run
 from lvs_ros.benchmark.faults.messages import Expected, Fault
 from lvs_ros.benchmark.faults.node_run import NodeRun
 from lvs_ros.benchmark.memory_growth import MemorySample, judge_memory
@@ -178,10 +178,10 @@ def test_a_decoder_that_does_harm_is_found(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_exit_code_tells_whether_faults_do_harm(
         memory: str, found: tuple[Finding, ...], code: int, words: str, tmp_path: pathlib.Path,
         monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    run = NodeRun('image_raw', {'depth': Count(1, 99, 5.0)}, 0, 5, 0.25, 'depth', found,
-                  tuple(series((FLAT | GROWING)[memory])))
+    run = NodeRun({'depth': Count(1, 99, 5.0)}, list(found), series((FLAT | GROWING)[memory]),
+                  topic='image_raw', sentinels=5)
     monkeypatch.setattr(soak, 'probe_nodes', lambda *_, **__: [run])
-    monkeypatch.setattr(soak, 'probe_decoders', lambda *_, **__: DecoderRun())
+    monkeypatch.setattr(soak, 'probe_decoders', lambda *_, **__: Run())
     assert main(['soak', '--faults', '--size', '64x48', '--out', str(tmp_path / 'out')]) == code
     out, error = capsys.readouterr()
     assert '100 messages through a node: 1 masks, 99 dropped' in out

@@ -8,13 +8,13 @@ import contextlib
 import dataclasses
 import functools
 import resource
-from typing import Any, Callable, Iterator, Mapping
+from typing import Any, Iterator, Mapping
 
 import torch
 
 from lvs_ros.backends.prepare import choose_device, choose_precision, prepare
 from lvs_ros.benchmark.clip import street_clip
-from lvs_ros.benchmark.over_dds import OverDds
+from lvs_ros.benchmark.over_dds import OverDds, measure_over_dds
 from lvs_ros.benchmark.plan import Plan
 from lvs_ros.benchmark.rows import RowResult, measure_rows
 from lvs_ros.errors import LvsError
@@ -53,12 +53,11 @@ class Benchmark:
     dds_error: str | None
 
 
-def run_benchmark(plan: Plan, size: tuple[int, int], *,
-                  measure_dds: Callable[[], OverDds] | None = None) -> Benchmark:
+def run_benchmark(plan: Plan, size: tuple[int, int], *, dds: bool) -> Benchmark:
     """Measure everything.
 
     :param size: (width, height) of the images, pixels
-    :param measure_dds: measures the way over DDS; None = leave it out
+    :param dds: measure the way over DDS, too
     :raises LvsError: for an option or a model that cannot work.
     """
     device = choose_device(plan.options.device)
@@ -69,7 +68,7 @@ def run_benchmark(plan: Plan, size: tuple[int, int], *,
                         RealClock())
     over_dds = dds_error = None
     try:
-        over_dds = measure_dds() if measure_dds is not None else None
+        over_dds = measure_over_dds(plan, size) if dds else None
     except LvsError as error:    # the rest has been measured, and shall be told
         dds_error = str(error)
     return Benchmark(

@@ -5,8 +5,7 @@
 Deviation and optical flow are those of a drive then, and nothing is drawn while frames are timed.
 """
 
-import dataclasses
-from typing import Optional
+from typing import Optional, Sequence
 
 import numpy as np
 
@@ -20,32 +19,26 @@ LENGTH = 16
 _SEED = 185    # a street with traffic, that of the demo
 
 
-@dataclasses.dataclass(frozen=True)
-class Clip:
-    """Consecutive images of one size.
+def clip_frames(images: Sequence[np.ndarray], count: int, *, rate_hz: Optional[float]
+                ) -> list[Frame]:
+    """Play images to and fro, so that each frame is the neighbour of the one before.
 
-    :param images: (H, W, 3) uint8 RGB, at least two
+    :param images: consecutive ones, (H, W, 3) uint8 RGB, at least two
+    :param rate_hz: by which the stamps are spaced; None = all at once, each a nanosecond after
+        the one before
     """
-
-    images: tuple[np.ndarray, ...]
-
-    def frames(self, count: int, *, rate_hz: Optional[float]) -> list[Frame]:
-        """Play the images to and fro, so that each frame is the neighbour of the one before.
-
-        :param rate_hz: by which the stamps are spaced; None = all at once, each a nanosecond after
-            the one before
-        """
-        there = list(self.images)
-        around = there + there[-2:0:-1]
-        step_ns = 1 if rate_hz is None else 1e9 / rate_hz
-        return [Frame(around[number % len(around)], round(number * step_ns))
-                for number in range(count)]
+    around = [*images, *images[-2:0:-1]]
+    step_ns = 1 if rate_hz is None else 1e9 / rate_hz
+    return [Frame(around[number % len(around)], round(number * step_ns))
+            for number in range(count)]
 
 
-def street_clip(size: tuple[int, int], *, rate_hz: float, length: int = LENGTH) -> Clip:
+def street_clip(size: tuple[int, int], *, rate_hz: float, length: int = LENGTH
+                ) -> list[np.ndarray]:
     """Draw a drive along the synthetic street.
 
     :param size: (width, height) in pixels
+    :return: consecutive images, (H, W, 3) uint8 RGB
     :raises ConfigurationError: when the street cannot be drawn at this size.
     """
     scene = StreetScene(seed=_SEED, width=size[0], height=size[1])
@@ -54,4 +47,4 @@ def street_clip(size: tuple[int, int], *, rate_hz: float, length: int = LENGTH) 
         for number in range(length):
             images.append(scene.render(number / rate_hz)[0])
             update()
-    return Clip(tuple(images))
+    return images

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from lvs_ros.benchmark.clip import street_clip
+from lvs_ros.benchmark.clip import LENGTH, street_clip
 from lvs_ros.benchmark.errors import BenchmarkError
 from lvs_ros.shared_memory import prepare_shared_memory
 
@@ -28,7 +28,6 @@ IDLE_S = 30.0
 _SETTLE_S = 0.5
 _FIRST = 2    # of a round: caches and clock rate are those of a pause
 _CLIP_BYTES = 64 << 20
-_CLIP_LENGTH = 16
 
 
 @dataclasses.dataclass
@@ -47,17 +46,17 @@ class Peer:
         latencies = [self.answerer.latency_ms(stamp_ns) for stamp_ns in self.measured_ns]
         return [latency_ms for latency_ms in latencies if latency_ms is not None]
 
-    def check_alive(self) -> bool:
-        """Raise BenchmarkError if the process has ended; return False."""
-        code = self.process.exit_code
-        if code is not None:
-            raise self.failure(f'ended with exit code {code}')
-        return False
 
-    def failure(self, what: str) -> BenchmarkError:
-        """Return the error that says so, with the last that the process had to say."""
-        return BenchmarkError(f'{self.process.name} {what}. Its last output:\n'
-                              f'{self.process.last_output()}')
+def check_alive(process: NodeProcess) -> bool:
+    """Raise BenchmarkError if the process has ended; return False."""
+    if process.exit_code is not None:
+        raise failure(process, f'ended with exit code {process.exit_code}')
+    return False
+
+
+def failure(process: NodeProcess, what: str) -> BenchmarkError:
+    """Return the error that says so, with the last lines that the process has written."""
+    return BenchmarkError(f'{process.name} {what}. Its last output:\n{process.last_output()}')
 
 
 class Camera:
@@ -86,7 +85,7 @@ class Camera:
             due_s += 1 / rate_hz
             self.trips.spin(due_s - time.monotonic())
         self.trips.spin_until(lambda: stamp_ns in peer.answerer.answered_ns, _LAST_ANSWERS_S)
-        peer.check_alive()
+        check_alive(peer.process)
 
     def ask(self, peer: Peer, timeout_s: float) -> int | None:
         """Send an image and wait for its answer.
@@ -100,19 +99,20 @@ class Camera:
     def wait_for(self, peer: Peer) -> None:
         """Return once it is connected, has answered for the first time and has calmed down."""
         if not self._until(peer, lambda: peer.answerer.is_connected, _START_S):
-            raise peer.failure(f'was not ready within {_START_S:g} s')
+            raise failure(peer.process, f'was not ready within {_START_S:g} s')
         # One side learns of the other first: what is sent in between may get lost.
         self.trips.spin(_SETTLE_S)
         if self.ask(peer, _FIRST_ANSWER_S) is None:
-            raise peer.failure(f'did not answer an image within {_FIRST_ANSWER_S:g} s')
+            raise failure(peer.process,
+                          f'did not answer an image within {_FIRST_ANSWER_S:g} s')
         peer.process.wait_until_idle(IDLE_S)
 
     def _until(self, peer: Peer, is_done: Callable[[], bool], timeout_s: float) -> bool:
-        return self.trips.spin_until(lambda: is_done() or peer.check_alive(), timeout_s)
+        return self.trips.spin_until(lambda: is_done() or check_alive(peer.process),
+                                     timeout_s)
 
 
-def street_images(size: tuple[int, int], *, rate_hz: float, most: int = _CLIP_LENGTH
-                  ) -> list[Image]:
+def street_images(size: tuple[int, int], *, rate_hz: float, most: int = LENGTH) -> list[Image]:
     """Draw a drive along the synthetic street, to and fro.
 
     :param size: (width, height) in pixels
@@ -124,7 +124,7 @@ def street_images(size: tuple[int, int], *, rate_hz: float, most: int = _CLIP_LE
     from lvs_ros.node.image_messages import encode_image
     fitting = _CLIP_BYTES // (3 * size[0] * size[1])
     clip = street_clip(size, rate_hz=rate_hz, length=max(2, min(most, fitting)))
-    there = [encode_image(image, Header(frame_id='camera')) for image in clip.images]
+    there = [encode_image(image, Header(frame_id='camera')) for image in clip]
     return [*there, *there[-2:0:-1]]
 
 

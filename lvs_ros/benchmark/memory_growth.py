@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,8 +17,7 @@ _PARTS = 5    # of the second half
 _RISE_TOLERANCE = 0.1    # of the memory
 
 
-@dataclasses.dataclass(frozen=True)
-class MemorySample:
+class MemorySample(NamedTuple):
     """Resident memory after so many frames."""
 
     frame: int
@@ -74,18 +74,13 @@ def judge_memory(samples: Sequence[MemorySample], *, tolerance: float) -> Memory
     if len(samples) < FEWEST_SAMPLES:
         raise BenchmarkError(f'{len(samples)} samples of memory: expected {FEWEST_SAMPLES} or '
                              'more to tell growth from noise; choose more frames')
-    frames = np.array([sample.frame for sample in samples])
-    memory = np.array([sample.mebibytes for sample in samples])
+    frames, memory = np.transpose(samples)
     half = len(samples) // 2
     least = [float(part.min()) for part in np.array_split(memory[half:], _PARTS)]
-    at_50_percent = _at(frames, memory, 0.5)
+    at_10_percent, at_50_percent, at_100_percent = (
+        float(memory[np.searchsorted(frames, share * frames[-1])]) for share in (0.1, 0.5, 1.0))
     return MemoryGrowth(
-        at_10_percent=_at(frames, memory, 0.1), at_50_percent=at_50_percent,
-        at_100_percent=_at(frames, memory, 1.0),
+        at_10_percent=at_10_percent, at_50_percent=at_50_percent, at_100_percent=at_100_percent,
         trend=float(np.median(np.diff(least))) * (_PARTS - 1), trend_tolerance=tolerance,
         rise=least[-1] - least[0], rise_tolerance=max(tolerance, _RISE_TOLERANCE * at_50_percent),
-        frames=round((frames[-1] - frames[half]) * (1 - 1 / _PARTS)))
-
-
-def _at(frames: np.ndarray, memory: np.ndarray, share: float) -> float:
-    return float(memory[np.searchsorted(frames, share * frames[-1])])
+        frames=round(float(frames[-1] - frames[half]) * (1 - 1 / _PARTS)))

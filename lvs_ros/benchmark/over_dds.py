@@ -11,14 +11,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 
-from lvs_ros.benchmark.dds_camera import (IDLE_S, Camera, Peer, local_environment,
+from lvs_ros.benchmark.dds_camera import (IDLE_S, Camera, Peer, failure, local_environment,
                                           street_images)
 from lvs_ros.benchmark.durations import Durations
+from lvs_ros.benchmark.plan import Plan
 from lvs_ros.benchmark.progress import progress
 from lvs_ros.benchmark.rows import share
 from lvs_ros.errors import ros_needed
 from lvs_ros.memory import keep_freed_memory
-from lvs_ros.options import PipelineOptions
 
 _ROUNDS = 4
 _STATUS_S = 2.0
@@ -42,15 +42,12 @@ class OverDds:
     masks: int
 
 
-def measure_over_dds(options: PipelineOptions, *, width: int, height: int, rate_hz: float,
-                     frames: int, domain_id: int | None = None) -> OverDds:
+def measure_over_dds(plan: Plan, size: tuple[int, int], *, domain_id: int | None = None
+                     ) -> OverDds:
     """Start the node and an echo, and send them a drive along the synthetic street.
 
-    :param options: the node's parameters
-    :param width: of the images, pixels
-    :param height: of the images, pixels
-    :param rate_hz: of the camera
-    :param frames: to be sent to each of them
+    :param plan: the node's parameters, the camera's rate, and how many frames are sent to each
+    :param size: (width, height) of the images, pixels
     :param domain_id: the ROS domain; None = one without other nodes
     :raises ConfigurationError: without ROS 2, or for a size that the street cannot be drawn at
     :raises BenchmarkError: when a process does not start, ends or does not answer
@@ -58,8 +55,7 @@ def measure_over_dds(options: PipelineOptions, *, width: int, height: int, rate_
     with ros_needed('the way over DDS'):
         from lvs_ros.tool_nodes.processes import start_echo_node, start_segmentation_node
         from lvs_ros.tool_nodes.round_trips import RoundTrips
-    size = width, height
-    images = street_images(size, rate_hz=rate_hz)
+    images = street_images(size, rate_hz=plan.rate_hz)
     keep_freed_memory()
     with contextlib.ExitStack() as stack:
         stack.enter_context(local_environment())
@@ -67,12 +63,12 @@ def measure_over_dds(options: PipelineOptions, *, width: int, height: int, rate_
                                     else RoundTrips(domain_id=domain_id))
         trips.watch_status('/lvs/status')
         node = Peer(stack.enter_context(start_segmentation_node(
-            options, size=size, domain_id=trips.domain_id)),
+            plan.options, size=size, domain_id=trips.domain_id)),
             trips.add(image_topic='/image_raw', answer_topic='/lvs/mask'))
         echo = Peer(stack.enter_context(start_echo_node('echo', domain_id=trips.domain_id)),
                     trips.add(image_topic='/echo/image_raw', answer_topic='/echo/image'))
         camera = Camera(trips, images)
-        _film(camera, (node, echo), frames, rate_hz)
+        _film(camera, (node, echo), plan)
         return OverDds(
             latency_ms=_durations(node, node.latencies_ms()),
             node_ms=_durations(node, _added_ms(camera, node)),
@@ -80,14 +76,14 @@ def measure_over_dds(options: PipelineOptions, *, width: int, height: int, rate_
             sent=len(node.measured_ns), masks=len(node.latencies_ms()))
 
 
-def _film(camera: Camera, peers: tuple[Peer, ...], frames: int, rate_hz: float) -> None:
+def _film(camera: Camera, peers: tuple[Peer, ...], plan: Plan) -> None:
     with progress('measuring the way over DDS', len(peers) * (1 + _ROUNDS)) as update:
         for peer in peers:
             camera.wait_for(peer)
             update()
         for number in range(_ROUNDS):
             for peer in peers:
-                camera.film(peer, share(frames, number, _ROUNDS), rate_hz=rate_hz)
+                camera.film(peer, share(plan.frames, number, _ROUNDS), rate_hz=plan.rate_hz)
                 # S_h may still run: nobody else shall be measured beside it.
                 peer.process.wait_until_idle(IDLE_S)
                 update()
@@ -95,8 +91,8 @@ def _film(camera: Camera, peers: tuple[Peer, ...], frames: int, rate_hz: float) 
 
 def _durations(peer: Peer, durations_ms: list[float]) -> Durations:
     if not durations_ms:
-        raise peer.failure(f'answered none of {len(peer.measured_ns)} images in time; try a lower '
-                           'rate or a smaller size')
+        raise failure(peer.process, f'answered none of {len(peer.measured_ns)} images in time; '
+                                    'try a lower rate or a smaller size')
     return Durations.of(durations_ms)
 
 

@@ -6,11 +6,9 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import json
 import math
 import pathlib
 import textwrap
-from typing import Any
 
 import torch
 
@@ -20,6 +18,7 @@ from lvs_ros.benchmark.durations import Durations
 from lvs_ros.benchmark.figure import plot_stages
 from lvs_ros.benchmark.rows import ALONE, CONTENDED, FULL, ROWS
 from lvs_ros.benchmark.stages import SHOWN_ROWS, STAGE_TITLES, stages_of
+from lvs_ros.json_files import write_json
 from lvs_ros.tables import WIDTH, Table, text_table
 
 JSON, TEXT, PICTURE = 'benchmark.json', 'benchmark.txt', 'benchmark.png'
@@ -39,8 +38,7 @@ def write_report(folder: pathlib.Path, benchmark: Benchmark) -> None:
     told = {**dataclasses.asdict(benchmark), 'ratios': ratios(benchmark),
             'date': datetime.date.today().isoformat(), 'lvs_ros': __version__,
             'torch': torch.__version__}
-    (folder / JSON).write_text(json.dumps(_plain(told), indent=2, allow_nan=False,
-                                          ensure_ascii=False) + '\n', encoding='utf-8')
+    write_json(folder / JSON, told)
     (folder / TEXT).write_text(as_text(benchmark) + '\n', encoding='utf-8')
 
 
@@ -145,14 +143,3 @@ def _cells(durations: Durations | None) -> list[str]:
 
 def _number(value: float | None, digits: int = 1) -> str:
     return _NOT_KNOWN if value is None or math.isnan(value) else f'{value:.{digits}f}'
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON has it, rounded to a tenth of a microsecond; NaN becomes null."""
-    if isinstance(value, dict):
-        return {name: _plain(entry) for name, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, float):
-        return round(value, 4) if math.isfinite(value) else None
-    return value

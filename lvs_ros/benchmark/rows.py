@@ -13,7 +13,7 @@ from typing import Any, Callable, ContextManager, Mapping, Optional, Sequence
 
 import numpy as np
 
-from lvs_ros.benchmark.clip import Clip
+from lvs_ros.benchmark.clip import clip_frames
 from lvs_ros.benchmark.durations import Durations
 from lvs_ros.benchmark.errors import BenchmarkError
 from lvs_ros.benchmark.plan import Plan
@@ -87,13 +87,14 @@ class RowResult:
 OpenPipeline = Callable[[Mapping[str, Any]], ContextManager[SegmentationPipeline]]
 
 
-def measure_rows(open_pipeline: OpenPipeline, plan: Plan, clip: Clip, clock: Clock
-                 ) -> dict[str, RowResult]:
+def measure_rows(open_pipeline: OpenPipeline, plan: Plan, clip: Sequence[np.ndarray],
+                 clock: Clock) -> dict[str, RowResult]:
     """Measure every row.
 
     :param open_pipeline: makes a pipeline with these changes of the options, warmed up, and closes
         it after use. Only one is open at a time, as in the node: the threads of another one would
         be in its way even if they had nothing to do.
+    :param clip: consecutive images, (H, W, 3) uint8 RGB, at least two
     :return: what was measured, by the row's name
     :raises BenchmarkError: when S_h fails
     """
@@ -116,14 +117,15 @@ def share(count: int, part: int, parts: int) -> int:
     return count * (part + 1) // parts - count * part // parts
 
 
-def _play(pipeline: SegmentationPipeline, row: Row, count: int, plan: Plan, clip: Clip,
-          clock: Clock) -> Sequence[TimedStep]:
+def _play(pipeline: SegmentationPipeline, row: Row, count: int, plan: Plan,
+          clip: Sequence[np.ndarray], clock: Clock) -> Sequence[TimedStep]:
     """Return the steps of some frames, which follow those that are not measured."""
     pipeline.reset()
     pipeline.change(
         threshold=plan.options.threshold if row.threshold is None else row.threshold,
         max_key_age_frames=plan.options.max_key_age_frames if row.threshold is None else 0)
-    frames = clip.frames(_LEADING_FRAMES + count, rate_hz=plan.rate_hz if row.at_rate else None)
+    frames = clip_frames(clip, _LEADING_FRAMES + count,
+                         rate_hz=plan.rate_hz if row.at_rate else None)
     steps = play(pipeline, frames, clock)
     for step in steps:
         if step.status.slow_track_error is not None:

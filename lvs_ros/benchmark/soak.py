@@ -11,10 +11,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lvs_ros.benchmark.dds_camera import Camera, Peer, local_environment, street_images
+from lvs_ros.benchmark.dds_camera import (Camera, Peer, failure, local_environment,
+                                          street_images)
 from lvs_ros.benchmark.durations import Durations
 from lvs_ros.benchmark.memory_growth import MemorySample
 from lvs_ros.benchmark.progress import progress
@@ -79,7 +80,8 @@ def run_soak(options: PipelineOptions, *, size: tuple[int, int], frames: int,
         from lvs_ros.tool_nodes.processes import start_segmentation_node
         from lvs_ros.tool_nodes.round_trips import RoundTrips
     images = street_images(size, rate_hz=_RATE_HZ, most=45)
-    others = street_images(_other_size(size), rate_hz=_RATE_HZ, most=4)
+    width, height = (max(least, length * 3 // 4) for length, least in zip(size, _SMALLEST))
+    others = street_images((width, height), rate_hz=_RATE_HZ, most=4)
     with contextlib.ExitStack() as stack:
         stack.enter_context(local_environment())
         trips = stack.enter_context(RoundTrips.in_free_domain() if domain_id is None
@@ -88,72 +90,51 @@ def run_soak(options: PipelineOptions, *, size: tuple[int, int], frames: int,
             start_segmentation_node(options, size=size, domain_id=trips.domain_id))
         trips.watch_status('/lvs/status')
         node = Peer(process, trips.add(image_topic='/image_raw', answer_topic='/lvs/mask'))
-        soak = _Soak(Camera(trips, images), node, frames, threshold=options.threshold,
-                     images=images, others=others)
+        camera = Camera(trips, images)
         with progress('waiting for the node', 1):
-            soak.camera.wait_for(node)
+            camera.wait_for(node)
         start_s = time.monotonic()
-        with progress('soaking', frames) as update:
-            soak.run(update)
-        return soak.result(time.monotonic() - start_s)
-
-
-class _Soak:
-    """The run, frame by frame."""
-
-    def __init__(self, camera: Camera, node: Peer, frames: int, *, threshold: float,
-                 images: Sequence[Image], others: Sequence[Image]) -> None:
-        self.camera = camera
-        self._node = node
-        self._frames = frames
-        self._thresholds = threshold, threshold / 2
-        self._images, self._others = images, others
-        self._memory: list[MemorySample] = []
-
-    def run(self, update: Callable[[], object]) -> None:
-        missed = 0
-        sampled = max(1, self._frames // _SAMPLES)
-        changed = max(1, self._frames // _CHANGES)
-        for number in range(1, self._frames + 1):
-            self.camera.images = self._others if self._has_other_size(number) else self._images
-            if number % changed == 0:
-                self._set_threshold(self._thresholds[number // changed % 2])
-            stamp_ns = self.camera.ask(self._node, _ANSWER_S)
-            if stamp_ns is None:
-                missed += 1
-                if missed == _MOST_MISSED:
-                    raise self._node.failure(f'has not answered {missed} images one after another')
-            else:
-                missed = 0
-                self._node.measured_ns.append(stamp_ns)
-            if number % sampled == 0 or number == self._frames:
-                self._memory.append(MemorySample(
-                    number, self._node.process.memory_bytes() / _MEBIBYTE))
-            update()
-
-    def result(self, duration_s: float) -> SoakRun:
-        statuses, stamps_ns = self.camera.trips.statuses, self._node.measured_ns
+        memory = _send_all(camera, node, frames, threshold=options.threshold, others=others)
+        duration_s = time.monotonic() - start_s
+        statuses, stamps_ns = trips.statuses, node.measured_ns
         if not stamps_ns:
-            raise self._node.failure(f'answered none of {self._frames} images')
-        self.camera.trips.spin_until(lambda: stamps_ns[-1] in statuses, _STATUS_S)
+            raise failure(process, f'answered none of {frames} images')
+        trips.spin_until(lambda: stamps_ns[-1] in statuses, _STATUS_S)
         last = statuses[max(statuses)]
         return SoakRun(
-            frames=self._frames, masks=len(stamps_ns), dropped=last.frames_dropped,
+            frames=frames, masks=len(stamps_ns), dropped=last.frames_dropped,
             key_frames=sum(status.key_frame for status in statuses.values()),
             slow_failures=last.slow_track_failures,
-            latency_ms=Durations.of(self._node.latencies_ms()), memory=tuple(self._memory),
+            latency_ms=Durations.of(node.latencies_ms()), memory=tuple(memory),
             duration_s=duration_s)
 
-    def _has_other_size(self, number: int) -> bool:
-        begin, end = OTHER_SIZE
-        return begin <= number / self._frames < end
 
-    def _set_threshold(self, value: float) -> None:
-        refusal = self.camera.trips.set_parameter('/lvs', 'threshold', value, _ANSWER_S)
-        if refusal is not None:
-            raise self._node.failure(f'does not take the threshold {value:g}: {refusal}')
+def _send_all(camera: Camera, node: Peer, frames: int, *, threshold: float,
+              others: Sequence[Image]) -> list[MemorySample]:
+    """Send so many images; return the memory of the node meanwhile.
 
-
-def _other_size(size: tuple[int, int]) -> tuple[int, int]:
-    width, height = (max(least, length * 3 // 4) for length, least in zip(size, _SMALLEST))
-    return width, height
+    :param threshold: the node's; half of it is set in turn with it
+    :param others: images of another size
+    """
+    process, images = node.process, camera.images
+    missed, memory = 0, []
+    sampled, changed = max(1, frames // _SAMPLES), frames // _CHANGES
+    with progress('soaking', frames) as update:
+        for number in range(1, frames + 1):
+            is_other = OTHER_SIZE[0] <= number / frames < OTHER_SIZE[1]
+            camera.images = others if is_other else images
+            if number % changed == 0:
+                value = threshold / (1 + number // changed % 2)
+                refusal = camera.trips.set_parameter('/lvs', 'threshold', value, _ANSWER_S)
+                if refusal is not None:
+                    raise failure(process, f'does not take the threshold {value:g}: {refusal}')
+            stamp_ns = camera.ask(node, _ANSWER_S)
+            if stamp_ns is not None:
+                node.measured_ns.append(stamp_ns)
+            missed = missed + 1 if stamp_ns is None else 0
+            if missed == _MOST_MISSED:
+                raise failure(process, f'has not answered {missed} images one after another')
+            if number % sampled == 0 or number == frames:
+                memory.append(MemorySample(number, process.memory_bytes() / _MEBIBYTE))
+            update()
+    return memory

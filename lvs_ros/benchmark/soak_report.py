@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
 import textwrap
 
 from lvs_ros.benchmark.memory_growth import MemoryGrowth
 from lvs_ros.benchmark.soak import OTHER_SIZE, SoakRun
+from lvs_ros.json_files import write_json
 from lvs_ros.options import PipelineOptions
 from lvs_ros.plots import new_figure, save_figure
 from lvs_ros.tables import WIDTH
@@ -72,19 +72,15 @@ class SoakReport:
         """
         folder.mkdir()
         self._plot(folder / PICTURE)
-        run = dataclasses.asdict(self.run)
-        run['memory'] = [[sample.frame, round(sample.mebibytes, 2)] for sample in self.run.memory]
-        told = {'size': self.size, 'model': self.options.model, **run,
+        told = {'size': self.size, 'model': self.options.model, **dataclasses.asdict(self.run),
                 'growth': {**dataclasses.asdict(self.growth),
                            'kibibytes_per_frame': self.growth.kibibytes_per_frame,
                            'passes': self.growth.passes},
                 'options': dataclasses.asdict(self.options)}
-        (folder / JSON).write_text(json.dumps(told, indent=2, ensure_ascii=False) + '\n',
-                                   encoding='utf-8')
+        write_json(folder / JSON, told)
 
     def _plot(self, path: pathlib.Path) -> None:
-        frames = [sample.frame for sample in self.run.memory]
-        memory = [sample.mebibytes for sample in self.run.memory]
+        frames, memory = zip(*self.run.memory)
         figure = new_figure(10, 4)
         axes = figure.add_subplot()
         axes.axvspan(self.run.frames / 2, self.run.frames, color='tab:green', alpha=0.08,
@@ -92,8 +88,8 @@ class SoakReport:
         axes.axvspan(*(share * self.run.frames for share in OTHER_SIZE), color='0.5', alpha=0.15,
                      label='images of another size')
         axes.plot(frames, memory, color='tab:blue', linewidth=1.2, label="the node's process")
-        middle, span = (max(memory) + min(memory)) / 2, max(memory) - min(memory)
-        half = 0.6 * max(span, _LEAST_SPAN)
+        middle = (max(memory) + min(memory)) / 2
+        half = 0.6 * max(max(memory) - min(memory), _LEAST_SPAN)
         axes.set_title(f'{self.title}\n{self.verdict}', fontsize='medium')
         axes.set(xlabel='frames', ylabel='resident memory (MiB)',
                  xlim=(0, self.run.frames), ylim=(middle - half, middle + half))

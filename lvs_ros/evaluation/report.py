@@ -3,15 +3,13 @@
 """The files of an evaluation."""
 
 import csv
-import json
-import math
 import pathlib
-from typing import Any, Mapping
 
 from lvs_ros.evaluation.deviation import deviation_samples
 from lvs_ros.evaluation.evaluation import TIMELINE_ROWS, Evaluation
 from lvs_ros.evaluation.figures import plot_scatter, plot_strip, plot_sweep
 from lvs_ros.evaluation.tables import markdown
+from lvs_ros.json_files import write_json
 from lvs_ros.plots import plot_deviation
 
 JSON, FRAMES, MARKDOWN = 'evaluation.json', 'frames.csv', 'evaluation.md'
@@ -25,9 +23,7 @@ def write_report(folder: pathlib.Path, evaluation: Evaluation) -> None:
     """
     folder.mkdir()
     pictures = _write_pictures(folder, evaluation)
-    (folder / JSON).write_text(
-        json.dumps(_without_nan(evaluation.as_dict()), indent=2, allow_nan=False,
-                   ensure_ascii=False) + '\n', encoding='utf-8')
+    write_json(folder / JSON, evaluation.as_dict())
     (folder / MARKDOWN).write_text(markdown(evaluation, pictures), encoding='utf-8')
     _write_frames(folder / FRAMES, evaluation)
 
@@ -66,12 +62,3 @@ def _write_frames(path: pathlib.Path, evaluation: Evaluation) -> None:
                 (run.name, evaluation.dataset.drives[frame.drive].frames[0].sequence,
                  frame.index, frame.stamp_ns / 1e9, frame.latency_ms, frame.compute_ms,
                  int(frame.status.key_frame), frame.status.deviation) for frame in run.frames)
-
-
-def _without_nan(value: Any) -> Any:
-    """JSON knows neither nan nor infinity: what is not defined becomes null."""
-    if isinstance(value, Mapping):
-        return {name: _without_nan(entry) for name, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_nan(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

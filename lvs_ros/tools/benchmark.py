@@ -5,11 +5,9 @@
 import argparse
 import contextlib
 import dataclasses
-import functools
 import pathlib
 
 from lvs_ros.benchmark.benchmark import run_benchmark
-from lvs_ros.benchmark.over_dds import measure_over_dds
 from lvs_ros.benchmark.plan import Plan
 from lvs_ros.benchmark.random_model import random_model
 from lvs_ros.benchmark.report import JSON, PICTURE, TEXT, as_text, write_report
@@ -48,11 +46,7 @@ def run(args: argparse.Namespace) -> int:
             options = dataclasses.replace(
                 options, model=stack.enter_context(random_model(args.variant)))
         plan = Plan(options, _model_title(args), rate_hz=args.rate, frames=args.frames)
-        width, height = args.size
-        benchmark = run_benchmark(
-            plan, args.size, measure_dds=None if args.no_dds else functools.partial(
-                measure_over_dds, options, width=width, height=height, rate_hz=args.rate,
-                frames=args.frames))
+        benchmark = run_benchmark(plan, args.size, dds=not args.no_dds)
         print(as_text(benchmark))
         if folder is not None:
             write_report(folder, benchmark)

@@ -13,7 +13,6 @@ import time
 from lvs_ros.benchmark.clip import street_clip
 from lvs_ros.benchmark.faults import report as fault_report
 from lvs_ros.benchmark.faults.decoder_run import probe_decoders
-from lvs_ros.benchmark.faults.findings import sources
 from lvs_ros.benchmark.faults.node_run import probe_nodes
 from lvs_ros.benchmark.memory_growth import judge_memory
 from lvs_ros.benchmark.soak import run_soak
@@ -94,10 +93,10 @@ def _faults(args: argparse.Namespace, options: PipelineOptions) -> fault_report.
     size = args.size or _FAULTS_SIZE
     with report_folder(args, marker=fault_report.JSON) as folder:
         start_s = time.monotonic()
-        picture = street_clip(size, rate_hz=1, length=1).images[0]
+        picture = street_clip(size, rate_hz=1, length=1)[0]
         decoders = probe_decoders(picture, seed=args.seed, decodes=args.decodes)
-        nodes = probe_nodes(options, sources(picture), seed=args.seed, messages=args.messages,
-                            size=size, domain_id=args.domain_id)
+        nodes = probe_nodes(options, picture, seed=args.seed, messages=args.messages,
+                            domain_id=args.domain_id)
         report = fault_report.FaultReport(args.seed, nodes, decoders, options, size,
                                           args.tolerance, time.monotonic() - start_s)
         if folder is not None:

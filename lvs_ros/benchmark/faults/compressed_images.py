@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import functools
 import random
 import struct
 from typing import Callable
@@ -23,6 +22,14 @@ _MEGABYTES = 5_000_000
 _LAST_BITS = 24    # bytes at the end of a JPEG that may hold nothing but padding and its marker
 _HUGE = (20_000, 30_000), (65_535, 65_535), (65_535, 400)
 
+_LONG_FORMAT = 'format of megabytes'
+_FORMATS = {
+    'picture called otherwise': (b'', b'png', b'jpg', b'rgb8; png compressed bgr8'),
+    'depth picture': (
+        b'16UC1; png compressed', b'32FC1; png compressed', b'16UC1; png compressed ',
+        b'16UC1; compressedDepth png', b'32FC1; compressedDepth rvl'),
+    _LONG_FORMAT: (b'xx', b'\xff\xff', b'; ', b'\n\n')}
+
 Made = tuple[bytes, Expected]
 
 
@@ -39,10 +46,10 @@ class CompressedFaults:
         scaled = [cv2.resize(bgr, size, interpolation=cv2.INTER_AREA) for size in _SIZES]
         self._sentinel = cv2.imencode('.png', bgr)[1].tobytes()
         self._jpegs = [one for image in scaled for one in pictures.jpegs(image)]
-        self._standard = [pictures.jpegs(image)[0] for image in scaled]
+        self._standard = {image.shape[1::-1]: pictures.jpegs(image)[0] for image in scaled}
         self._pngs = [one for image in scaled for one in pictures.pngs(image)]
         self._others = [one for image in scaled for one in pictures.others(image)]
-        self._depth = [one for image in scaled for one in pictures.pngs(image)[-1:]]
+        self._depth = [pictures.pngs(image)[-1] for image in scaled]
         self._thumbnail = cv2.imencode('.jpg', cv2.resize(bgr, _THUMBNAIL))[1].tobytes()
         self._kinds: dict[str, Callable[[random.Random, Picture, Picture], Made]] = {
             'JPEG of every kind': lambda _, jpeg, __: (jpeg.data, Expected.MASK),
@@ -50,7 +57,8 @@ class CompressedFaults:
             'other format': lambda rng, *_: (rng.choice(self._others).data, Expected.ANY),
             'other format, cut': self._other_cut,
             'JPEG, bytes behind its end': self._behind,
-            'JPEG without Huffman tables': self._no_tables,
+            'JPEG without Huffman tables': lambda _, jpeg, __: (
+                pictures.without_huffman_tables(self._standard[jpeg.size].data), Expected.MASK),
             'JPEG with fill bytes':
                 lambda _, jpeg, __: (pictures.with_fill_bytes(jpeg.data), Expected.MASK),
             'JPEG with a thumbnail': lambda _, jpeg, __: (
@@ -67,20 +75,14 @@ class CompressedFaults:
             'PNG of a forged size': self._png_size,
             'PNG, bits flipped': lambda rng, _, png: self._flipped(rng, png),
             'PNG, chunk length flipped': self._png_length,
-            'PNG bomb': lambda *_: (self._bomb, Expected.NO_MASK),
-            'PNG with a text bomb':
-                lambda rng, *_: (rng.choice(self._text_bombs), Expected.ANY),
-            'header of a huge picture': self._header, 'no picture': self._nothing}
-        self.kinds = (*ANY_MESSAGE, *self._kinds, 'picture called otherwise', 'depth picture',
-                      'format of megabytes')
-
-    @functools.cached_property
-    def _bomb(self) -> bytes:
-        return pictures.png_bomb()
-
-    @functools.cached_property
-    def _text_bombs(self) -> list[bytes]:
-        return pictures.text_bombs(self._pngs[0].data)
+            'PNG bomb': lambda *_: (pictures.png_bomb(), Expected.NO_MASK),
+            'PNG with a text bomb': lambda rng, *_: (
+                rng.choice(pictures.text_bombs(self._pngs[0].data)), Expected.ANY),
+            'header of a huge picture': self._header, 'no picture': self._nothing,
+            'picture called otherwise': lambda _, jpeg, __: (jpeg.data, Expected.MASK),
+            'depth picture': lambda rng, *_: (rng.choice(self._depth).data, Expected.NO_MASK),
+            _LONG_FORMAT: lambda _, jpeg, __: (jpeg.data, Expected.ANY)}
+        self.kinds = (*ANY_MESSAGE, *self._kinds)
 
     def sentinel(self, stamp_ns: int) -> bytes:
         """Return the message whose mask is known."""
@@ -97,27 +99,13 @@ class CompressedFaults:
         if kind in ANY_MESSAGE:
             message = CompressedImage(sec, nanosec, data=jpeg.data)
             return Fault(kind, *ANY_MESSAGE[kind](random_, message), jpeg.size)
-        if kind in self._kinds:
-            format = random_.choice((b'jpeg', b'rgb8; jpeg compressed bgr8'))
-            data, expected = self._kinds[kind](random_, jpeg, png)
-        else:
-            format, data, expected = self._called(random_, kind, jpeg)
+        data, expected = self._kinds[kind](random_, jpeg, png)
+        format = random_.choice(_FORMATS.get(kind, (b'jpeg', b'rgb8; jpeg compressed bgr8')))
+        if kind == _LONG_FORMAT:
+            format *= _MEGABYTES // len(format)
         size = png.size if kind.startswith('PNG') else jpeg.size
         message = CompressedImage(sec, nanosec, format=format, data=data)
         return Fault(kind, message.serialize(), expected, size)
-
-    def _called(self, random_: random.Random, kind: str, jpeg: Picture
-                ) -> tuple[bytes, bytes, Expected]:
-        if kind == 'picture called otherwise':
-            return random_.choice((b'', b'png', b'jpg', b'rgb8; png compressed bgr8')), \
-                jpeg.data, Expected.MASK
-        if kind == 'depth picture':
-            return random_.choice((
-                b'16UC1; png compressed', b'32FC1; png compressed', b'16UC1; png compressed ',
-                b'16UC1; compressedDepth png', b'32FC1; compressedDepth rvl')), \
-                random_.choice(self._depth).data, Expected.NO_MASK
-        format = random_.choice((b'xx', b'\xff\xff', b'; ', b'\n\n')) * (_MEGABYTES // 2)
-        return format, jpeg.data, Expected.ANY
 
     def _other_cut(self, random_: random.Random, *_: Picture) -> Made:
         data = random_.choice(self._others).data
@@ -127,10 +115,6 @@ class CompressedFaults:
         return jpeg.data + random_.choice((
             bytes(random_.randint(1, 2000)), random_.randbytes(100), b'\xff', jpeg.data)), \
             Expected.MASK
-
-    def _no_tables(self, random_: random.Random, jpeg: Picture, _: Picture) -> Made:
-        standard = next(one for one in self._standard if one.size == jpeg.size)
-        return pictures.without_huffman_tables(standard.data), Expected.MASK
 
     def _thumbnail_cut(self, random_: random.Random, jpeg: Picture, _: Picture) -> Made:
         data = pictures.with_thumbnail(jpeg.data, self._thumbnail)
@@ -147,7 +131,7 @@ class CompressedFaults:
         return jpeg.data[:begin] + jpeg.data[end:], Expected.NO_MASK
 
     def _jpeg_size(self, random_: random.Random, jpeg: Picture, _: Picture) -> Made:
-        (width, height) = jpeg.size
+        width, height = jpeg.size
         width, height = random_.choice((
             (2 * width, height), (width, 2 * height), (0, height), (0, 0), *_HUGE))
         return pictures.with_jpeg_size(jpeg.data, width, height), Expected.NO_MASK
@@ -173,7 +157,7 @@ class CompressedFaults:
         return pictures.with_png_size(png.data, width, height), Expected.NO_MASK
 
     def _png_length(self, random_: random.Random, _: Picture, png: Picture) -> Made:
-        at = pictures.chunk_length_at(png.data, random_.choice((b'IHDR', b'IDAT')))
+        at = png.data.index(random_.choice((b'IHDR', b'IDAT'))) - 4
         return flip_bits(random_, png.data, at, at + 4, most=1), Expected.NO_MASK
 
     def _header(self, random_: random.Random, *_: Picture) -> Made:

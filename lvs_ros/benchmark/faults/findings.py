@@ -7,11 +7,10 @@ from __future__ import annotations
 import dataclasses
 import random
 
-import numpy as np
-
 from lvs_ros.benchmark.faults.compressed_images import CompressedFaults
 from lvs_ros.benchmark.faults.messages import Expected, Fault
 from lvs_ros.benchmark.faults.raw_images import RawFaults
+from lvs_ros.benchmark.memory_growth import MemorySample
 
 LONGEST_WAIT_S = 1.0
 """For any answer, or for a message to be decoded or refused."""
@@ -45,32 +44,41 @@ class Count:
 
     :param good: got a mask, or were decoded
     :param refused: were dropped as malformed
-    :param longest_ms: for any of them
+    :param longest_ms: for any of them: until it and the image behind it were answered, or
+        processor time of its decoder
+    :param peak_mib: memory that a decoder took for one of them for a while
     """
 
     good: int = 0
     refused: int = 0
     longest_ms: float = 0.0
-
-    def add(self, *, is_good: bool, duration_s: float) -> None:
-        """Count a message."""
-        self.good += is_good
-        self.refused += not is_good
-        self.longest_ms = max(self.longest_ms, 1e3 * duration_s)
-
-    def merge(self, other: Count) -> None:
-        """Add the messages of another count."""
-        self.good += other.good
-        self.refused += other.refused
-        self.longest_ms = max(self.longest_ms, other.longest_ms)
+    peak_mib: float = 0.0
 
 
-def sources(picture: np.ndarray) -> tuple[RawFaults, CompressedFaults]:
-    """Return what makes the messages of the two topics.
+@dataclasses.dataclass
+class Run:
+    """The results of messages.
 
-    :param picture: (H, W, 3) uint8 RGB
+    :param counts: by kind
+    :param memory: of the process that got them
     """
-    return RawFaults(picture), CompressedFaults(picture)
+
+    counts: dict[str, Count] = dataclasses.field(default_factory=dict)
+    findings: list[Finding] = dataclasses.field(default_factory=list)
+    memory: list[MemorySample] = dataclasses.field(default_factory=list)
+
+    def count(self, kind: str, *, is_good: bool, duration_s: float, peak_mib: float = 0.0) -> None:
+        """Count a message, see :class:`Count`."""
+        one = self.counts.setdefault(kind, Count())
+        one.good += is_good
+        one.refused += not is_good
+        one.longest_ms = max(one.longest_ms, 1e3 * duration_s)
+        one.peak_mib = max(one.peak_mib, peak_mib)
+
+    def worst(self, measure: str) -> tuple[float, str]:
+        """Return the largest value of a field of the counts, and the kind of the messages."""
+        return max(((getattr(count, measure), kind) for kind, count in self.counts.items()),
+                   default=(0.0, ''))
 
 
 def numbered(source: FaultSource, seed: int, number: int, stamp_ns: int) -> Fault:

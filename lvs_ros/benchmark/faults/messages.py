@@ -40,12 +40,14 @@ class Fields:
 
     :param frame_id: without the zero at its end
     :param byte_order: '<' or '>'
+    :param data: the last field of all messages
     """
 
     sec: int
     nanosec: int
     frame_id: bytes = b'camera'
     byte_order: str = '<'
+    data: bytes = b''
 
     def serialize(self) -> bytes:
         """Return the message, with nothing behind its last field."""
@@ -61,7 +63,6 @@ class RawImage(Fields):
     encoding: bytes = b'rgb8'
     is_bigendian: int = 0
     step: int = 0
-    data: bytes = b''
 
     def serialize(self) -> bytes:
         """Return the message, with nothing behind its last field."""
@@ -78,7 +79,6 @@ class CompressedImage(Fields):
     """A sensor_msgs/CompressedImage."""
 
     format: bytes = b'jpeg'
-    data: bytes = b''
 
     def serialize(self) -> bytes:
         """Return the message, with nothing behind its last field."""

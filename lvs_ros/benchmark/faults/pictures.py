@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import struct
 import zlib
 from collections.abc import Iterable
@@ -23,11 +25,9 @@ _INFLATED_BYTES = 50_000_000
 class Picture:
     """A compressed picture.
 
-    :param codec: 'jpeg', 'png', …
     :param size: (width, height)
     """
 
-    codec: str
     data: bytes
     size: tuple[int, int]
 
@@ -37,12 +37,11 @@ def jpegs(image: np.ndarray) -> list[Picture]:
 
     :param image: (H, W, 3) uint8 BGR
     """
-    pictures = []
-    for parameters in ((), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_RST_INTERVAL, 4),
-                       (cv2.IMWRITE_JPEG_OPTIMIZE, 1), (cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
-                                                        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)):
-        pictures.append(_encoded('jpeg', '.jpg', image, parameters))
-    return [*pictures, _encoded('jpeg', '.jpg', image[..., 0])]
+    parameters = ((), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_RST_INTERVAL, 4),
+                  (cv2.IMWRITE_JPEG_OPTIMIZE, 1),
+                  (cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444))
+    return [*(_encoded('.jpg', image, one) for one in parameters),
+            _encoded('.jpg', image[..., 0])]
 
 
 def pngs(image: np.ndarray) -> list[Picture]:
@@ -50,8 +49,9 @@ def pngs(image: np.ndarray) -> list[Picture]:
 
     :param image: (H, W, 3) uint8 BGR
     """
-    return [_encoded('png', '.png', one) for one in (
-        image, image[..., 0], cv2.cvtColor(image, cv2.COLOR_BGR2BGRA), depth(image))]
+    depth = np.multiply(image[..., 0], 20, dtype=np.uint16)
+    return [_encoded('.png', one) for one in (
+        image, image[..., 0], cv2.cvtColor(image, cv2.COLOR_BGR2BGRA), depth)]
 
 
 def others(image: np.ndarray) -> list[Picture]:
@@ -60,23 +60,15 @@ def others(image: np.ndarray) -> list[Picture]:
     :param image: (H, W, 3) uint8 BGR
     """
     pictures = []
-    for suffix in ('webp', 'bmp', 'tiff', 'jp2', 'ppm'):
-        try:
-            pictures.append(_encoded(suffix, f'.{suffix}', image))
-        except cv2.error:    # not every build has each of them
-            continue
+    for suffix in ('.webp', '.bmp', '.tiff', '.jp2', '.ppm'):
+        with contextlib.suppress(cv2.error):    # not every build has each of them
+            pictures.append(_encoded(suffix, image))
     return pictures
 
 
-def depth(image: np.ndarray) -> np.ndarray:
-    """Return (H, W) uint16."""
-    return np.multiply(image[..., 0], 20, dtype=np.uint16)
-
-
-def _encoded(codec: str, suffix: str, image: np.ndarray, parameters: Iterable[int] = ()
-             ) -> Picture:
-    data = cv2.imencode(suffix, image, tuple(parameters))[1].tobytes()
-    return Picture(codec, data, (image.shape[1], image.shape[0]))
+def _encoded(suffix: str, image: np.ndarray, parameters: tuple[int, ...] = ()) -> Picture:
+    data = cv2.imencode(suffix, image, parameters)[1].tobytes()
+    return Picture(data, (image.shape[1], image.shape[0]))
 
 
 def jpeg_segments(jpeg: bytes) -> list[tuple[int, int, int]]:
@@ -157,11 +149,7 @@ def with_png_size(data: bytes, width: int, height: int) -> bytes:
                for name, body in png_chunks(data))
 
 
-def chunk_length_at(data: bytes, name: bytes) -> int:
-    """Return where the length of the first such chunk stands."""
-    return data.index(name) - 4
-
-
+@functools.cache
 def png_bomb() -> bytes:
     """Return a PNG that is valid, small, and larger than any camera's images."""
     header = struct.pack('>IIBBBBB', _BOMB_SIDE, _BOMB_SIDE, 1, 0, 0, 0, 0)
@@ -169,6 +157,7 @@ def png_bomb() -> bytes:
     return png(((b'IHDR', header), (b'IDAT', zlib.compress(rows, 1)), (b'IEND', b'')))
 
 
+@functools.cache
 def text_bombs(data: bytes) -> list[bytes]:
     """Return a PNG with chunks beside the picture that are small until they are unpacked."""
     packed = zlib.compress(bytes(_INFLATED_BYTES), 1)

@@ -5,16 +5,15 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from lvs_ros.benchmark.faults.decoder_run import DecoderRun
-from lvs_ros.benchmark.faults.findings import Count, Finding
+from lvs_ros.benchmark.faults.findings import Finding, Run
 from lvs_ros.benchmark.faults.node_run import NodeRun
 from lvs_ros.benchmark.memory_growth import (FEWEST_SAMPLES, MemoryGrowth, MemorySample,
                                              judge_memory)
+from lvs_ros.json_files import write_json
 from lvs_ros.options import PipelineOptions
 
 JSON, MESSAGES = 'faults.json', 'messages'
@@ -30,7 +29,7 @@ class FaultReport:
 
     seed: int
     nodes: Sequence[NodeRun]
-    decoders: DecoderRun
+    decoders: Run
     options: PipelineOptions
     size: tuple[int, int]
     tolerance: float
@@ -70,17 +69,19 @@ class FaultReport:
                  f'{self.size[0]}x{self.size[1]}, {pathlib.Path(self.options.model).stem}, in '
                  f'{self.duration_s / 60:.1f} min']
         for run in self.nodes:
-            good, refused = _sums(run.counts.values())
+            good, refused = _sums(run)
+            longest_ms, kind = run.worst('longest_ms')
             lines += [f'  {run.topic}: {good + refused} messages through a node: {good} masks, '
                       f'{refused} dropped, {run.failed} of them on an unexpected error',
                       f'    {run.sentinels} times reset, and the same image sent; longest wait '
-                      f'{run.longest_wait_s:.2f} s ({run.longest_wait_kind})']
-        run_ = self.decoders
-        good, refused = _sums(run_.counts.values())
+                      f'{longest_ms / 1e3:.2f} s ({kind})']
+        good, refused = _sums(self.decoders)
+        longest_ms, kind = self.decoders.worst('longest_ms')
+        peak_mib, peak_kind = self.decoders.worst('peak_mib')
         lines += [f'  decoders alone: {good + refused} messages: {good} decoded, {refused} '
                   'refused',
-                  f'    most processor time {run_.longest_s:.2f} s ({run_.longest_kind}), most '
-                  f'memory {run_.peak_mib:.1f} MiB ({run_.peak_kind})']
+                  f'    most processor time {longest_ms / 1e3:.2f} s ({kind}), most memory '
+                  f'{peak_mib:.1f} MiB ({peak_kind})']
         lines += [f'  resident memory, {name}: {one.at_10_percent:.1f} MiB at 10 %, '
                   f'{one.at_50_percent:.1f} at 50 %, {one.at_100_percent:.1f} at 100 %, trend '
                   f'{one.trend:+.1f} ({one.trend_tolerance:g} tolerated)'
@@ -104,8 +105,7 @@ class FaultReport:
                 'growth': {name: {**dataclasses.asdict(one), 'passes': one.passes}
                            for name, one in self.growths.items()},
                 'options': dataclasses.asdict(self.options)}
-        (folder / JSON).write_text(json.dumps(told, indent=2, ensure_ascii=False) + '\n',
-                                   encoding='utf-8')
+        write_json(folder / JSON, told)
 
     @staticmethod
     def _keep(folder: pathlib.Path, index: int, finding: Finding) -> dict[str, Any]:
@@ -119,13 +119,10 @@ class FaultReport:
         return told
 
 
-def _sums(counts: Iterable[Count]) -> tuple[int, int]:
-    counts = list(counts)
+def _sums(run: Run) -> tuple[int, int]:
+    counts = run.counts.values()
     return sum(one.good for one in counts), sum(one.refused for one in counts)
 
 
-def _told(run: NodeRun | DecoderRun) -> dict[str, Any]:
-    return {**{field.name: getattr(run, field.name) for field in dataclasses.fields(run)
-               if field.name not in ('findings', 'counts')},
-            'counts': {kind: dataclasses.asdict(count) for kind, count in run.counts.items()},
-            'memory': [[one.frame, round(one.mebibytes, 2)] for one in run.memory]}
+def _told(run: Run) -> dict[str, Any]:
+    return {name: value for name, value in dataclasses.asdict(run).items() if name != 'findings'}

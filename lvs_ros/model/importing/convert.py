@@ -65,7 +65,7 @@ def import_checkpoint(path: pathlib.Path, labels: LabelSet, *, split: Optional[s
     layout = recognise(file.tensors, path, backbone_only=backbone_only)
     bottleneck = f'{layout.backbone}layer1.0.conv3.weight' in file.tensors
     settings = find_settings(file, layout, overrides, bottleneck=bottleneck)
-    config = _config(file, layout, settings, labels, split)
+    config = _config(file, layout, settings, labels, split, bottleneck)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = SegmentationNetwork(config).eval()
@@ -81,8 +81,8 @@ def import_checkpoint(path: pathlib.Path, labels: LabelSet, *, split: Optional[s
 
 
 def _config(file: ForeignFile, layout: Layout, settings: Settings, labels: LabelSet,
-            split: Optional[str]) -> ModelConfig:
-    backbone = _backbone(file, layout)
+            split: Optional[str], bottleneck: bool) -> ModelConfig:
+    backbone = _backbone(file, layout, bottleneck)
     width = _shape(file, f'{layout.backbone}layer1.0.conv1.weight')[0]
     head_channels = 2 * width * (4 if backbone in BOTTLENECK else 1)    # a quarter, as in PSPNet
     if layout.head:
@@ -102,14 +102,10 @@ def _config(file: ForeignFile, layout: Layout, settings: Settings, labels: Label
         align_corners=settings.align_corners, mean=settings.mean, std=settings.std)
 
 
-def _backbone(file: ForeignFile, layout: Layout) -> str:
-    found = set()
-    for name in file.tensors:
-        match = re.match(rf'{re.escape(layout.backbone)}layer(\d+)\.(\d+)\.', name)
-        if match:
-            found.add((int(match[1]), int(match[2])))
-    counts = tuple(sum(number == stage for number, _ in found) for stage in range(1, 5))
-    bottleneck = f'{layout.backbone}layer1.0.conv3.weight' in file.tensors
+def _backbone(file: ForeignFile, layout: Layout, bottleneck: bool) -> str:
+    block = re.compile(rf'{re.escape(layout.backbone)}layer(\d+)\.(\d+)\.')
+    found = {match.groups() for name in file.tensors if (match := block.match(name))}
+    counts = tuple(sum(stage == number for stage, _ in found) for number in '1234')
     for name, blocks in BLOCKS.items():
         if blocks == counts and (name in BOTTLENECK) == bottleneck:
             return name

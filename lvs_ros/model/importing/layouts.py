@@ -50,15 +50,26 @@ def recognise(names: Collection[str], path: object, *, backbone_only: bool = Fal
     :raises ModelFileError: when it is none of those that are known.
     """
     keys = set(names)
+    layout = _whole(keys, path, backbone_only)
+    if not backbone_only or layout.head is None:
+        return layout
+    of_backbone = tuple(pair for pair in layout.renames if pair[0].startswith('backbone.'))
+    of_head = {theirs.partition('.')[0] + '.' for _, theirs in layout.renames[len(of_backbone):]}
+    return dataclasses.replace(layout, head=None, renames=of_backbone,
+                               left_out=(*sorted(of_head), *layout.left_out))
+
+
+def _whole(keys: set[str], path: object, backbone_only: bool) -> Layout:
     if any(name.startswith('decode_head.') for name in keys):
         return _mmsegmentation(keys, path, backbone_only)
     if 'layer0.0.weight' in keys:
-        return _semseg(keys, backbone_only)
-    if 'backbone.layer1.0.conv1.weight' in keys and 'classifier.4.weight' in keys:
-        return _torchvision_fcn(backbone_only)
+        return _semseg(keys)
     if 'backbone.layer1.0.conv1.weight' in keys:
-        return _layout('mmpretrain', None, 'backbone.', _mm_stem(keys, 'backbone.'), (),
-                       ('head.',))
+        if 'classifier.4.weight' not in keys:
+            return _layout('mmpretrain', None, 'backbone.', _mm_stem(keys), (), ('head.',))
+        head = (('head.0.', 'classifier.0.'), ('head.1.', 'classifier.1.'),
+                ('classifier.', 'classifier.4.'))
+        return _layout('torchvision', 'light', 'backbone.', _CONV7, head, ('aux_classifier.',))
     if 'layer1.0.conv1.weight' in keys:
         return _classifier(keys)
     raise ModelFileError(
@@ -73,16 +84,11 @@ def _layout(source: str, head: Optional[str], backbone: str, stem: Renames, rest
     return Layout(source, head, backbone, renames + (('backbone.', backbone),) + rest, left_out)
 
 
-def _mm_stem(keys: Collection[str], backbone: str) -> Renames:
-    return () if f'{backbone}stem.0.weight' in keys else _CONV7
+def _mm_stem(keys: set[str]) -> Renames:
+    return () if 'backbone.stem.0.weight' in keys else _CONV7
 
 
-def _mmsegmentation(keys: Collection[str], path: object, backbone_only: bool) -> Layout:
-    stem = _mm_stem(keys, 'backbone.')
-    if backbone_only:
-        return _layout('mmsegmentation', None, 'backbone.', stem, (),
-                       ('decode_head.', 'auxiliary_head.'))
-
+def _mmsegmentation(keys: set[str], path: object, backbone_only: bool) -> Layout:
     # their ConvModule names its parts where ours numbers them
     def module(ours: str, theirs: str) -> Renames:
         return ((f'head.{ours}0.', f'decode_head.{theirs}.conv.'),
@@ -96,45 +102,36 @@ def _mmsegmentation(keys: Collection[str], path: object, backbone_only: bool) ->
         head, renames = 'fcn', module('fuse.', 'conv_cat')
         for index in range(2):
             renames += module(f'convolutions.{index}.', f'convs.{index}')
-    elif 'decode_head.convs.0.conv.weight' in keys:
+    elif 'decode_head.convs.0.conv.weight' in keys or backbone_only:
         head, renames = 'light', module('', 'convs.0')
     else:
         found = sorted(name for name in keys if name.startswith('decode_head.'))
         raise ModelFileError(f'{path}: a decode head of mmsegmentation that is not known here '
                              f'({some(found)}); expected its PSPHead or FCNHead. The backbone '
                              'alone can be imported with --backbone-only')
-    return _layout('mmsegmentation', head, 'backbone.', stem,
+    return _layout('mmsegmentation', head, 'backbone.', _mm_stem(keys),
                    renames + (('classifier.', 'decode_head.conv_seg.'),), ('auxiliary_head.',))
 
 
-def _semseg(keys: Collection[str], backbone_only: bool) -> Layout:
-    stem: Renames = (('stem.', 'layer0.'),)
-    if backbone_only:
-        return _layout('hszhao/semseg', None, '', stem, (), ('ppm.', 'cls.', 'aux.'))
+def _semseg(keys: set[str]) -> Layout:
     psp = 'ppm.features.0.1.weight' in keys
     ours = 'head.bottleneck.' if psp else 'head.'
     head: Renames = ((f'{ours}0.', 'cls.0.'), (f'{ours}1.', 'cls.1.'), ('classifier.', 'cls.4.'))
     for level in range(4 if psp else 0):
         head += ((f'head.pools.{level}.0.', f'ppm.features.{level}.1.'),
                  (f'head.pools.{level}.1.', f'ppm.features.{level}.2.'))
-    return _layout('hszhao/semseg', 'psp' if psp else 'light', '', stem, head, ('aux.',))
+    return _layout('hszhao/semseg', 'psp' if psp else 'light', '', (('stem.', 'layer0.'),), head,
+                   ('aux.',))
 
 
-def _torchvision_fcn(backbone_only: bool) -> Layout:
-    head: Renames = (('head.0.', 'classifier.0.'), ('head.1.', 'classifier.1.'),
-                     ('classifier.', 'classifier.4.'))
-    left_out: tuple[str, ...] = ('aux_classifier.',)
-    if backbone_only:
-        head, left_out = (), ('classifier.', 'aux_classifier.')
-    return _layout('torchvision', None if backbone_only else 'light', 'backbone.', _CONV7, head,
-                   left_out)
-
-
-def _classifier(keys: Collection[str]) -> Layout:
+def _classifier(keys: set[str]) -> Layout:
+    stem: Renames = ()
     if 'stem.0.weight' in keys:
-        return _layout('mmpretrain', None, '', (), (), ('fc.',))
-    if 'conv3.weight' in keys:
-        return _layout('hszhao/semseg (ImageNet)', None, '', _DEEP_SEMSEG, (), ('fc.',))
-    deep = 'conv1.0.weight' in keys
-    return _layout('timm' if deep else 'torchvision or timm', None, '',
-                   _DEEP_TIMM if deep else _CONV7, (), ('fc.',))
+        source = 'mmpretrain'
+    elif 'conv3.weight' in keys:
+        source, stem = 'hszhao/semseg (ImageNet)', _DEEP_SEMSEG
+    elif 'conv1.0.weight' in keys:
+        source, stem = 'timm', _DEEP_TIMM
+    else:
+        source, stem = 'torchvision or timm', _CONV7
+    return _layout(source, None, '', stem, (), ('fc.',))

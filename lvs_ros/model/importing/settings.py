@@ -125,26 +125,22 @@ def _from_mmsegmentation(file: ForeignFile, layout: Layout, settings: Settings,
 def _refuse_other_networks(file: ForeignFile, backbone: Mapping[str, Any],
                            head: Mapping[str, Any], bottleneck: bool) -> None:
     # All of these load without an error, since the shapes of the weights are the same.
-    default_stages = {'strides': (1, 2, 2, 2), 'dilations': (1, 1, 1, 1)}
-    stages = {name: backbone.get(name, default) for name, default in default_stages.items()}
-    expected: list[tuple[str, Mapping[str, Any], str, Any]] = [
-        ('backbone', stages, 'strides', (1, 2, 1, 1)),
-        ('backbone', stages, 'dilations', (1, 1, 2, 4)), ('backbone', backbone, 'dcn', None),
-        ('backbone', backbone, 'multi_grid', None), ('backbone', backbone, 'avg_down', False),
-        ('backbone', backbone, 'plugins', None),
-        ('decode_head', head, 'pool_scales', (1, 2, 3, 6)), ('decode_head', head, 'dilation', 1),
-        ('decode_head', head, 'act_cfg', {'type': 'ReLU'}),
-        ('decode_head', head, 'input_transform', None)]
-    if bottleneck:
-        expected.append(('backbone', backbone, 'style', 'pytorch'))
-    else:
-        dilation = {'contract_dilation': backbone.get('contract_dilation', False)}
-        expected.append(('backbone', dilation, 'contract_dilation', True))
-    for where, part, name, value in expected:
-        if part.get(name, value) != value:
+    parts = {'backbone': {'strides': (1, 2, 2, 2), 'dilations': (1, 1, 1, 1),
+                          'contract_dilation': False, **backbone}, 'decode_head': head}
+    expected: list[tuple[str, str, Any]] = [
+        ('backbone', 'strides', (1, 2, 1, 1)), ('backbone', 'dilations', (1, 1, 2, 4)),
+        ('backbone', 'dcn', None), ('backbone', 'multi_grid', None),
+        ('backbone', 'avg_down', False), ('backbone', 'plugins', None),
+        ('decode_head', 'pool_scales', (1, 2, 3, 6)), ('decode_head', 'dilation', 1),
+        ('decode_head', 'act_cfg', {'type': 'ReLU'}), ('decode_head', 'input_transform', None),
+        ('backbone', 'style', 'pytorch') if bottleneck else
+        ('backbone', 'contract_dilation', True)]
+    for where, name, value in expected:
+        found = parts[where].get(name, value)
+        if found != value:
             raise ModelFileError(
-                f'{file.path}: its configuration has {where}.{name} = {part[name]}; this network '
-                f'can only do {value}')
+                f'{file.path}: its configuration has {where}.{name} = {found}; this network can '
+                f'only do {value}')
 
 
 def _class_names(meta: Mapping[str, Any]) -> tuple[str, ...]:

@@ -8,10 +8,6 @@
 // Asks the system for AMX's tile registers, which a process may not use before. 1 = it may from now
 // on.
 extern "C" int lvs_amx_enable() {
-#ifdef SYS_arch_prctl
   constexpr int kRequestPermission = 0x1023, kTileData = 18;    // from <asm/prctl.h>
   return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-#else
-  return 0;
-#endif
 }

@@ -15,16 +15,6 @@
 
 namespace lvs {
 
-// Lines of the image that a thread has made ready.
-template <class Value>
-struct Lines {
-  std::vector<Value> values;
-  std::vector<unsigned char> ready;    // 1 = the line is there
-};
-
-template <class Value>
-thread_local Lines<Value> own_lines;
-
 // Rows of the result that a thread computes at once, for they share lines of the image; few, for
 // the threads are to end at the same time.
 inline int rows_at_once(int rows, int threads) { return std::clamp(rows / (threads * 6), 1, 8); }
@@ -40,8 +30,11 @@ void convolve(const float* x, const typename Arithmetic::Value* weights, const S
 #pragma omp parallel num_threads(threads)
   {
     [[maybe_unused]] const typename Arithmetic::Unit unit{};
-    Value* lines = room(own_lines<Value>.values, size_t(span) * size);
-    unsigned char* ready = room(own_lines<Value>.ready, span);
+    // Lines of the image, and whether each is there.
+    thread_local std::vector<Value> own_lines;
+    thread_local std::vector<unsigned char> own_ready;
+    Value* lines = room(own_lines, size_t(span) * size);
+    unsigned char* ready = room(own_ready, span);
 #pragma omp for schedule(dynamic)
     for (int begin = first; begin < last; begin += part) {
       std::fill_n(ready, span, 0);

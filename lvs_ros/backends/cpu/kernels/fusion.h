@@ -14,16 +14,6 @@
 
 namespace lvs {
 
-// Of a thread: a row of features as it is multiplied, and one before it is rounded.
-template <class Value>
-struct FusionScratch {
-  std::vector<Value> line;
-  std::vector<float> row;
-};
-
-template <class Value>
-thread_local FusionScratch<Value> fusion_scratch;
-
 // Arithmetic: how products are computed; weights as its compute_row wants them.
 template <class Arithmetic, class Value = typename Arithmetic::Value>
 void fuse(const float* propagated, const float* adapted, const Value* weights_a,
@@ -35,7 +25,8 @@ void fuse(const float* propagated, const float* adapted, const Value* weights_a,
                             const Finish& finish, float* result) {
     const Shape shape{1, width, channels_in, channels, 1, 1, 0, 1};
     const int64_t size = Arithmetic::line(shape);
-    Value* line = room(fusion_scratch<Value>.line, size);
+    thread_local std::vector<Value> own_line;
+    Value* line = room(own_line, size);
     read_line(shape, 0, size, [&](int64_t count, Value* to) {
       Arithmetic::convert(x, count, to);
     }, line);
@@ -44,7 +35,8 @@ void fuse(const float* propagated, const float* adapted, const Value* weights_a,
 #pragma omp parallel num_threads(threads)
   {
     [[maybe_unused]] const typename Arithmetic::Unit unit{};
-    float* fused = room(fusion_scratch<Value>.row, std::size_t(width) * channels);
+    thread_local std::vector<float> own_row;
+    float* fused = room(own_row, std::size_t(width) * channels);
 #pragma omp for schedule(dynamic)
     for (int i = 0; i < height; ++i) {
       const float* row = propagated + int64_t(i) * width * channels;

@@ -34,12 +34,6 @@ void add_pairs(const uint32_t* __restrict from, int count, uint32_t* __restrict 
   for (int j = 0; j < count; ++j) to[j] = from[2 * j] + from[2 * j + 1];
 }
 
-struct Scratch {
-  std::vector<uint32_t> sums, pairs;    // of a row of the result
-};
-
-thread_local Scratch scratch;
-
 }  // namespace
 
 // image: (height, width, channels) uint8, 1, 3 or 4 of them, its rows `step` bytes apart; red: which
@@ -52,8 +46,9 @@ extern "C" void lvs_grey(const uint8_t* image, uint8_t* grey, int step, int heig
   const auto add = channels == 1 ? add_grey<1> : channels == 3 ? add_grey<3> : add_grey<4>;
 #pragma omp parallel for num_threads(threads) schedule(static)
   for (int i = 0; i < rows; ++i) {
-    uint32_t* sums = lvs::room(scratch.sums, width);
-    uint32_t* pairs = lvs::room(scratch.pairs, width);
+    thread_local std::vector<uint32_t> own_sums, own_pairs;    // of a row of the result
+    uint32_t* sums = lvs::room(own_sums, width);
+    uint32_t* pairs = lvs::room(own_pairs, width);
     std::fill_n(sums, width, 0);
     for (int r = i << halvings; r < (i + 1) << halvings; ++r) {
       const uint8_t* row = image + int64_t(r) * step;

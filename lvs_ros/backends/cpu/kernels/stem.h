@@ -61,8 +61,7 @@ inline void pool(const float* const* rows, int count, const Shape& shape, int po
       Lanes best = load<Lanes>(rows[0] + int64_t(first) * channels + c);
       for (int r = 0; r < count; ++r) {
         for (int column = first; column <= last; ++column) {
-          const Lanes value =
-              load<Lanes>(rows[r] + int64_t(column) * channels + c);
+          const Lanes value = load<Lanes>(rows[r] + int64_t(column) * channels + c);
           best = (value > best) | (value != value) ? value : best;
         }
       }
@@ -71,29 +70,21 @@ inline void pool(const float* const* rows, int count, const Shape& shape, int po
   }
 }
 
-// Of a thread: lines of the image, as many as the kernel sees; one of them before it is converted;
-// rows of the convolution.
-template <class Value>
-struct StemScratch {
-  std::vector<Value> lines;
-  std::vector<float> line, rows;
-};
-
-template <class Value>
-thread_local StemScratch<Value> stem_scratch;
-
 // The rows from first to last - 1 of the pooled result; Arithmetic: how products are computed.
 template <class Arithmetic, class Pixel>
 void compute_stem(const Pixel* image, const Normalisation& normalisation, const Shape& shape,
                   const typename Arithmetic::Value* weights, const Finish& finish, int first,
                   int last, float* y) {
   typedef typename Arithmetic::Value Value;
-  StemScratch<Value>& own = stem_scratch<Value>;
+  // Lines of the image, as many as the kernel sees; one of them before it is converted; rows of
+  // the convolution.
+  thread_local std::vector<Value> own_lines;
+  thread_local std::vector<float> own_line, own_rows;
   const int64_t size = Arithmetic::line(shape);
   const int64_t row_size = int64_t(shape.columns()) * shape.channels_out;
   const int pooled_columns = (shape.columns() - 1) / kPoolStride + 1;
-  Value* lines = room(own.lines, size_t(shape.kernel) * size);
-  float* features = room(own.rows, size_t(kPool) * row_size);
+  Value* lines = room(own_lines, size_t(shape.kernel) * size);
+  float* features = room(own_rows, size_t(kPool) * row_size);
   // Line i of the image (from -padding on) lies at i modulo the kernel's size, row r of the
   // convolution at r modulo that of the pooling: what is there already is not computed again.
   const auto line_at = [&](int i) { return lines + (i + shape.padding) % shape.kernel * size; };
@@ -103,7 +94,7 @@ void compute_stem(const Pixel* image, const Normalisation& normalisation, const 
     if constexpr (std::is_same_v<Value, float>) {
       normalisation.apply(from, count, to);
     } else {
-      float* line = room(own.line, count);
+      float* line = room(own_line, count);
       normalisation.apply(from, count, line);
       Arithmetic::convert(line, count, to);
     }

@@ -6,11 +6,9 @@
 #ifdef _OPENMP
 #include <omp.h>
 #endif
-#ifdef __linux__
 #include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#endif
 
 [[maybe_unused]] static int number_in_team() {
 #ifdef _OPENMP
@@ -24,16 +22,13 @@
 // ids: (threads), 0 where it is not known.
 extern "C" void lvs_team_threads(int* ids, int threads) {
   for (int number = 0; number < threads; ++number) ids[number] = 0;
-#ifdef __linux__
 #pragma omp parallel num_threads(threads)
   ids[number_in_team()] = static_cast<int>(syscall(SYS_gettid));
-#endif
 }
 
 // Binds each thread of the calling thread's team to a core of its own, the caller to the first.
 // cores: (threads) as the system counts them. Where it refuses one, that thread stays free.
 extern "C" void lvs_bind_team(const int* cores, int threads) {
-#ifdef __linux__
 #pragma omp parallel num_threads(threads)
   {
     const int core = cores[number_in_team()];
@@ -45,8 +40,4 @@ extern "C" void lvs_bind_team(const int* cores, int threads) {
       CPU_FREE(set);
     }
   }
-#else
-  (void)cores;
-  (void)threads;
-#endif
 }

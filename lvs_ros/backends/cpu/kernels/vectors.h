@@ -32,11 +32,8 @@ LVS_INLINE void unrolled(const Function& function) {
 constexpr int kLanes = 8;
 typedef float Lanes __attribute__((vector_size(kLanes * sizeof(float))));
 
-// Floats in the processor's own vectors; with -DLVS_FLOATS=4 or 16 another one's width can be tried
-// on this one.
-#if defined(LVS_FLOATS)
-constexpr int kFloats = LVS_FLOATS;
-#elif defined(__AVX512F__)
+// Floats in the processor's own vectors.
+#if defined(__AVX512F__)
 constexpr int kFloats = 16;
 #elif defined(__AVX__)
 constexpr int kFloats = 8;

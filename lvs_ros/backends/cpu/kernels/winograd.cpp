@@ -196,13 +196,6 @@ void write_tile(const float* m, int64_t stride, const Tiles& tiles, int channels
   });
 }
 
-// Scratch memory of a thread.
-struct Scratch {
-  std::vector<float> values, sums;    // of a block
-};
-
-thread_local Scratch scratch;
-
 }  // namespace
 
 extern "C" {
@@ -226,8 +219,9 @@ void lvs_winograd(const float* x, const float* u, const float* bias, const float
   const lvs::Finish finish{bias, added, relu != 0};
 #pragma omp parallel for num_threads(threads) schedule(dynamic)
   for (int block = first; block < last; ++block) {
-    float* values = lvs::room(scratch.values, kValues * value_step);
-    float* sums = lvs::room(scratch.sums, kValues * sum_step);
+    thread_local std::vector<float> own_values, own_sums;    // of a block
+    float* values = lvs::room(own_values, kValues * value_step);
+    float* sums = lvs::room(own_sums, kValues * sum_step);
     const int begin = block * kBlock;
     for (int t = 0; t < kBlock && begin + t < tiles.count(); ++t) {
       read_tile(x, tiles, channels_in, begin + t, values + t * channels_in, value_step);
