@@ -94,7 +94,7 @@ class SegmentationNode(LifecycleNode):
         if watchdog is not None:
             # A steady clock: simulated time may stand still.
             self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
-            self.create_timer(self._check_period_s, watchdog.came_round, clock=self._steady_clock)
+            self.create_timer(self._check_period_s, watchdog.progressed, clock=self._steady_clock)
         self._supervisor = PeriodicThread(
             self._supervise, period_s=min(period_s, self._check_period_s), name='lvs_supervisor')
 
@@ -221,7 +221,7 @@ class SegmentationNode(LifecycleNode):
 
     def _unsubscribe(self) -> None:
         if self._watchdog is not None:
-            self._watchdog.rest()
+            self._watchdog.stop()
         if self._subscription is not None:
             self.destroy_subscription(self._subscription)
             self._subscription = None
@@ -268,7 +268,7 @@ class SegmentationNode(LifecycleNode):
         finally:
             self._frame_start_s = None
             if self._watchdog is not None:
-                self._watchdog.came_round()
+                self._watchdog.progressed()
 
     def lose_frame(self, error: Exception) -> None:
         """Count a frame whose message could not be taken from the middleware.

@@ -104,13 +104,13 @@ void lvs_watchdog_watch(int limit_ms, const char* text, int number) {
   }
 }
 
-void lvs_watchdog_rest() { limit_ns = 0; }
+void lvs_watchdog_stop() { limit_ns = 0; }
 
 // An image has arrived; of the type that ROS calls when there is a new message.
 void lvs_watchdog_arrived(const void*, size_t) { image_waits = true; }
 
 // The thread with the frames has come round: it has finished one, or had nothing to do.
-void lvs_watchdog_came_round() {
+void lvs_watchdog_progressed() {
   image_waits = false;
   ++rounds;
 }

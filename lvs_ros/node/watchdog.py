@@ -21,9 +21,9 @@ import lvs_ros
 
 _ARGUMENTS: dict[str, list[Any]] = {
     'lvs_watchdog_watch': [ctypes.c_int, ctypes.c_char_p, ctypes.c_int],
-    'lvs_watchdog_rest': [],
+    'lvs_watchdog_stop': [],
     'lvs_watchdog_arrived': [ctypes.c_void_p, ctypes.c_size_t],
-    'lvs_watchdog_came_round': [],
+    'lvs_watchdog_progressed': [],
     'lvs_watchdog_hold': [],
 }
 _STDERR = 2
@@ -48,9 +48,9 @@ class Watchdog:
         """Begin.
 
         :param subscription: of the images.
-        :param limit_s: the longest time from an arrival to :meth:`came_round`; 0 = for ever.
+        :param limit_s: the longest time from an arrival to :meth:`progressed`; 0 = for ever.
         """
-        self.rest()
+        self.stop()
         if limit_s == 0:
             return
         text = (f'lvs_node: error: images arrive on {subscription.topic_name} and none has been '
@@ -60,9 +60,9 @@ class Watchdog:
         self._subscription = subscription
         _call_on_arrival(subscription, self._native.lvs_watchdog_arrived)
 
-    def rest(self) -> None:
+    def stop(self) -> None:
         """End the watch; to be called before the subscription is destroyed."""
-        self._native.lvs_watchdog_rest()
+        self._native.lvs_watchdog_stop()
         if self._subscription is not None:
             _call_on_arrival(self._subscription, None)
             self._subscription = None
@@ -71,9 +71,9 @@ class Watchdog:
         """An image has been taken."""
         self._native.lvs_watchdog_arrived(None, 1)
 
-    def came_round(self) -> None:
+    def progressed(self) -> None:
         """The thread with the frames has finished one, or had time for something else."""
-        self._native.lvs_watchdog_came_round()
+        self._native.lvs_watchdog_progressed()
 
     def look_for_debugger(self) -> None:
         """Let the time stand still while a thread is in a debugger of Python's.
