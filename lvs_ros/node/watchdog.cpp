@@ -18,12 +18,12 @@ namespace {
 
 constexpr int64_t kMillisecond = 1000000, kTick = 100 * kMillisecond;    // ns
 
-std::atomic<int64_t> limit_ns{0};      // 0 = rests
+std::atomic<int64_t> limit_ns{0};      // 0 = stopped
 std::atomic<bool> image_waits{false};
 std::atomic<int64_t> rounds{0};        // that the thread with the frames has come round
 std::atomic<int64_t> hold_ns{0};       // when the time was last held
 std::atomic<int> dump_signal{0};
-char reason[512];                      // written only while it rests
+char reason[512];                      // written only while it is stopped
 
 int64_t now_ns() {
   timespec time;
