@@ -192,7 +192,7 @@ def test_killed_and_restarted_in_mid_stream(start: Any, peer: Peer, camera: Came
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_stopped_during_a_slow_job_it_leaves_no_process(
         start: Any, peer: Peer, camera: Camera, number: int) -> None:
-    process = start('threshold:=0.0', code=SLOW_JOB + MAIN)
+    process = start('threshold:=0.0', 'cpu_threads:=4', code=SLOW_JOB + MAIN)
     process.wait_for('the slow job runs')
     seen = len(peer.received['/lvs/mask'])
     peer.wait_for('/lvs/mask', seen + 3)  # meanwhile the masks go on

@@ -125,7 +125,7 @@ class BackgroundExecutor(abc.ABC):
     def _put(self, result: JobResult) -> bool:
         """Hand a result out; tell whether it is to be refined."""
         with self._changed:
-            if self._running is not result.job:
+            if self._running is not self._job:
                 raise Cancelled
             self._results.append(result)
             is_to_be_refined = (result.job.refine is not None and result.high is not None
