@@ -10,11 +10,14 @@ from typing import Iterator
 import pytest
 import ros_domains
 
+from lvs_ros.program_settings import prepare_process
+
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 
 # A shell lets what it starts in the background ignore Ctrl-C, and that is inherited: the programs
 # that the tests start and interrupt shall be like those that a user starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+prepare_process()
 
 
 @pytest.fixture

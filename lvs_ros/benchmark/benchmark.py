@@ -20,12 +20,12 @@ from lvs_ros.benchmark.rows import RowResult, measure_rows
 from lvs_ros.errors import LvsError
 from lvs_ros.evaluation.clock import RealClock
 from lvs_ros.evaluation.evaluation import machine_name
-from lvs_ros.memory import uncollected
 from lvs_ros.model import SegmentationNetwork, load_network
 from lvs_ros.options import PipelineOptions
 from lvs_ros.pipeline.build import assemble
 from lvs_ros.pipeline.execution import SimulatedExecutor
 from lvs_ros.pipeline.pipeline import SegmentationPipeline
+from lvs_ros.program_settings import uncollected
 
 
 @dataclasses.dataclass(frozen=True)

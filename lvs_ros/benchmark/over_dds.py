@@ -18,7 +18,6 @@ from lvs_ros.benchmark.plan import Plan
 from lvs_ros.benchmark.progress import progress
 from lvs_ros.benchmark.rows import share
 from lvs_ros.errors import ros_needed
-from lvs_ros.memory import keep_freed_memory
 
 _ROUNDS = 4
 _STATUS_S = 2.0
@@ -56,7 +55,6 @@ def measure_over_dds(plan: Plan, size: tuple[int, int], *, domain_id: int | None
         from lvs_ros.tool_nodes.processes import start_echo_node, start_segmentation_node
         from lvs_ros.tool_nodes.round_trips import RoundTrips
     images = street_images(size, rate_hz=plan.rate_hz)
-    keep_freed_memory()
     with contextlib.ExitStack() as stack:
         stack.enter_context(local_environment())
         trips = stack.enter_context(RoundTrips.in_free_domain() if domain_id is None

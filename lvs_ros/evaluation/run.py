@@ -16,11 +16,11 @@ from lvs_ros.evaluation.dataset import Dataset, LoadedDrive
 from lvs_ros.evaluation.metrics import confusion_of
 from lvs_ros.evaluation.rows import ROWS, build_row
 from lvs_ros.labels import UNLABELLED
-from lvs_ros.memory import uncollected
 from lvs_ros.options import PipelineOptions
 from lvs_ros.packed_mask import pack, unpack
 from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
 from lvs_ros.pipeline.pipeline import SegmentationPipeline
+from lvs_ros.program_settings import uncollected
 
 REFERENCE = 'per_frame'
 """The row that every other one is compared with."""

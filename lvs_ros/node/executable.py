@@ -11,6 +11,7 @@ from typing import Sequence
 
 from lvs_ros import exit_codes
 from lvs_ros.errors import ConfigurationError, LvsError, ros_needed
+from lvs_ros.program_settings import prepare_process
 from lvs_ros.shared_memory import prepare_shared_memory
 
 _LAST_DOMAIN_ID = 232
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, signal.default_int_handler)
+        prepare_process()
         _check_domain_id(os.environ.get('ROS_DOMAIN_ID', ''))
         prepare_shared_memory('lvs_node')
         with ros_needed('the node'):

@@ -15,7 +15,6 @@ from rclpy.utilities import remove_ros_args
 
 from lvs_ros import exit_codes
 from lvs_ros.errors import DeviceLostError, LvsError
-from lvs_ros.memory import keep_freed_memory
 from lvs_ros.node.frame_executor import FrameExecutor
 from lvs_ros.node.segmentation_node import SegmentationNode
 from lvs_ros.node.watchdog import Watchdog
@@ -58,7 +57,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run() -> int:
-    keep_freed_memory()
     node = SegmentationNode(watchdog=_watchdog())
     # rclpy.experimental's EventsExecutor is a little quicker, but fails on a callback that wants
     # the message's info, and its spin() holds the interpreter; the multi-threaded one burns CPU

@@ -21,7 +21,6 @@ from std_srvs.srv import Trigger
 
 from lvs_ros.errors import ConfigurationError, DeviceLostError, ImageError, LvsError, cut
 from lvs_ros.labels import LabelSet, load_label_set
-from lvs_ros.memory import uncollected
 from lvs_ros.node import qos
 from lvs_ros.node.diagnostic_messages import (diagnostic_array, memory_values, status_values,
                                               stream_values)
@@ -37,6 +36,7 @@ from lvs_ros.options import PipelineOptions
 from lvs_ros.pipeline.build import build_pipeline
 from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
 from lvs_ros.pipeline.pipeline import SegmentationPipeline
+from lvs_ros.program_settings import uncollected
 from lvs_ros.shared_memory import image_warning
 from lvs_ros.warning_texts import warnings_passed_to
 

@@ -25,7 +25,7 @@ _STOP_S = 5.0
 _POLL_S = 0.1
 _IDLE_PERCENT = 10.0
 
-# What lvs_ros.memory tells the C library for the node: without it, an echo of large
+# What lvs_ros.program_settings tells the C library for the node: without it, an echo of large
 # images is slower by the page faults of its buffers, which has nothing to do with DDS.
 _KEEP_FREED_MEMORY = {'MALLOC_TRIM_THRESHOLD_': str((1 << 31) - 1),
                       'MALLOC_MMAP_THRESHOLD_': str(32 << 20)}

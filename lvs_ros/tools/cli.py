@@ -8,8 +8,8 @@ import sys
 from typing import Optional, Sequence
 
 from lvs_ros import __version__
-from lvs_ros.memory import keep_freed_memory
 from lvs_ros.options import GONE
+from lvs_ros.program_settings import prepare_process
 from lvs_ros.tools.ending import ended, interrupted_at_once
 from lvs_ros.tools.numbers import check_magnitudes
 
@@ -39,6 +39,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
 
 
 def _run(words: Sequence[str], chosen: Optional[str]) -> int:
+    prepare_process()
     parser = argparse.ArgumentParser(
         prog='lvs', description='Low-latency video semantic segmentation for ROS 2.')
     parser.add_argument('--version', action='version', version=f'lvs_ros {__version__}')
@@ -54,7 +55,6 @@ def _run(words: Sequence[str], chosen: Optional[str]) -> int:
             subparser.set_defaults(run=tool.run)
     args, unknown = parser.parse_known_args(words)
     _refuse(unknown, parser)
-    keep_freed_memory()
     check_magnitudes(args)
     return int(args.run(args))
 

@@ -1,14 +1,16 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""What is freed is not given back to the system."""
+"""What programs set in their process, and what importing the package leaves alone."""
 
 import gc
 import platform
 import resource
+import subprocess
+import sys
 
 import pytest
 
-from lvs_ros.memory import keep_freed_memory, uncollected
+from lvs_ros.program_settings import keep_freed_memory, uncollected
 
 PAGE_BYTES = resource.getpagesize()
 SIZE_BYTES = 8 << 20
@@ -35,3 +37,18 @@ def test_what_is_there_is_uncollected_for_a_while() -> None:
         assert not any(thing is kept for thing in gc.get_objects())
     assert gc.get_freeze_count() == 0
     assert any(thing is kept for thing in gc.get_objects())
+
+
+def test_importing_the_package_sets_nothing() -> None:
+    code = """
+import gc, os, threading
+
+def found():
+    return (dict(os.environ), gc.get_freeze_count(), threading.active_count(),
+            os.sched_getaffinity(0), os.getpriority(os.PRIO_PROCESS, 0))
+
+before = found()
+import lvs_ros.labels
+assert found() == before
+"""
+    subprocess.run([sys.executable, '-c', code], check=True, timeout=60)
