@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 import torch
 from label_maps import label_map
+from native_levels import forced
 
+from lvs_ros.backends.cpu.library import supported_levels
 from lvs_ros.backends.prepare import prepare
 from lvs_ros.backends.stages import LowFeatures, Source
 from lvs_ros.errors import ConfigurationError, ImageError, ModelFileError
@@ -592,6 +594,28 @@ def test_two_pipelines_at_once_compute_what_one_does(network: SegmentationNetwor
 def test_missing_model_is_named() -> None:
     with pytest.raises(ModelFileError, match='nowhere.safetensors'):
         build_pipeline(PipelineOptions(model='nowhere.safetensors'))
+
+
+def test_a_whole_pipeline_computes_the_same_at_every_instruction_set(
+        network: SegmentationNetwork) -> None:
+    config = dataclasses.replace(network.config, alignment='flow')
+    torch.manual_seed(0)
+    weights = SegmentationNetwork(config).state_dict()
+
+    def masks(level: str) -> np.ndarray:
+        fresh = SegmentationNetwork(config)
+        fresh.load_state_dict(weights)
+        with forced(level):
+            prepared = prepare(fresh, device=torch.device('cpu'), precision='float32')
+            pipeline, _ = make(prepared, threshold=0.0, delay_frames=2.0, flip_averaging=True)
+            found = [pipeline.step(frame(index, size=(96, 64))).mask for index in range(8)]
+            pipeline.close()
+        return np.stack(found)
+
+    expected = masks('none')
+    assert len(np.unique(expected)) > 1
+    for level in supported_levels():
+        assert (masks(level) == expected).mean() > 0.999    # but for rounding
 
 
 @pytest.mark.parametrize('cpu_threads', [1, 4])
