@@ -13,6 +13,8 @@ import pytest
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from diagnostic_msgs.msg import DiagnosticStatus  # noqa: E402
+from lifecycle_msgs.msg import Transition  # noqa: E402
+from lifecycle_msgs.srv import ChangeState  # noqa: E402
 import node_rig  # noqa: E402
 from node_rig import SECOND, Rig, Rigs, image_message, picture, pixels, values  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
@@ -162,3 +164,11 @@ def test_s_h_that_hangs_is_told_while_it_hangs(
     rig.peer.wait_for('/lvs/mask', 3)
     rig.peer.diagnostics(lambda status: 'in work' not in status.message
                          and 'S_h' not in status.message)
+
+
+def test_a_node_that_was_shut_down_is_not_ok(make_rig: Rigs) -> None:
+    rig = make_rig()
+    request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_ACTIVE_SHUTDOWN))
+    assert rig.peer.call(ChangeState, '/lvs/change_state', request).success
+    diagnosis = rig.peer.diagnostics(lambda status: 'shut down' in status.message)
+    assert diagnosis.level == DiagnosticStatus.STALE
