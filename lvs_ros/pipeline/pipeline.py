@@ -170,10 +170,10 @@ class SegmentationPipeline:
         except NotFiniteError as error:
             self.reset(f'{error}')    # what is kept may hold the same
             raise
-        if done.job is not None:    # not before the mask is there: the worker wakes up at once
-            self.executor.submit(done.job)
         status = self._status(done, step_ms=(time.perf_counter() - start_s) * 1e3)
         self._count += 1
+        if done.job is not None:    # at the very end: the worker takes the cores at once
+            self.executor.submit(done.job)
         return StepResult(done.labels.mask, done.labels.confidence, status)
 
     @torch.inference_mode()

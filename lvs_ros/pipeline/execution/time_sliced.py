@@ -56,7 +56,7 @@ class TimeSlicedExecutor(BackgroundExecutor):
     :param priority: of frames over other programs, from the moment on that one is wanted; S_h has
         none. None = neither have frames
     :param wait_for_device: called at each checkpoint; a GPU's waits until all pieces but the last
-        have been computed. None = a CPU, where a piece that was called is done
+        have been computed. On a CPU there is nothing to wait for, the default
     :param clock: tells the time, s
     """
 
