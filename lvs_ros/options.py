@@ -15,6 +15,7 @@ import textwrap
 from typing import Any, Callable, Mapping
 
 from lvs_ros.errors import ConfigurationError
+from lvs_ros.pipeline.pixel_limit import FILE_PIXELS, MAX_PIXELS
 
 _KINDS = {float: 'a number', int: 'a whole number', str: 'a string', bool: 'true or false'}
 _COLUMNS = 99    # of lvs.yaml
@@ -156,8 +157,8 @@ class PipelineOptions(_Options):
         'frames take twice as long.')
     cpu_threads: int = _option(
         0, 'CPU threads of the networks; 0 = one for each CPU that affinity and cgroup limits '
-        'allow. With up to 3, frames and background network use all of them in turn, the frames '
-        'first; with more, each has some of its own.',
+        'allow. With up to 3, one thread at a time uses all of them, for a frame first, else for '
+        'the background network; with more, each has some of its own.',
         unit='threads', minimum=0, maximum=1024, section='CPU')
     realtime_priority: int = _option(
         0, 'Real-time priority of the threads of a frame on a CPU, 1 to 99, where the system '
@@ -176,8 +177,8 @@ class NodeOptions(_Options):
         'raw', 'Which topic to subscribe to: image_raw, or image_raw/compressed (JPEG or PNG).',
         choices=('raw', 'compressed'))
     max_pixels: int = _option(
-        4096 * 3072, 'Width times height of the largest image that is taken; a larger one is '
-        'dropped before it is decoded.', unit='pixels', minimum=256, maximum=1 << 30)
+        MAX_PIXELS, 'Width times height of the largest image that is taken; a larger one is '
+        'dropped before it is decoded.', unit='pixels', minimum=256, maximum=FILE_PIXELS)
     stale_after_s: float = _option(
         0.0, 'Age in seconds (stamp to publishing) from which status.stale is set; 0 = never. '
         "It needs stamps of the node's own clock; a frame whose age cannot be told is stale.",

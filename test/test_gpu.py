@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lvs_ros.backends.cuda.transfer import to_device, to_host
+from lvs_ros.backends.cuda.transfer import all_to_host, to_device
 from lvs_ros.backends.prepare import prepare
 from lvs_ros.checkpoints import checkpoint
 from lvs_ros.model import VARIANTS, SegmentationNetwork
@@ -80,4 +80,4 @@ def test_there_and_back(dtype: torch.dtype) -> None:
     expected = original.clone()
     copy = to_device(original[:, 1:5], torch.device('cuda'))
     original.zero_()
-    assert copy.is_cuda and np.array_equal(to_host(copy), expected[:, 1:5].numpy())
+    assert copy.is_cuda and np.array_equal(all_to_host([copy])[0], expected[:, 1:5].numpy())

@@ -22,7 +22,7 @@ class BufferPool:
 
     def __init__(self, most_bytes: int = 256 << 20) -> None:
         self._most_bytes = most_bytes
-        # Nobody waits for anybody: single operations of dict and list are atomic.
+        # No lock: single operations of dict and list are atomic.
         self._free: dict[int, list[np.ndarray]] = {}    # by values in a block
         self.made = 0
         """Blocks made so far."""

@@ -18,11 +18,6 @@ def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     return tensor.to(device, non_blocking=True)
 
 
-def to_host(tensor: torch.Tensor) -> np.ndarray:
-    """Bring a tensor back, and wait for what the current stream still has to do for it."""
-    return all_to_host([tensor])[0]
-
-
 def all_to_host(tensors: Sequence[torch.Tensor]) -> list[np.ndarray]:
     """Bring tensors of one device back, and wait once for all of them."""
     device = tensors[0].device
