@@ -182,10 +182,14 @@ class SegmentationPipeline:
         status = self._status(done, step_ms=(time.perf_counter() - start_s) * 1e3)
         self._count += 1
         if self._stages.needs_capture:
-            self.executor.run_between(self._stages.capture)
+            self.executor.run_between(self._capture)
         if done.job is not None:    # at the very end: the worker takes the cores at once
             self.executor.submit(done.job)
         return StepResult(done.labels.mask, done.labels.confidence, status)
+
+    def _capture(self) -> None:
+        with own_stream(self.device):
+            self._stages.capture()
 
     @torch.inference_mode()
     def _compute(self, frame: Frame, start_s: float, want_confidence: bool) -> _Done:

@@ -7,6 +7,7 @@ from typing import Any, Callable, Optional, Sequence
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from lvs_ros.backends.graphs.recorder import Graph, Recorder
 from lvs_ros.checkpoints import checkpoint, checkpoints, current
@@ -144,5 +145,5 @@ class _Foreign(TorchDispatchMode):
 
 
 def _tensors(value: Any) -> list[torch.Tensor]:
-    return [leaf for leaf in torch.utils._pytree.tree_leaves(value)
+    return [leaf for leaf in tree_leaves(value)
             if isinstance(leaf, torch.Tensor)]

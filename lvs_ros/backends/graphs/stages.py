@@ -15,6 +15,7 @@ from lvs_ros.backends.graphs.pieces import capture_in_pieces, measure
 from lvs_ros.backends.graphs.recorder import Recorder
 from lvs_ros.backends.network_stages import LabelsOnDevice, NetworkStages
 from lvs_ros.backends.stages import Lap, LowFeatures, Output, Propagation, Source
+from lvs_ros.checkpoints import checkpoint
 from lvs_ros.model import SegmentationNetwork
 from lvs_ros.ops.geometry import STRIDE
 
@@ -131,7 +132,7 @@ class GraphStages(NetworkStages):
 
         high, = self._call('high', low.shape[2:], function, (low,),
                            modules=self._convolutions())
-        return self.keep(cast(torch.Tensor, high))
+        return self._result(high)
 
     def refine(self, high: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
         """Flip averaging."""
@@ -140,7 +141,13 @@ class GraphStages(NetworkStages):
 
         refined, = self._call('refine', high.shape[2:], function, (high, image),
                               modules=self._convolutions())
-        return self.keep(cast(torch.Tensor, refined))
+        return self._result(refined)
+
+    def _result(self, high: Optional[torch.Tensor]) -> torch.Tensor:
+        """Keep a result of S_h, and let a frame that waits go before its last piece ends."""
+        kept = self.keep(cast(torch.Tensor, high))
+        checkpoint()
+        return kept
 
     def keep(self, tensor: torch.Tensor) -> torch.Tensor:
         """Copy it: a graph may overwrite it."""
