@@ -170,6 +170,34 @@ def test_where_nothing_can_be_captured_everything_is_called_and_the_reason_is_to
         assert 'and more' not in reason
 
 
+def test_too_little_memory_for_s_h_is_a_failed_job_and_the_masks_go_on() -> None:
+    class FullRecorder(CallRecorder):
+        is_full = False
+
+        def end(self) -> Any:
+            graph = super().end()
+            replay = graph.replay
+
+            def fails_for_s_h() -> None:
+                if self.is_full and is_interruptible():
+                    raise torch.OutOfMemoryError('CUDA out of memory')
+                replay()
+
+            graph.replay = fails_for_s_h  # type: ignore[method-assign]
+            return graph
+
+    recorder = FullRecorder()
+    with pipeline(network(), recorder, TimeSlicedExecutor(threads=1), threshold=0.0) as full:
+        full.warm_up(*SIZES[0])
+        for recorder.is_full in (False, True, True, False):
+            status = full.step(frame(1)).status
+            full.executor.wait(20)
+            error = full.step(frame(2)).status.slow_track_error
+            assert error is None or recorder.is_full and 'out of memory' in error
+            full.executor.wait(20)
+        assert status.slow_track_failures and full.fallbacks == []
+
+
 def test_the_graphs_of_a_few_sizes_are_kept() -> None:
     recorder = CallRecorder()
     with pipeline(network('none'), recorder, schedule='every_frame', flip_averaging=False) as many:
