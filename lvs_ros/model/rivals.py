@@ -108,6 +108,7 @@ class SmallNetwork(SegmentationNetwork):
     def __init__(self, network: SegmentationNetwork, head: SmallHead) -> None:
         nn.Module.__init__(self)
         self.config, self.origin = network.config, network.origin
+        self.fallbacks = list(network.fallbacks)
         self._modules.update(network._modules)
         self.small_head = head
 
