@@ -25,7 +25,7 @@ def exact(layer: nn.Conv2d, x: torch.Tensor, added: Optional[torch.Tensor], relu
           ) -> torch.Tensor:
     bias = None if layer.bias is None else layer.bias.double()
     result = functional.conv2d(x.double(), layer.weight.double(), bias, layer.stride,
-                               layer.padding, layer.dilation)  # type: ignore[arg-type]
+                               layer.padding, layer.dilation)
     result = result if added is None else result + added.double()
     return result.clamp(min=0) if relu else result
 

@@ -132,10 +132,10 @@ def test_what_cannot_be_used_is_left_to_torch_and_told(
 
 def test_features_that_may_overflow_are_not_hidden(fusing: None) -> None:
     network = network_of('basic')
-    network.backbone.stem[0].weight.mul_(2000)  # type: ignore[operator, union-attr, index]
+    network.backbone.stem[0].weight.mul_(2000)  # type: ignore[index]
     with pytest.warns(UserWarning, match='all layers.*may overflow'):
         prepare(network, DEVICE, torch.float16)
     network = network_of('basic')
-    network.backbone.stem[0].weight.mul_(1e9)  # type: ignore[operator, union-attr, index]
+    network.backbone.stem[0].weight.mul_(1e9)  # type: ignore[index]
     with pytest.raises(ModelFileError, match='not finite in float16'):
         prepare(network, DEVICE, torch.float16)

@@ -3,6 +3,7 @@
 """A network made ready for a CPU: native modules in place of torch's."""
 
 import math
+import os
 from typing import Optional, cast
 
 import torch
@@ -14,7 +15,7 @@ from lvs_ros.backends.cpu.amx.convolution import AmxConvolution
 from lvs_ros.backends.cpu.convolution import NativeConvolution
 from lvs_ros.backends.cpu.direct import DirectConvolution
 from lvs_ros.backends.cpu.label_map import NativeLabelMap
-from lvs_ros.backends.cpu.library import has_amx, kernels
+from lvs_ros.backends.cpu.library import VARIABLE, has_amx, kernels
 from lvs_ros.backends.cpu.linear_of_mean import NativeLinearOfMean
 from lvs_ros.backends.cpu.padding import pad_first_stage
 from lvs_ros.backends.cpu.propagation import NativeSpatiallyVariantConvolution, NativeWarp
@@ -41,6 +42,9 @@ def prepare(network: SegmentationNetwork, dtype: torch.dtype) -> None:
     amx = dtype == torch.bfloat16 and has_amx()
     if kernels() is None or not (amx or dtype == torch.float32):
         eager.prepare(network, torch.device('cpu'), dtype)
+        if kernels() is None and os.environ.get(VARIABLE) != 'none':
+            network.fallbacks = ['native kernels: torch in place of them (they were not compiled '
+                                 'for this processor, or cannot be loaded)']
         return
     network.eval().requires_grad_(False)
     fold_batch_norm(network)

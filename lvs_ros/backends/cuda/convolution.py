@@ -120,9 +120,9 @@ def reason_against_one_kernel(layer: FusedConvolution, compute: Compute = in_one
     weights, geometry = (layer.weight, layer.bias), layer.kind[1:]
     shape = functional.conv2d(x, *weights, *geometry).shape
     for added in (None, features(*shape[1:])):
-        in_float32 = [tensor if tensor is None else tensor.float()
-                      for tensor in (x, *weights, added)]
-        expected = in_several_kernels(*in_float32, *geometry)  # type: ignore[arg-type]
+        expected = in_several_kernels(
+            x.float(), layer.weight.float(), layer.bias.float(),
+            None if added is None else added.float(), *geometry)
         # cuDNN takes its result's memory, as it comes, for an addition of weight zero.
         torch.full_like(expected, torch.nan, dtype=x.dtype)
         reason = reason_against(
