@@ -107,7 +107,8 @@ class SmallNetwork(SegmentationNetwork):
 
     def __init__(self, network: SegmentationNetwork, head: SmallHead) -> None:
         nn.Module.__init__(self)
-        self.config, self.origin, self.fallbacks = network.config, network.origin, []
+        self.config, self.origin = network.config, network.origin
+        self.fallbacks = list(network.fallbacks)
         self._modules.update(network._modules)
         self.small_head = head
 
