@@ -93,7 +93,7 @@ def test_a_network_computes_the_same(fusing: None, name: str, dtype: torch.dtype
 
 @torch.inference_mode()
 def test_interrupted_it_computes_the_same(fusing: None) -> None:
-    network = network_of('bottleneck')
+    network = network_of('basic')
     prepare(network, DEVICE, torch.float32)
     low = network.low(torch.full((1, 3, 24, 32), 90, dtype=torch.uint8, device=DEVICE))
     whole = network.high(low)
