@@ -315,10 +315,10 @@ def test_rows_without_their_weights(street: pathlib.Path, tiny_model: pathlib.Pa
                                     capsys: pytest.CaptureFixture[str]) -> None:
     # asked for by name: an error; otherwise they are left out, and that is said
     assert evaluated(street, tiny_model, '--rows', 'grfp5') == 2
-    assert 'grfp5 and small_per_frame need weights of their own' in capsys.readouterr().err
+    assert 'grfp5, small_per_frame and small_per_frame_half need weights' in capsys.readouterr().err
     out = tmp_path / 'out'
     assert evaluated(street, tiny_model, '--limit', '3', '--out', str(out)) == 0
-    assert 'left out: grfp5, small_per_frame' in capsys.readouterr().err
+    assert 'left out: grfp5, small_per_frame, small_per_frame_half' in capsys.readouterr().err
     assert [row['name'] for row in read(out)['rows']] == [
         'clockwork', 'deep_feature_flow', 'per_frame', 'fixed', 'adaptive', 'low_latency']
 

@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The comparison rows' own modules: the gated recurrent unit by hand, files, pipelines."""
+"""The comparison rows' own modules: the gated recurrent unit by hand, small networks, files."""
 
 import dataclasses
 import pathlib
@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
 from lvs_ros.errors import ModelFileError
 from lvs_ros.evaluation.rows import ROWS, build_row
 from lvs_ros.model import SegmentationNetwork, load_network, save_network
 from lvs_ros.model.checkpoint import load_rivals, rivals_path, save_rivals
 from lvs_ros.model.config import tiny
-from lvs_ros.model.rivals import GatedRecurrentUnit, Rivals, SmallNetwork, run_recurrent
+from lvs_ros.model.rivals import GatedRecurrentUnit, Rivals, run_recurrent
+from lvs_ros.model.small_network import SMALL_SHAPES, SmallNetwork, SmallShape
 from lvs_ros.options import PipelineOptions
 from lvs_ros.pipeline.frame import Frame
 
@@ -28,7 +30,6 @@ def model(tmp_path: pathlib.Path) -> pathlib.Path:
     torch.manual_seed(5)
     network = SegmentationNetwork(dataclasses.replace(tiny('camvid', 11), alignment='flow'))
     rivals = Rivals(network)
-    torch.nn.init.normal_(rivals.small_head.adapt_net.correction.weight)
     save_network(network, tmp_path / 'm.safetensors', half=False)
     save_rivals(rivals, network, tmp_path / 'm.rivals.safetensors')
     return tmp_path / 'm.safetensors'
@@ -77,23 +78,56 @@ def test_running_over_frames_is_one_unit_after_the_other() -> None:
     assert run_recurrent(unit, chances[:1], images[:1], []) is chances[0]
 
 
-def test_the_small_network_shares_all_but_s_h(model: pathlib.Path) -> None:
-    network = load_network(model)
-    rivals = load_rivals(rivals_path(model), network)
-    small = SmallNetwork(network, rivals.small_head).eval()
-    image = torch.rand(1, 3, 64, 96) * 255
-    low = network.low(image)
-    expected = network.classifier(rivals.small_head.adapt_net(
-        low, torch.zeros(1, network.config.head_channels, *low.shape[2:])))
-    torch.testing.assert_close(small.classify(small.high(small.low(image))), expected)
-    assert small.classifier is network.classifier and small.backbone is network.backbone
+@pytest.mark.parametrize('align_corners', [False, True])
+@torch.inference_mode()
+def test_a_small_network_labels_at_a_quarter_of_the_image(align_corners: bool) -> None:
+    torch.manual_seed(0)
+    config = dataclasses.replace(tiny('camvid', 11), align_corners=align_corners)
+    small = SmallNetwork(config, SmallShape((8, 8, 16, 16), (1, 1, 1, 1), 8, 8)).eval()
+    image = torch.rand(1, 3, 64 + align_corners, 96 + align_corners) * 255
+    logits = small.classify(small.high(small.low(image)))
+    assert logits.shape == (1, 11, 16 + align_corners, 24 + align_corners)
+    expected = functional.interpolate(logits, image.shape[2:], mode='bilinear',
+                                      align_corners=align_corners)
+    torch.testing.assert_close(small(image), expected)
+    mask, _ = small.label_map(logits, (32, 48), image.shape[2:])
+    assert (mask == functional.interpolate(
+        logits, (32, 48), mode='bilinear', align_corners=align_corners).argmax(1)[0]
+        ).float().mean() > 0.99
 
 
-def test_the_small_row_labels_with_the_small_network(model: pathlib.Path) -> None:
-    network = load_network(model)
-    small = SmallNetwork(network, load_rivals(rivals_path(model), network).small_head).eval()
+def test_the_smaller_one_has_less_than_half_of_the_work() -> None:
+    works = {}
+    for name, shape in SMALL_SHAPES.items():
+        small = SmallNetwork(tiny('camvid', 11), shape).eval()
+        with FlopCounterMode(display=False) as counter:
+            small(torch.zeros(1, 3, 96, 128))
+        works[name] = counter.get_total_flops()
+    assert works['small_half'] < works['small'] / 2
+
+
+def test_training_begins_from_what_fits_of_the_large_network() -> None:
+    torch.manual_seed(0)
+    network = SegmentationNetwork(tiny('camvid', 11))    # 8 channels in stage 1
+    small = SmallNetwork(network.config, SmallShape((12, 16, 20, 64), (1, 1, 1, 1), 8, 8))
+    small.begin_from(network)
+    known, taken = network.backbone.state_dict(), small.backbone.state_dict()
+    torch.testing.assert_close(taken['layer2.0.conv2.weight'], known['layer2.0.conv2.weight'])
+    torch.testing.assert_close(taken['layer1.0.conv1.weight'][:8, :8],
+                               known['layer1.0.conv1.weight'])
+    assert not taken['layer1.0.conv1.weight'][:8, 8:].any()
+    assert taken['layer1.0.conv1.weight'][8:].any()    # what is new can learn
+    torch.testing.assert_close(taken['layer3.0.conv1.weight'],
+                               known['layer3.0.conv1.weight'][:20])
+
+
+@pytest.mark.parametrize('row, name', [('small_per_frame', 'small'),
+                                       ('small_per_frame_half', 'small_half')])
+def test_a_small_row_labels_with_its_small_network(row: str, name: str, model: pathlib.Path
+                                                   ) -> None:
+    small = load_rivals(rivals_path(model), load_network(model)).small_network(name)
     frame = frames(1)[0]
-    with build_row('small_per_frame', PipelineOptions(model=str(model), device='cpu')) as pipeline:
+    with build_row(row, PipelineOptions(model=str(model), device='cpu')) as pipeline:
         mask = pipeline.step(frame).mask
     with torch.inference_mode():
         expected = small(torch.from_numpy(frame.image).permute(2, 0, 1)[None].float()).argmax(1)

@@ -28,8 +28,9 @@ from lvs_ros.resources import config_dir
 from lvs_ros.staging import write_whole
 
 FORMAT = 'lvs_ros 1'
-RIVALS_FORMAT = 'lvs_ros rivals 1'
+RIVALS_FORMAT = 'lvs_ros rivals 2'
 RIVALS_SUFFIX = '.rivals'
+_TRAIN_RIVALS = 'lvs train --stages small small_half recurrent'
 
 _Module = TypeVar('_Module', bound=nn.Module)
 
@@ -126,8 +127,8 @@ def load_rivals(path: Union[str, os.PathLike], network: SegmentationNetwork) -> 
     path = pathlib.Path(path)
     if not path.is_file():
         raise ModelFileError(
-            f'{path}: missing; the rows grfp5 and small_per_frame need weights of their own: '
-            'train them with "lvs train --stages small recurrent", or leave these rows out')
+            f'{path}: missing; the rows grfp5, small_per_frame and small_per_frame_half need '
+            f'weights of their own: train them with "{_TRAIN_RIVALS}", or leave these rows out')
     metadata, state = _read(path, RIVALS_FORMAT, 'a file of comparison weights')
     rivals = Rivals(network)
     _check_fit(path, rivals.state_dict(), state)
@@ -135,7 +136,7 @@ def load_rivals(path: Union[str, os.PathLike], network: SegmentationNetwork) -> 
     if metadata.get('network') != _digest(network):
         raise ModelFileError(
             f'{path}: made for another network than the model beside it; train them for this one '
-            'with "lvs train --stages small recurrent", or leave their rows out')
+            f'with "{_TRAIN_RIVALS}", or leave their rows out')
     return rivals
 
 
