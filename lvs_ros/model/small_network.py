@@ -139,6 +139,10 @@ class SmallNetwork(SegmentationNetwork):
         """Return the features as they are."""
         return low
 
+    def deviation(self, key_low: torch.Tensor, low: torch.Tensor) -> torch.Tensor:
+        """Return zeros, (B,): each frame is computed, no schedule asks what has changed."""
+        return low.new_zeros(len(low))
+
     def outputs(self, image: torch.Tensor, second: torch.Tensor) -> dict[str, torch.Tensor]:
         """See :meth:`lvs_ros.model.network.SegmentationNetwork.outputs`."""
         low = self.low(image)
