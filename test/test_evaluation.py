@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 from typing import Any, Iterator
 
 import cv2
@@ -315,12 +316,28 @@ def test_rows_without_their_weights(street: pathlib.Path, tiny_model: pathlib.Pa
                                     capsys: pytest.CaptureFixture[str]) -> None:
     # asked for by name: an error; otherwise they are left out, and that is said
     assert evaluated(street, tiny_model, '--rows', 'grfp5') == 2
-    assert 'grfp5, small_per_frame and small_per_frame_half need weights' in capsys.readouterr().err
+    assert 'grfp5, small_per_frame and small_per_frame_half need weights' in (
+        capsys.readouterr().err)
     out = tmp_path / 'out'
     assert evaluated(street, tiny_model, '--limit', '3', '--out', str(out)) == 0
-    assert 'left out: grfp5, small_per_frame, small_per_frame_half' in capsys.readouterr().err
+    assert 'left out: grfp5, small_per_frame, small_per_frame_half' in (
+        capsys.readouterr().err)
     assert [row['name'] for row in read(out)['rows']] == [
         'clockwork', 'deep_feature_flow', 'per_frame', 'fixed', 'adaptive', 'low_latency']
+
+
+def test_refined_masks_are_as_good_as_the_full_network(
+        street: pathlib.Path, tiny_model: pathlib.Path,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    words = ('--rows', 'per_frame', '--limit', '5', '--no-flip-averaging', '--refined-mask')
+    assert evaluated(street, tiny_model, *words, '--threshold', '0', '--rate', '1') == 0
+    printed = capsys.readouterr().out
+    in_full = re.search(r'per-frame network +([0-9.]+)', printed)
+    refined = re.search(r'with refined masks: mIoU ([0-9.]+) %; 4 of 5 frames', printed)
+    assert in_full is not None and refined is not None and in_full[1] == refined[1]
+
+    assert main(['evaluate', '--camvid', str(street), '--refined-mask']) == 2
+    assert '--refined-mask needs --slow-delay-s' in capsys.readouterr().err
 
 
 def test_an_earlier_evaluation_is_replaced_only_when_told(

@@ -57,7 +57,7 @@ ROWS: Mapping[str, Row] = {row.name: row for row in (
     Row('adaptive', 'adaptive schedule', 'adaptive'),
     Row('low_latency', 'low-latency', 'low_latency'),
     Row('small_per_frame', 'small per-frame', 'every_frame', _hold, rival='small'),
-    Row('small_per_frame_half', 'half as small per-frame', 'every_frame', _hold,
+    Row('small_per_frame_half', 'smaller per-frame', 'every_frame', _hold,
         rival='small_half'),
 )}
 """The paper's Table 1, and the small network on every frame."""
