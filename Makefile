@@ -4,10 +4,10 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test gpu-check lint clean
 
 help:  ## say what there is
-	@sed -n 's/^\([a-z]*\):[a-z ]*## \(.*\)/  make \1\t\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):[a-z ]*## \(.*\)/  make \1\t\2/p' Makefile
 
 setup:  ## make the environment in .venv (ROS 2, PyTorch, the compiled messages)
 	@scripts/setup.sh
@@ -18,8 +18,11 @@ demo: setup  ## a synthetic street camera, the node, and what came out of it in 
 test: setup  ## run the tests
 	@. ./env.sh && python -m pytest $(ARGS)
 
+gpu-check: setup  ## on a computer with a GPU: test it, and measure what it must reach
+	@. ./env.sh && python scripts/gpu_check.py $(ARGS)
+
 lint: setup  ## flake8 and mypy
-	@. ./env.sh && python -m flake8 lvs_ros launch test setup.py scripts/lvs scripts/lvs_node && python -m mypy
+	@. ./env.sh && python -m flake8 lvs_ros launch test setup.py scripts/lvs scripts/lvs_node scripts/gpu_check.py && python -m mypy
 
 clean:  ## remove the environment, the build and what the demo wrote
 	rm -rf .venv .build demo_output .mypy_cache .pytest_cache .hypothesis

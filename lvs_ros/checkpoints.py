@@ -25,6 +25,11 @@ def checkpoint() -> None:
         callback()
 
 
+def current() -> Optional[Callback]:
+    """Return what :func:`checkpoint` calls in this thread; None = nothing."""
+    return _CALLBACK.get()
+
+
 def is_interruptible() -> bool:
     """Tell whether a checkpoint means anything here; if not, no piece need be small."""
     return _CALLBACK.get() is not None

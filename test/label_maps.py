@@ -9,15 +9,13 @@ import torch
 
 from lvs_ros.backends.cpu.label_map import NativeLabelMap
 from lvs_ros.backends.cpu.library import kernels
-from lvs_ros.backends.network_stages import to_labels
-from lvs_ros.backends.stages import Output
 from lvs_ros.ops.label_map import LabelMap
 
 
 def label_map(logits: torch.Tensor, *, size: tuple[int, int], content: tuple[int, int],
               align_corners: bool, want_confidence: bool
               ) -> tuple[np.ndarray, Optional[np.ndarray]]:
-    """Return mask and confidence; see :func:`~lvs_ros.backends.network_stages.to_labels`."""
+    """Return mask and confidence; see :class:`~lvs_ros.ops.label_map.LabelMap`."""
     kind = LabelMap if kernels() is None else NativeLabelMap
-    return to_labels(kind(align_corners=align_corners), logits,
-                     Output(size, content, want_confidence))
+    mask, confidence = kind(align_corners=align_corners)(logits, size, content, want_confidence)
+    return mask.numpy(), None if confidence is None else confidence.numpy()

@@ -159,10 +159,16 @@ def test_kernels_that_were_not_built_or_are_broken(
         library.kernels()
     with forced(''):
         assert library.kernels() is None and not library.has_amx()
+        network = network_of(TINY)
+        prepare(network, torch.float32)
+        assert 'native kernels: torch in place of them' in network.fallbacks[0]
     told = ['Build lvs_ros again' in str(warning.message) for warning in recwarn]
     assert all(told) and any(told) is (content is not None)
 
 
 def test_none_leaves_the_kernels_out() -> None:
+    network = network_of(TINY)
     with forced('none'):
         assert library.kernels() is None
+        prepare(network, torch.float32)
+    assert network.fallbacks == []    # as was asked for

@@ -10,9 +10,9 @@ import torch
 
 from lvs_ros.model import VARIANTS, SegmentationNetwork
 from lvs_ros.options import PipelineOptions, SCHEDULES
+from lvs_ros.pipeline.build import assemble
 from lvs_ros.pipeline.execution import SimulatedExecutor
 from lvs_ros.pipeline.frame import Frame, StepStatus
-from lvs_ros.pipeline.pipeline import SegmentationPipeline
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
 from lvs_ros.pipeline.threads import intra_op_threads
 
@@ -57,7 +57,7 @@ class Scene:
         network.load_state_dict(NETWORK.state_dict())
         setattr(network, 'high', self.high)
         setattr(network, 'refine', self.refine)
-        self.pipeline = SegmentationPipeline(
+        self.pipeline = assemble(
             network, PipelineOptions(schedule=schedule, threshold=threshold,
                                      flip_averaging=refines),
             propagation=SpatiallyVariantPropagation(network),

@@ -11,9 +11,11 @@ from typing import Any, Iterator, Mapping
 
 import numpy as np
 import pytest
+import torch
 from hand_clock import STATUS, HandClock
 
 from lvs_ros.benchmark.benchmark import Benchmark
+from lvs_ros.benchmark.busy_executor import BusyExecutor
 from lvs_ros.benchmark.clip import clip_frames
 from lvs_ros.benchmark.durations import Durations
 from lvs_ros.benchmark.errors import BenchmarkError
@@ -24,6 +26,7 @@ from lvs_ros.benchmark.report import as_text
 from lvs_ros.benchmark.rows import RowResult, measure_rows, share
 from lvs_ros.model import load_network
 from lvs_ros.options import PipelineOptions
+from lvs_ros.pipeline.execution import Job, SimulatedExecutor
 from lvs_ros.pipeline.frame import Frame, StepResult
 
 BLANK = np.zeros((2, 2, 3), np.uint8)
@@ -41,6 +44,7 @@ class Worker:
     def __init__(self, clock: HandClock, every_frame: bool, opened: int) -> None:
         self.threshold, self.max_key_age_frames = 0.5, 3
         self.executor = types.SimpleNamespace(description='by hand')
+        self.fallbacks: list[str] = []
         self.clock, self.every_frame, self.opened = clock, every_frame, opened
         self.number = self.ended = 0
         self.settings: list[tuple[float, int]] = []
@@ -180,10 +184,26 @@ def test_the_text_tells_what_could_not_be_measured(benchmark: Benchmark) -> None
     assert 'echo node' not in text
 
 
-def test_the_text_tells_that_s_h_pauses(benchmark: Benchmark) -> None:
-    assert 'At 20 Hz S_h is done before the next frame comes' in as_text(benchmark)
-    faster = dataclasses.replace(benchmark, plan=dataclasses.replace(PLAN, rate_hz=30.0))
-    assert 'S_h is done' not in as_text(faster)    # 35 ms of S_h, 33 from frame to frame
+def test_the_text_tells_what_is_slower_than_it_should_be(benchmark: Benchmark) -> None:
+    assert 'Slower than it should be' not in as_text(benchmark)
+    row = dataclasses.replace(benchmark.rows['full'], fallbacks=['torch in place of a kernel'])
+    text = as_text(dataclasses.replace(benchmark, rows={**benchmark.rows, 'full': row}))
+    assert text.count('Slower than it should be: torch in place of a kernel.') == 1
+
+
+def test_a_job_begins_again_until_a_newer_one_comes() -> None:
+    executor = BusyExecutor(SimulatedExecutor(0.010))
+    executor.repeats = True
+    first, second = (Job(key, 0, lambda: torch.zeros(1), refine=lambda high: high + 1)
+                     for key in (1, 2))
+    executor.submit(first)
+    assert [result.job.key for result in executor.results(35_000_000)] == [1, 1, 1]
+    executor.submit(second)    # waits for the fourth
+    results = executor.results(65_000_000)
+    assert [result.job.key for result in results] == [1, 2, 2]
+    assert executor.runs == 6 and not any(result.refined for result in results)
+    executor.cancel()
+    assert executor.results(10**9) == [] and not executor.busy
 
 
 def test_a_clip_goes_to_and_fro() -> None:

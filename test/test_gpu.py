@@ -2,21 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pipeline on a GPU: the CPU's masks, and frames between the pieces of S_h."""
 
+import copy
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from lvs_ros.backends import eager
 from lvs_ros.backends.cuda.transfer import all_to_host, to_device
 from lvs_ros.backends.prepare import prepare
 from lvs_ros.checkpoints import checkpoint
-from lvs_ros.model import VARIANTS, SegmentationNetwork
+from lvs_ros.model import VARIANTS, SegmentationNetwork, load_network
 from lvs_ros.options import PipelineOptions
 from lvs_ros.pipeline.build import assemble
 from lvs_ros.pipeline.execution import Job, SimulatedExecutor, choose_executor
 from lvs_ros.pipeline.frame import Frame
 from lvs_ros.pipeline.pipeline import SegmentationPipeline
+from lvs_ros.street import StreetScene
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
 HEIGHT, WIDTH = 96, 128
@@ -81,3 +84,42 @@ def test_there_and_back(dtype: torch.dtype) -> None:
     copy = to_device(original[:, 1:5], torch.device('cuda'))
     original.zero_()
     assert copy.is_cuda and np.array_equal(all_to_host([copy])[0], expected[:, 1:5].numpy())
+
+
+@torch.inference_mode()
+def street_labels(network: SegmentationNetwork) -> tuple[list[torch.Tensor], float]:
+    """Label two pictures of the synthetic street, the second by the first; and the deviation."""
+    scene, size = StreetScene(width=480, height=360, seed=3), (360, 480)
+    key, now = (torch.from_numpy(scene.render(stamp_s)[0].copy()).permute(2, 0, 1)[None].to(
+        network.device) for stamp_s in (0.0, 0.2))
+    key_low, low = network.low(key), network.low(now)
+    high = network.high(key_low)
+    displacement = torch.full((1, 2, *low.shape[2:]), 0.4, device=network.device)
+    moved = network.propagate(network.embed(key_low), network.embed(low), high, displacement)
+    masks = [network.label_map(network.classify(features), size, size)[0]
+             for features in (high, network.adapt(low, moved))]
+    return masks, float(network.deviation(key_low, low))
+
+
+@pytest.mark.parametrize('precision, share', [
+    ('float32', 0.999), ('float16', 0.999), ('bfloat16', 0.995)])
+def test_trained_weights_label_as_in_float32(
+        monkeypatch: pytest.MonkeyPatch, precision: str, share: float) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, 'allow_tf32', False)
+    device, network = torch.device('cuda'), load_network('lite_camvid')
+    plain = copy.deepcopy(network)
+    eager.prepare(plain, device, torch.float32)
+    expected, expected_deviation = street_labels(plain)
+    found, deviation = street_labels(prepare(network, device=device, precision=precision))
+    assert network.fallbacks == []
+    for mask, right in zip(found, expected):
+        assert (mask == right).double().mean() >= share
+    assert deviation == pytest.approx(expected_deviation, abs=0.01)
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason='needs two GPUs')
+def test_the_second_gpu_is_used_as_the_first() -> None:
+    masks = [street_labels(prepare(load_network('lite_camvid'), device=torch.device(name),
+                                   precision='float16'))[0][1].cpu()
+             for name in ('cuda:0', 'cuda:1')]
+    assert (masks[0] == masks[1]).double().mean() > 0.999

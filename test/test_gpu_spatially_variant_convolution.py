@@ -2,28 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The GPU's kernel: on a GPU where there is one, else by Triton's interpreter on the CPU."""
 
-import os
-import pathlib
-import subprocess
-import sys
-import warnings
-from typing import Any, Callable, Iterator
+import re
+from typing import Any, Callable
 
 import pytest
 import torch
 
-pytest.importorskip('triton', reason='triton is not installed')
-DEVICE = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+from gpu_kernels import DEVICE, module_of
 
 
 @pytest.fixture(scope='module')
-def gpu() -> Iterator[Any]:
-    """Give the module, which chooses between GPU and interpreter when it is imported."""
-    with pytest.MonkeyPatch.context() as patch:
-        if DEVICE.type == 'cpu':
-            patch.setenv('TRITON_INTERPRET', '1')
-        from lvs_ros.backends.cuda import spatially_variant_convolution
-        yield spatially_variant_convolution
+def gpu() -> Any:
+    return module_of('spatially_variant_convolution')
 
 
 def problem(batch: int, channels: int, height: int, width: int, side: int,
@@ -77,9 +67,7 @@ def test_the_layout_does_not_matter(gpu: Any) -> None:
 
 
 def test_it_is_used_where_it_computes_what_it_should(gpu: Any) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter('error')
-        assert gpu.can_be_used(DEVICE, torch.float16, 64, 9)
+    assert gpu.reason_against_convolution(DEVICE, torch.float16, 64, 9) == ''
 
 
 def fails(features: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
@@ -96,35 +84,13 @@ def test_it_is_done_without_where_it_cannot_be_used(
         gpu: Any, monkeypatch: pytest.MonkeyPatch, reason: str,
         operator: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> None:
     monkeypatch.setattr(gpu, 'convolve', operator)
-    with pytest.warns(UserWarning, match=reason):
-        assert not gpu.can_be_used(DEVICE, torch.float16, 16, 9)
+    assert re.fullmatch(reason, gpu.reason_against_convolution(DEVICE, torch.float16, 16, 9))
 
 
-COMPILE = """
-import sys
-import triton
-from triton.backends.compiler import GPUTarget
-from triton.compiler import ASTSource
-from lvs_ros.backends.cuda.spatially_variant_convolution import _kernel, _sizes
-sizes = _sizes(128, 9)
-for argument in sys.argv[1:]:
-    capability, dtype = argument.split('-')
-    signature = {name: '*' + dtype for name in ('features', 'kernels', 'result')}
-    signature |= {'height': 'i32', 'width': 'i32'} | {name: 'constexpr' for name in sizes}
-    compiled = triton.compile(ASTSource(fn=_kernel, signature=signature, constexprs=sizes),
-                              target=GPUTarget('cuda', int(capability), 32))
-    assert len(compiled.asm['cubin']) > 1000
-    print(argument, 'multiplies matrices' if 'mma' in compiled.asm['ptx'] else 'multiplies')
-"""
-
-
-def test_it_compiles(tmp_path: pathlib.Path) -> None:
-    # Turing, Ampere, Orin, Hopper
-    done = subprocess.run(
-        [sys.executable, '-c', COMPILE, '75-fp16', '80-fp16', '87-fp16', '90-fp16', '90-fp32'],
-        capture_output=True, text=True, timeout=300,
-        env=os.environ | {'TRITON_INTERPRET': '0', 'TRITON_CACHE_DIR': str(tmp_path)})
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [
-        '75-fp16 multiplies', '80-fp16 multiplies matrices', '87-fp16 multiplies matrices',
-        '90-fp16 multiplies matrices', '90-fp32 multiplies']
+@pytest.mark.parametrize('height, width', [(4, 16), (5, 17), (9, 3), (1, 33)])
+def test_one_row_a_block_and_several_are_the_same(
+        gpu: Any, monkeypatch: pytest.MonkeyPatch, height: int, width: int) -> None:
+    features, kernels = problem(2, 24, height, width, 5, torch.float16)
+    several = gpu.convolve(features, kernels)
+    monkeypatch.setattr(gpu, '_ROWS', 1)
+    torch.testing.assert_close(several, gpu.convolve(features, kernels), rtol=1e-3, atol=1e-3)

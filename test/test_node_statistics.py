@@ -162,6 +162,8 @@ def active(**fields: object) -> Condition:
     (active(slow_track_error='out of memory', slow_track_failures=3), Level.ERROR,
      'failed 3 times: out of memory'),
     (active(clock_problem='another clock'), Level.WARN, 'another clock'),
+    (active(fallbacks=['no graphs (because)']), Level.WARN,
+     'slower than it should be: no graphs (because)'),
 ])
 def test_judgement(condition: Condition, level: Level, text: str) -> None:
     found, message = judge(window_of(20).summary(102.0), condition)

@@ -62,7 +62,7 @@ def make(network: SegmentationNetwork, schedule: str = 'low_latency', threshold:
     """Make a pipeline; S_h takes so many frames of the stream."""
     propagation = RecordingPropagation(network)
     options = {'flip_averaging': False, **options}
-    pipeline = SegmentationPipeline(
+    pipeline = assemble(
         network, PipelineOptions(schedule=schedule, threshold=threshold, **options),
         propagation=propagation,
         executor=executor or SimulatedExecutor(delay_frames * FRAME_NS / 1e9))

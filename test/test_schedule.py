@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import VARIANTS, SegmentationNetwork
 from lvs_ros.options import PipelineOptions, SCHEDULES
+from lvs_ros.pipeline.build import assemble
 from lvs_ros.pipeline.execution import SimulatedExecutor
 from lvs_ros.pipeline.frame import Frame, StepStatus
 from lvs_ros.pipeline.pipeline import SegmentationPipeline
@@ -32,7 +33,7 @@ def make_pipeline(schedule: str, *, threshold: float = 0.5, interval: int = 5, m
     if deviations is not None:
         script = iter(deviations)
         setattr(network, 'deviation', lambda key_low, low: torch.tensor([next(script)]))
-    return SegmentationPipeline(
+    return assemble(
         network, PipelineOptions(
             schedule=schedule, threshold=threshold, fixed_interval=interval,
             max_key_age_frames=max_age, flip_averaging=False),

@@ -6,6 +6,7 @@ import contextlib
 import gc
 import os
 import threading
+import time
 import weakref
 from typing import Any, Callable, Iterable, Iterator
 
@@ -101,6 +102,36 @@ def test_a_waiting_frame_is_computed_at_the_next_checkpoint(rig: Rig) -> None:
     threads.add(rig.executor.run(threading.get_ident))
     assert rig.join() == ['piece 0', 'frame', 'piece 1', 'piece 2']
     assert len(threads) == 1 and threading.get_ident() not in threads
+
+
+def test_work_between_frames_lets_them_go_first_and_jobs_wait(rig: Rig) -> None:
+    def between() -> None:
+        rig.submit(lambda: rig.work('job'))
+        for number in range(2):
+            rig.work(f'work {number}')
+            if number == 0:
+                rig.want_frame('frame')
+            checkpoint()
+
+    rig.executor.run_between(between)
+    rig.executor.wait(30)
+    assert rig.join() == ['work 0', 'frame', 'work 1', 'job']
+
+
+def test_close_ends_work_between_frames_at_its_next_checkpoint() -> None:
+    executor, begun, after = TimeSlicedExecutor(threads=1), threading.Event(), []
+
+    def between() -> None:
+        deadline_s = time.monotonic() + 30
+        while time.monotonic() < deadline_s:
+            checkpoint()
+            begun.set()
+        after.append('was not ended')
+
+    executor.run_between(between)
+    assert begun.wait(30)
+    executor.close(timeout_s=30)
+    assert after == []
 
 
 def test_no_checkpoint_of_a_frame_means_anything(rig: Rig) -> None:

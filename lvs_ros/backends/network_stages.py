@@ -6,11 +6,10 @@ A backend that replaces modules of the network needs no more than this.
 """
 
 import dataclasses
-from typing import Optional
+from typing import NamedTuple, Optional, Sequence
 
 import numpy as np
 import torch
-from torch import nn
 
 from lvs_ros.backends.cuda.transfer import all_to_host, to_device
 from lvs_ros.backends.stages import Labels, Lap, LowFeatures, Output, Propagation, Source
@@ -19,13 +18,31 @@ from lvs_ros.model import SegmentationNetwork
 from lvs_ros.model.finite import extremes, first_not_finite
 
 
+class LabelsOnDevice(NamedTuple):
+    """Labels that have not been brought to the host.
+
+    :param high: (1, C_h, h, w), the F_h that they were made of
+    :param extremes: (2,) float32, of the logits
+    :param mask: (H, W) uint8
+    :param confidence: the same, or None
+    """
+
+    high: torch.Tensor
+    extremes: torch.Tensor
+    mask: torch.Tensor
+    confidence: Optional[torch.Tensor]
+
+
 class NetworkStages:
     """See :class:`~lvs_ros.backends.stages.Stages`.
 
     :param network: in evaluation mode, on its device
     """
 
+    untold: Sequence[str] = ()
+
     def __init__(self, network: SegmentationNetwork, propagation: Propagation) -> None:
+        self.fallbacks = list(network.fallbacks)
         self._network, self._propagation = network, propagation
         self._device = network.device
 
@@ -43,25 +60,27 @@ class NetworkStages:
         if source.displacement is not None:
             source = dataclasses.replace(
                 source, displacement=to_device(source.displacement, self._device))
-        return self.label_in_full(self._propagation.move(source, now), now, output, lap)
+        return _to_host(self._propagate(source, now, output, lap), now, lap)
 
     def label_in_full(self, high: torch.Tensor, now: LowFeatures, output: Output, lap: Lap
                       ) -> Labels:
-        """Classify, upsample and take the best class.
+        """Classify, upsample and take the best class."""
+        return _to_host(self._classify(high, output, lap), now, lap)
 
-        The check of the logits is one of F_h, too: the classifier reads every channel at every
-        position.
-        """
+    def _propagate(self, source: Source, now: LowFeatures, output: Output, lap: Lap
+                   ) -> LabelsOnDevice:
+        return self._classify(self._propagation.move(source, now), output, lap)
+
+    def _classify(self, high: torch.Tensor, output: Output, lap: Lap) -> LabelsOnDevice:
         lap('propagation')
-        logits = output.smooth(self._network.classify(high))
+        logits = self._network.classify(high)
+        if output.smooth is not None:
+            logits = output.smooth(logits)
+        logits = logits.float()
         lap('classify')
-        try:
-            mask, confidence = to_labels(self._network.label_map, logits, output)
-        except NotFiniteError:
-            name = first_not_finite({'F_l': now.low, 'F_h': high})
-            raise NotFiniteError(f'{name or "a logit"} is not finite') from None
-        lap('output')
-        return Labels(mask, confidence, high)
+        mask, confidence = self._network.label_map(logits, output.size, output.content,
+                                                   output.want_confidence)
+        return LabelsOnDevice(high, extremes(logits), mask, confidence)
 
     def high(self, low: torch.Tensor) -> torch.Tensor:
         """S_h."""
@@ -71,27 +90,36 @@ class NetworkStages:
         """Flip averaging."""
         return self._network.refine(high, image)
 
+    def keep(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return the same one: nothing overwrites it."""
+        return tensor
 
-def to_labels(label_map: nn.Module, logits: torch.Tensor, output: Output
-              ) -> tuple[np.ndarray, Optional[np.ndarray]]:
-    """Bring the labels of logits to the host.
+    @property
+    def can_capture(self) -> bool:
+        """False: each call launches its kernels."""
+        return False
 
-    :param label_map: :class:`~lvs_ros.ops.label_map.LabelMap`, or what stands in for it
-    :param logits: (1, classes, h, w) float
-    :return: mask and confidence, see :class:`~lvs_ros.backends.stages.Labels`
-    :raises NotFiniteError: when a logit is NaN or infinite.
+    @property
+    def needs_capture(self) -> bool:
+        """False, as well."""
+        return False
+
+    def capture(self) -> None:
+        """Do nothing: each call launches its kernels."""
+
+
+def _to_host(labels: LabelsOnDevice, now: LowFeatures, lap: Lap) -> Labels:
+    """Bring labels to the host, and wait for them.
+
+    The check of the logits is one of F_h, too: the classifier reads every channel at every
+    position. It comes with the mask, as on a GPU it would be one more time to wait before that.
+
+    :raises NotFiniteError: naming what is not finite.
     """
-    logits = logits.float()
-    ends = extremes(logits)
-    if logits.device.type == 'cpu':
-        _check(ends.numpy())
-    labels = label_map(logits, output.size, output.content, output.want_confidence)
-    # On a GPU the check comes with the mask: it would be one more time to wait before that.
-    found, *results = all_to_host([ends, *(one for one in labels if one is not None)])
-    _check(found)
-    return results[0], results[1] if output.want_confidence else None
-
-
-def _check(ends: np.ndarray) -> None:
+    confidence = [] if labels.confidence is None else [labels.confidence]
+    ends, mask, *others = all_to_host([labels.extremes, labels.mask, *confidence])
     if not np.isfinite(ends).all():
-        raise NotFiniteError('logits are not finite')
+        name = first_not_finite({'F_l': now.low, 'F_h': labels.high})
+        raise NotFiniteError(f'{name or "a logit"} is not finite')
+    lap('output')
+    return Labels(mask, others[0] if others else None, labels.high)

@@ -1,13 +1,17 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Which backend suits a device, and a network made ready for it."""
+"""Which backend suits a device, a network made ready for it, and its stages."""
 
 import torch
 
 from lvs_ros.backends import eager
 from lvs_ros.backends.cpu.library import has_amx
 from lvs_ros.backends.cpu.prepare import prepare as prepare_for_cpu
+from lvs_ros.backends.cuda.graphs import CudaRecorder
 from lvs_ros.backends.cuda.prepare import prepare as prepare_for_cuda
+from lvs_ros.backends.graphs.stages import GraphStages
+from lvs_ros.backends.network_stages import NetworkStages
+from lvs_ros.backends.stages import Propagation, Stages
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import SegmentationNetwork
 from lvs_ros.model.finite import check_network
@@ -56,3 +60,10 @@ def prepare(network: SegmentationNetwork, *, device: torch.device, precision: st
         prepare(network, device, dtype)
     check_network(network)
     return network
+
+
+def stages_of(network: SegmentationNetwork, propagation: Propagation) -> Stages:
+    """Return the stages of a network that :func:`prepare` has made ready."""
+    if network.device.type == 'cuda':
+        return GraphStages(network, propagation, CudaRecorder())
+    return NetworkStages(network, propagation)

@@ -13,6 +13,7 @@ from typing import Any, Iterator, Mapping
 import torch
 
 from lvs_ros.backends.prepare import choose_device, choose_precision, prepare
+from lvs_ros.benchmark.busy_executor import BusyExecutor
 from lvs_ros.benchmark.clip import street_clip
 from lvs_ros.benchmark.over_dds import OverDds, measure_over_dds
 from lvs_ros.benchmark.plan import Plan
@@ -23,7 +24,7 @@ from lvs_ros.evaluation.evaluation import machine_name
 from lvs_ros.model import SegmentationNetwork, load_network
 from lvs_ros.options import PipelineOptions
 from lvs_ros.pipeline.build import assemble
-from lvs_ros.pipeline.execution import SimulatedExecutor
+from lvs_ros.pipeline.execution import Executor, SimulatedExecutor, choose_executor
 from lvs_ros.pipeline.pipeline import SegmentationPipeline
 from lvs_ros.program_settings import uncollected
 
@@ -83,8 +84,10 @@ def _open(network: SegmentationNetwork, options: PipelineOptions, size: tuple[in
           changes: Mapping[str, Any]) -> Iterator[SegmentationPipeline]:
     options = dataclasses.replace(options, **changes)
     # Nothing runs beside a frame that is computed in full: it has all CPU threads.
-    executor = SimulatedExecutor(0.0, threads=options.cpu_threads) \
-        if options.schedule == 'every_frame' else None
+    executor: Executor = SimulatedExecutor(0.0, threads=options.cpu_threads) \
+        if options.schedule == 'every_frame' else BusyExecutor(choose_executor(
+            network.device, cpu_threads=options.cpu_threads,
+            realtime_priority=options.realtime_priority))
     with assemble(network, options, executor=executor) as pipeline:
         pipeline.warm_up(*size)
         with uncollected():

@@ -114,13 +114,12 @@ def notes(benchmark: Benchmark) -> list[str]:
         'Full network: S_l and S_h, its lower and higher part, compute every frame. Fast track: '
         'S_l computes every frame, and the features of S_h are propagated from a key frame, while '
         'S_h runs in the background. While S_h runs: every frame is a key frame and hands S_h a '
-        'new job. Over DDS: from the stamp of an image to the arrival of its mask.',
+        'new job, which is repeated until the next one, without flip averaging. Over DDS: from '
+        'the stamp of an image to the arrival of its mask.',
         f'Memory: {benchmark.peak_rss_bytes / 1e6:.0f} MB for the process at its largest, '
         f'{benchmark.peak_device_bytes / 1e6:.0f} MB for tensors on the GPU.']
-    slow_ms = benchmark.rows[CONTENDED[0]].slow_ms
-    if slow_ms is not None and slow_ms.p50 < 1e3 / benchmark.plan.rate_hz:
-        found.append(f'At {_rate(benchmark)} S_h is done before the next frame comes, and pauses; '
-                     'back to back it never does.')
+    found += [f'Slower than it should be: {reason}.' for reason in dict.fromkeys(
+        reason for row in benchmark.rows.values() for reason in row.fallbacks)]
     if benchmark.dds_error is not None:
         found.append(f'The way over DDS could not be measured: {benchmark.dds_error}')
     return found

@@ -13,6 +13,7 @@ from typing import Any, Callable, ContextManager, Mapping, Optional, Sequence
 
 import numpy as np
 
+from lvs_ros.benchmark.busy_executor import BusyExecutor
 from lvs_ros.benchmark.clip import clip_frames
 from lvs_ros.benchmark.durations import Durations
 from lvs_ros.benchmark.errors import BenchmarkError
@@ -33,8 +34,8 @@ class Row:
 
     :param title: for people, with ``{rate}`` where the camera's belongs
     :param at_rate: frames come at the camera's rate; False = each when the one before is done
-    :param threshold: of the deviation: 1 = S_h never runs, 0 = every frame hands it a new job;
-        None = as configured
+    :param threshold: of the deviation: 1 = S_h never runs, 0 = every frame hands it a new job, and
+        it begins again until then; None = as configured
     :param times: as many frames as the other rows, so many times. Where frames never pause, S_h
         has a tenth of the time: fewer would not see it end
     """
@@ -71,16 +72,29 @@ class RowResult:
     """What was measured of a row.
 
     :param execution: how frames and S_h shared the device
+    :param fallbacks: what was computed in a slower way than it should be, and why
     :param step_ms: of the pipeline's steps, waiting for the cores included
     :param stage_ms: median of each stage, in the pipeline's order; NaN = not known
     :param slow_ms: of each S_h that ended meanwhile, from start to end; None where none did
-    :param slow_runs_per_s: S_h's throughput while it runs
+    :param slow_runs_per_s: S_h's throughput: ends a second, in the foreground of its own time
     """
 
     execution: str
+    fallbacks: Sequence[str]
     step_ms: Durations
     stage_ms: dict[str, float]
     slow_ms: Optional[Durations]
+    slow_runs_per_s: Optional[float]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Play:
+    """Some frames of a row.
+
+    :param slow_runs_per_s: ends of S_h; None where it is not in the background
+    """
+
+    steps: Sequence[TimedStep]
     slow_runs_per_s: Optional[float]
 
 
@@ -98,8 +112,8 @@ def measure_rows(open_pipeline: OpenPipeline, plan: Plan, clip: Sequence[np.ndar
     :return: what was measured, by the row's name
     :raises BenchmarkError: when S_h fails
     """
-    plays: dict[str, list[Sequence[TimedStep]]] = collections.defaultdict(list)
-    execution: dict[str, str] = {}
+    plays: dict[str, list[_Play]] = collections.defaultdict(list)
+    conditions: dict[str, tuple[str, Sequence[str]]] = {}
     with progress('measuring', PARTS * len(ROWS)) as update:
         for part in range(PARTS):
             for changes, rows in PIPELINES:
@@ -107,9 +121,10 @@ def measure_rows(open_pipeline: OpenPipeline, plan: Plan, clip: Sequence[np.ndar
                     for name, row in rows.items():
                         count = share(row.times * plan.frames, part, PARTS)
                         plays[name].append(_play(pipeline, row, count, plan, clip, clock))
-                        execution[name] = pipeline.executor.description
+                        conditions[name] = (pipeline.executor.description,
+                                            pipeline.fallbacks)
                         update()
-    return {name: _summary(execution[name], plays[name]) for name in ROWS}
+    return {name: _summary(*conditions[name], plays[name]) for name in ROWS}
 
 
 def share(count: int, part: int, parts: int) -> int:
@@ -118,9 +133,13 @@ def share(count: int, part: int, parts: int) -> int:
 
 
 def _play(pipeline: SegmentationPipeline, row: Row, count: int, plan: Plan,
-          clip: Sequence[np.ndarray], clock: Clock) -> Sequence[TimedStep]:
+          clip: Sequence[np.ndarray], clock: Clock) -> _Play:
     """Return the steps of some frames, which follow those that are not measured."""
     pipeline.reset()
+    busy = pipeline.executor if isinstance(pipeline.executor, BusyExecutor) else None
+    if busy is not None:
+        busy.repeats, busy.runs = row.threshold == 0.0, 0
+    begin_s = clock.now()
     pipeline.change(
         threshold=plan.options.threshold if row.threshold is None else row.threshold,
         max_key_age_frames=plan.options.max_key_age_frames if row.threshold is None else 0)
@@ -131,21 +150,23 @@ def _play(pipeline: SegmentationPipeline, row: Row, count: int, plan: Plan,
         if step.status.slow_track_error is not None:
             raise BenchmarkError(f'S_h failed: {step.status.slow_track_error}; choose a smaller '
                                  '--size or another --device')
-    return steps
+    return _Play(steps, None if busy is None else busy.runs / (clock.now() - begin_s))
 
 
-def _summary(execution: str, plays: Sequence[Sequence[TimedStep]]) -> RowResult:
-    measured = [step for steps in plays for step in steps[_LEADING_FRAMES:]]
+def _summary(execution: str, fallbacks: Sequence[str], plays: Sequence[_Play]) -> RowResult:
+    measured = [step for part in plays for step in part.steps[_LEADING_FRAMES:]]
     stages_ms = [step.status.stage_ms for step in measured]
-    slow_ms = [duration_ms for steps in plays
-               for duration_ms in _slow_durations(steps[_LEADING_FRAMES - 1:])]
+    slow_ms = [duration_ms for part in plays
+               for duration_ms in _slow_durations(part.steps[_LEADING_FRAMES - 1:])]
+    rates = [part.slow_runs_per_s for part in plays if part.slow_runs_per_s is not None]
     return RowResult(
-        execution=execution,
+        execution=execution, fallbacks=fallbacks,
         step_ms=Durations.of([step.compute_ms for step in measured]),
         stage_ms={stage: float(np.median([told.get(stage, np.nan) for told in stages_ms]))
                   for stage in dict.fromkeys(name for told in stages_ms for name in told)},
         slow_ms=Durations.of(slow_ms) if slow_ms else None,
-        slow_runs_per_s=1e3 / float(np.mean(slow_ms)) if slow_ms else None)
+        slow_runs_per_s=None if not slow_ms else float(np.mean(rates)) if rates
+        else 1e3 / float(np.mean(slow_ms)))
 
 
 def _slow_durations(steps: Sequence[TimedStep]) -> list[float]:

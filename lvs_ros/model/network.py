@@ -43,6 +43,7 @@ class SegmentationNetwork(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
+        self.fallbacks: list[str] = []    # what a backend leaves to slower code, and why
         self.normalise: nn.Module = Normalisation(config.mean, config.std)
         self.backbone = SplitResNet(config)
         low, deep, high = (self.backbone.low_channels, self.backbone.out_channels,

@@ -124,6 +124,7 @@ class SmallNetwork(SegmentationNetwork):
     def __init__(self, config: ModelConfig, shape: SmallShape) -> None:
         nn.Module.__init__(self)
         self.config = config
+        self.fallbacks = []
         self.normalise = Normalisation(config.mean, config.std)
         self.backbone = StridedResNet(shape)  # type: ignore[assignment]
         self.head = Decoder(shape, align_corners=config.align_corners)  # type: ignore[assignment]

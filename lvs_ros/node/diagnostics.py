@@ -186,6 +186,7 @@ class Condition:
     :param frame_s: seconds that a frame has been in work; 0 where none is.
     :param watchdog_s: after which the process ends; 0 = never.
     :param clock_problem: why latencies cannot be told; None where they can.
+    :param fallbacks: what is computed in a slower way than it should be, and why.
     :param last_malformed: why the last malformed image could not be read.
     :param last_failure: text of the last unexpected error that cost a frame.
     """
@@ -203,6 +204,7 @@ class Condition:
     frame_s: float = 0.0
     watchdog_s: float = 0.0
     clock_problem: str | None = None
+    fallbacks: Sequence[str] = ()
     last_malformed: str | None = None
     last_failure: str | None = None
 
@@ -280,6 +282,8 @@ def _warnings(summary: Summary, condition: Condition) -> Iterator[Finding]:
                            'of two cameras must not be mixed')
     if condition.clock_problem is not None:
         yield Level.WARN, condition.clock_problem
+    if condition.fallbacks:
+        yield Level.WARN, 'slower than it should be: ' + '; '.join(condition.fallbacks)
     if summary.stale:
         yield Level.WARN, f'{summary.stale} of {summary.published} masks were stale'
     if summary.dropped_fraction > _DROP_WARN_FRACTION and summary.lost:

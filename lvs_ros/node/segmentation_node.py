@@ -461,8 +461,8 @@ class SegmentationNode(LifecycleNode):
             slow_track_ms=pipeline.slow_track_ms, slow_track_still_s=pipeline.executor.stalled_s,
             frame_s=0.0 if start_s is None else now_s - start_s,
             watchdog_s=self.parameters.node.watchdog_s if self._watchdog is not None else 0.0,
-            clock_problem=self._clock_problem, last_malformed=self._last_malformed,
-            last_failure=self._last_failure)
+            clock_problem=self._clock_problem, fallbacks=pipeline.fallbacks,
+            last_malformed=self._last_malformed, last_failure=self._last_failure)
 
 
 def _one_line(error: Exception) -> str:

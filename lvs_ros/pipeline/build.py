@@ -4,7 +4,8 @@
 
 from typing import Optional
 
-from lvs_ros.backends.prepare import choose_device, prepare
+from lvs_ros.backends.prepare import choose_device, prepare, stages_of
+from lvs_ros.backends.stages import Stages
 from lvs_ros.model import SegmentationNetwork, load_network
 from lvs_ros.options import PipelineOptions
 from lvs_ros.pipeline.execution import Executor, choose_executor
@@ -28,15 +29,19 @@ def build_pipeline(options: PipelineOptions, executor: Optional[Executor] = None
 
 def assemble(network: SegmentationNetwork, options: PipelineOptions, *,
              executor: Optional[Executor] = None, propagation: Optional[Propagation] = None,
-             smoothing: Optional[Smoothing] = None) -> SegmentationPipeline:
+             smoothing: Optional[Smoothing] = None, stages: Optional[Stages] = None
+             ) -> SegmentationPipeline:
     """Make a pipeline of parts; to be called in the thread that will run the steps.
 
     :param network: the result of :func:`~lvs_ros.backends.prepare.prepare`
     :param executor: see :func:`build_pipeline`
     :param propagation: None = the paper's
+    :param stages: None = those that suit the device
     """
+    propagation = propagation or SpatiallyVariantPropagation(network)
     return SegmentationPipeline(
-        network, options, propagation=propagation or SpatiallyVariantPropagation(network),
+        network.config, options, stages=stages or stages_of(network, propagation),
+        device=network.device, flow=propagation.flow,
         executor=executor or choose_executor(
             network.device, cpu_threads=options.cpu_threads,
             realtime_priority=options.realtime_priority),

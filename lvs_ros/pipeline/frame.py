@@ -68,7 +68,8 @@ class StepStatus:
         the first
     :param stage_ms: duration of each stage: 'wait' (for the cores), 'input', 'low', 'slow_track'
         (taking its results, or computing them where it is inline), 'deviation', 'propagation',
-        'classify', 'output', 'rest' (what lies between and behind them); all together the step
+        'classify', 'output', 'rest' (what lies between and behind them); all together the step.
+        NaN where a stage cannot be told from the one before it
     :param reset_reason: why the key frame was forgotten before this frame; None if it was not
     """
 

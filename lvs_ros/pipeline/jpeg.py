@@ -12,7 +12,6 @@ import re
 from typing import Iterator, NamedTuple
 
 import numpy as np
-import simplejpeg
 
 from lvs_ros.errors import ImageError
 from lvs_ros.pipeline.pixel_limit import check_pixels
@@ -76,6 +75,8 @@ def decode_jpeg(data: bytes, *, grey: bool, max_pixels: int) -> np.ndarray:
 
 
 def _pixels(data: bytes, grey: bool) -> np.ndarray:
+    import simplejpeg    # here, so that a computer that only trains or measures needs it not
+
     image = simplejpeg.decode_jpeg(data, 'GRAY' if grey else 'BGR', strict=True)
     return image[..., 0] if grey else image
 

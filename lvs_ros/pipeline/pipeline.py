@@ -14,11 +14,11 @@ from typing import Any, Callable, Optional
 import numpy as np
 import torch
 
-from lvs_ros.backends.network_stages import NetworkStages
-from lvs_ros.backends.stages import Labels, Output, Source, Stages
+from lvs_ros.backends.cuda.streams import own_stream
+from lvs_ros.backends.stages import Labels, LowFeatures, Output, Source, Stages
 from lvs_ros.checkpoints import checkpoint
 from lvs_ros.errors import LvsError, NotFiniteError
-from lvs_ros.model import SegmentationNetwork
+from lvs_ros.model import ModelConfig
 from lvs_ros.options import PipelineOptions
 from lvs_ros.pipeline.backoff import Backoff
 from lvs_ros.pipeline.device_health import lasting_error
@@ -28,7 +28,7 @@ from lvs_ros.pipeline.frame import Frame, RefinedMask, StepResult, StepStatus
 from lvs_ros.pipeline.inference_size import InferenceSize
 from lvs_ros.pipeline.input import FittedFrame, fit, shares_memory, to_tensor
 from lvs_ros.pipeline.key_features import FrameFeatures, KeyFeatures
-from lvs_ros.pipeline.propagation import Propagation
+from lvs_ros.pipeline.optical_flow import OpticalFlow
 from lvs_ros.pipeline.schedule import schedule_of
 from lvs_ros.pipeline.smoothing import Smoothing
 from lvs_ros.pipeline.stopwatch import Stopwatch
@@ -74,15 +74,15 @@ class _Done:
 class SegmentationPipeline:
     """Labels a stream of images. Not thread-safe: one thread calls it.
 
-    :param network: prepared, on its device
+    :param config: of the model
     :param options: schedule, sizes and flip averaging; what else they say was for
         :func:`~lvs_ros.pipeline.build.build_pipeline`
-    :param propagation: how features are moved between frames
+    :param stages: of the network
+    :param device: where they compute
+    :param flow: that the propagation uses, if any
     :param executor: computes frames and S_h; closed with the pipeline
     :param smoothing: improves the logits by those of earlier frames; None = they stay as they are
 
-    :ivar config: of the model
-    :ivar device: where the network runs
     :ivar options: as they are now, see :meth:`change`
     :ivar inference_size: at what size the network sees the images
     :ivar on_refined: told, in the worker, a better mask of the newest frame: one of the schedule
@@ -91,16 +91,15 @@ class SegmentationPipeline:
     :ivar slow_track_ms: duration of the last S_h that finished; None before the first
     """
 
-    def __init__(self, network: SegmentationNetwork, options: PipelineOptions, *,
-                 propagation: Propagation, executor: Executor,
+    def __init__(self, config: ModelConfig, options: PipelineOptions, *, stages: Stages,
+                 device: torch.device, flow: Optional[OpticalFlow], executor: Executor,
                  smoothing: Optional[Smoothing] = None) -> None:
-        self.config, self.device = network.config, network.device
+        self.config, self.device = config, device
         self.options, self.executor = options, executor
-        self.inference_size = InferenceSize(options.inference_size, network.config.image_size)
+        self.inference_size = InferenceSize(options.inference_size, config.image_size)
         self.slow_track_ms: Optional[float] = None
         self.on_refined: Optional[Callable[[RefinedMask], None]] = None
-        self._stages: Stages = NetworkStages(network, propagation)
-        self._flow = propagation.flow
+        self._stages, self._flow = stages, flow
         self._policy = schedule_of(options)
         self._smoothing = smoothing
         self._state: Optional[KeyFeatures] = None
@@ -120,6 +119,11 @@ class SegmentationPipeline:
         """
         self.options = dataclasses.replace(self.options, **options)
         self._policy = schedule_of(self.options)
+
+    @property
+    def fallbacks(self) -> list[str]:
+        """What is computed in a slower way than it should be on this device, and why."""
+        return list(self._stages.fallbacks)
 
     def lasting_error(self) -> Optional[str]:
         """Return why this process cannot use the device any more; to be called after an error.
@@ -149,13 +153,18 @@ class SegmentationPipeline:
             self._smoothing.reset()
 
     def warm_up(self, width: int, height: int) -> None:
-        """Run every part once at this image size, so that no frame meets a first-call cost."""
+        """Run every part at this image size, so that no frame meets a first-call cost.
+
+        Graphs are captured of what has run, and then run, too.
+        """
         blank = np.zeros((height, width, 3), np.uint8)
-        for number in range(2):
+        for number in range(4 if self._stages.can_capture else 2):
             frame = Frame(image=blank, stamp_ns=number)
             self.step(frame)
             if self._state is not None:
                 self.executor.submit(self.executor.run(lambda: self._run_other_parts(frame)))
+            if self._stages.can_capture:
+                self.executor.wait(_WARM_UP_S)
         self.executor.wait(_WARM_UP_S)
         self.reset()
         self._reset_reason = self._last_stamp_ns = self._last_size = None
@@ -184,9 +193,15 @@ class SegmentationPipeline:
             raise
         status = self._status(done, step_ms=(time.perf_counter() - start_s) * 1e3)
         self._count += 1
+        if self._stages.needs_capture:
+            self.executor.run_between(self._capture)
         if done.job is not None:    # at the very end: the worker takes the cores at once
             self.executor.submit(done.job)
         return StepResult(done.labels.mask, done.labels.confidence, status)
+
+    def _capture(self) -> None:
+        with own_stream(self.device):
+            self._stages.capture()
 
     @torch.inference_mode()
     def _compute(self, frame: Frame, start_s: float, want_confidence: bool) -> _Done:
@@ -194,6 +209,10 @@ class SegmentationPipeline:
 
         But for the deviation where S_h runs in the foreground.
         """
+        with own_stream(self.device):
+            return self._compute_here(frame, start_s, want_confidence)
+
+    def _compute_here(self, frame: Frame, start_s: float, want_confidence: bool) -> _Done:
         wait_ms = (time.perf_counter() - start_s) * 1e3
         watch = Stopwatch(self.device)
         now = self._begin(frame, watch)
@@ -207,9 +226,9 @@ class SegmentationPipeline:
             labels = self._propagate(now, output, watch)
             deviation = self._read(measured)
             if self._becomes_key_frame(now, deviation):
-                self._remember(now, labels.high, provisional=True)
-                job = dataclasses.replace(self._job(now, keeps_image=True),
-                                          use=self._use(now.features, output))
+                self._remember(now, self._stages.keep(labels.high), provisional=True)
+                job = dataclasses.replace(self._job(now, self._state.key, keeps_image=True),
+                                          use=self._use(self._state.key, output))
         else:
             deviation = self._read(measured)
             if self._state is None or self._becomes_key_frame(now, deviation):
@@ -317,7 +336,7 @@ class SegmentationPipeline:
             displacement = self._flow.displacement(
                 features.grey, state.source.grey, height=height, width=width)
             watch.lap('flow')
-        return self._stages.label(Source(state.source.low, state.high, displacement),
+        return self._stages.label(Source(state.source.low.embedding, state.high, displacement),
                                   features.low, output, watch.lap)
 
     def _label_in_full(self, now: _Now, output: Output, watch: Stopwatch) -> Optional[Labels]:
@@ -325,7 +344,7 @@ class SegmentationPipeline:
 
         On a GPU, whether F_h is finite is known only with the labels.
         """
-        job = self._job(now)
+        job = self._job(now, now.features)
         with intra_op_threads(self.executor.full_threads):
             results = [compute(job, checks=False, fatal=INTERRUPTIONS)]
             # With a background no frame waits for flip averaging: neither does the first one.
@@ -352,12 +371,13 @@ class SegmentationPipeline:
                 f'the first frame could not be computed: {results[0].error}')
         return labels
 
-    def _job(self, now: _Now, *, keeps_image: bool = False) -> Job:
+    def _job(self, now: _Now, features: FrameFeatures, *, keeps_image: bool = False) -> Job:
         """Return S_h of a frame.
 
+        :param features: those of the frame, as they are known to the state
         :param keeps_image: it runs when the memory of the frame is not ours any more
         """
-        stages, features, image = self._stages, now.features, now.image
+        stages, image = self._stages, now.image
         if not self.options.flip_averaging:
             return Job(features, features.stamp_ns, lambda: stages.high(features.low.low))
         if keeps_image and shares_memory(image, now.frame):
@@ -379,17 +399,25 @@ class SegmentationPipeline:
         return None if on_refined is None else use
 
     def _remember(self, now: _Now, high: torch.Tensor, *, provisional: bool) -> None:
-        self._state = KeyFeatures(now.features, now.features, high, provisional)
+        """Make a frame the key frame.
+
+        :param high: of :meth:`Stages.keep`, or a result of S_h
+        """
+        low, keep = now.features.low, self._stages.keep
+        features = dataclasses.replace(now.features, low=LowFeatures(
+            keep(low.low), None if low.embedding is None else keep(low.embedding)))
+        self._state = KeyFeatures(features, features, high, provisional)
 
     @torch.inference_mode()
     def _run_other_parts(self, frame: Frame) -> Job:
         """Run what a first frame does not reach, whatever the schedule; return a job for S_h."""
         assert self._state is not None
         watch = Stopwatch(self.device)
-        now = self._begin(frame, watch)
-        self._stages.deviation(self._state.key.low, now.features.low)
-        self._propagate(now, self._output(now, False), watch)
-        return self._job(now, keeps_image=True)
+        with own_stream(self.device):
+            now = self._begin(frame, watch)
+            self._stages.deviation(self._state.key.low, now.features.low)
+            self._propagate(now, self._output(now, False), watch)
+        return self._job(now, self._state.key, keeps_image=True)
 
     def _status(self, done: _Done, *, step_ms: float) -> StepStatus:
         assert self._state is not None
@@ -403,5 +431,6 @@ class SegmentationPipeline:
             slow_track_busy=done.job is not None or self.executor.busy,
             slow_track_failures=self._slow_failures,
             slow_track_error=self._slow_error, slow_track_ms=self.slow_track_ms,
-            stage_ms={**done.stage_ms, 'rest': step_ms - sum(done.stage_ms.values())},
+            stage_ms={**done.stage_ms, 'rest': step_ms - sum(done.stage_ms.values()),
+                      **dict.fromkeys(self._stages.untold, math.nan)},
             reset_reason=reason)

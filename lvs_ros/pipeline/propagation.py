@@ -34,9 +34,9 @@ class SpatiallyVariantPropagation:
 
     def move(self, source: stages.Source, now: stages.LowFeatures) -> torch.Tensor:
         """Convolve with the predicted kernels and adapt to the frame's own low features."""
-        assert source.low.embedding is not None and now.embedding is not None
+        assert source.embedding is not None and now.embedding is not None
         return self._network.adapt(now.low, self._network.propagate(
-            source.low.embedding, now.embedding, source.high, source.displacement))
+            source.embedding, now.embedding, source.high, source.displacement))
 
 
 class FlowPropagation:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from lvs_ros.backends.convolution import Convolution
 from lvs_ros.backends.cpu import buffers
 from lvs_ros.backends.cpu.library import are_readable, channels_last, native, pointer
 from lvs_ros.checkpoints import checkpoint, is_interruptible
@@ -17,32 +18,20 @@ from lvs_ros.checkpoints import checkpoint, is_interruptible
 Addresses = tuple[int, int, int, Optional[int], int]
 
 
-class NativeConvolution(nn.Module):
-    """Stands in for a convolution of one group and what follows it; for inference.
+class NativeConvolution(Convolution):
+    """A convolution by native kernels.
 
-    It calls :func:`~lvs_ros.checkpoints.checkpoint` before it begins, and between its pieces.
-
-    :param convolution: float32, on the CPU, padded with zeros; its weights are copied
+    :param convolution: float32, on the CPU; its weights are copied
     :param relu: negative results become 0
     """
 
     weight: torch.Tensor
     bias: torch.Tensor
 
-    pieces = 1
-    """Pieces that it is computed in where it may be interrupted."""
-
     def __init__(self, convolution: nn.Conv2d, *, relu: bool = False) -> None:
-        super().__init__()
-        self.in_channels, self.out_channels = convolution.in_channels, convolution.out_channels
-        self.relu = relu
+        super().__init__(convolution, relu=relu)
         bias = torch.zeros(self.out_channels) if convolution.bias is None else convolution.bias
         self.register_buffer('bias', bias.detach().float().clone())
-
-    @property
-    def work(self) -> float:
-        """Multiply-accumulates a position of the result."""
-        raise NotImplementedError
 
     def forward(self, x: torch.Tensor, added: Optional[torch.Tensor] = None) -> torch.Tensor:
         """Convolve.

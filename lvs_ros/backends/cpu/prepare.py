@@ -3,6 +3,7 @@
 """A network made ready for a CPU: native modules in place of torch's."""
 
 import math
+import os
 from typing import Optional, cast
 
 import torch
@@ -11,22 +12,21 @@ from torch import nn
 from lvs_ros.backends import eager
 from lvs_ros.backends.cpu.adapt_net import NativeAdaptNet
 from lvs_ros.backends.cpu.amx.convolution import AmxConvolution
-from lvs_ros.backends.cpu.block import NativeBlock
 from lvs_ros.backends.cpu.convolution import NativeConvolution
 from lvs_ros.backends.cpu.direct import DirectConvolution
 from lvs_ros.backends.cpu.label_map import NativeLabelMap
-from lvs_ros.backends.cpu.library import has_amx, kernels
+from lvs_ros.backends.cpu.library import VARIABLE, has_amx, kernels
 from lvs_ros.backends.cpu.linear_of_mean import NativeLinearOfMean
 from lvs_ros.backends.cpu.padding import pad_first_stage
 from lvs_ros.backends.cpu.propagation import NativeSpatiallyVariantConvolution, NativeWarp
 from lvs_ros.backends.cpu.stem import NativeStem
 from lvs_ros.backends.cpu.winograd import WinogradConvolution
 from lvs_ros.backends.folding import fold_batch_norm
+from lvs_ros.backends.swap import Swap
 from lvs_ros.model.adapt_net import AdaptNet
 from lvs_ros.model.deviation_net import LinearOfMean
 from lvs_ros.model.network import SegmentationNetwork
 from lvs_ros.model.normalisation import Normalisation
-from lvs_ros.model.resnet import BasicBlock, Bottleneck
 
 _HIGH_PIECES = 80    # S_h is cut into at least so many
 
@@ -42,6 +42,9 @@ def prepare(network: SegmentationNetwork, dtype: torch.dtype) -> None:
     amx = dtype == torch.bfloat16 and has_amx()
     if kernels() is None or not (amx or dtype == torch.float32):
         eager.prepare(network, torch.device('cpu'), dtype)
+        if kernels() is None and os.environ.get(VARIABLE) != 'none':
+            network.fallbacks = ['native kernels: torch in place of them (they were not compiled '
+                                 'for this processor, or cannot be loaded)']
         return
     network.eval().requires_grad_(False)
     fold_batch_norm(network)
@@ -69,7 +72,7 @@ def _cut(network: SegmentationNetwork) -> None:
         layer.pieces = math.ceil(layer.work / largest)
 
 
-class _Swap:
+class _Swap(Swap):
     """Replaces modules of torch by native ones.
 
     :param amx: convolutions multiply in bfloat16
@@ -79,44 +82,15 @@ class _Swap:
         self._amx = amx
         self.direct = AmxConvolution if amx else DirectConvolution
 
-    def children(self, module: nn.Module) -> None:
-        """Replace what is in a module, all the way down."""
-        for name, child in module.named_children():
-            native = self._native(child)
-            if native is None:
-                self.children(child)
-            else:
-                setattr(module, name, native)
-        if isinstance(module, nn.Sequential):
-            _join_relus(module)
-
-    def _native(self, module: nn.Module) -> Optional[nn.Module]:
-        if isinstance(module, nn.Conv2d):
-            return self._convolution(module)
-        if isinstance(module, (BasicBlock, Bottleneck)):
-            return self._block(module)
+    def replacement(self, module: nn.Module) -> Optional[nn.Module]:
         if isinstance(module, AdaptNet):
             self.children(module.convolutions)
             return NativeAdaptNet(module, module.convolutions, self.direct)
-        return NativeLinearOfMean(module) if isinstance(module, LinearOfMean) else None
+        if isinstance(module, LinearOfMean):
+            return NativeLinearOfMean(module)
+        return super().replacement(module)
 
-    def _block(self, block: BasicBlock | Bottleneck) -> NativeBlock:
-        convolutions = [self._convolution(child, relu=True) for child in block.children()
-                        if isinstance(child, nn.Conv2d)]
-        downsample = block.downsample
-        return NativeBlock(convolutions, None if downsample is None else self._convolution(
-            cast(nn.Conv2d, downsample[0])))
-
-    def _convolution(self, convolution: nn.Conv2d, *, relu: bool = False) -> NativeConvolution:
+    def convolution(self, convolution: nn.Conv2d, *, relu: bool = False) -> NativeConvolution:
         if not self._amx and WinogradConvolution.suits(convolution):
             return WinogradConvolution(convolution, relu=relu)
         return self.direct(convolution, relu=relu)
-
-
-def _join_relus(layers: nn.Sequential) -> None:
-    """Let convolutions do the ReLU that follows them, behind what was their batch norm."""
-    for index in range(len(layers) - 2):
-        convolution = layers[index]
-        if isinstance(convolution, NativeConvolution) and isinstance(layers[index + 2], nn.ReLU):
-            convolution.relu = True
-            layers[index + 2] = nn.Identity()

@@ -9,51 +9,60 @@ result, and the features of the positions that they can see in a row of the sour
 
 Most of A is zeros, but a GPU multiplies matrices of 16 bits more than ten times as fast as single
 numbers. A is put together from the kernels where it is needed; sums are kept in float32.
+
+A block of threads computes several rows of the result, and reads a row of the source once for all
+of them: their matrices A lie one below the other.
 """
 
 import math
-import warnings
 
 import torch
 import triton
 import triton.language as tl
 
+from lvs_ros.backends.cuda.trial import reason_against
 from lvs_ros.ops.spatially_variant_convolution import (SpatiallyVariantConvolution,
                                                        spatially_variant_convolution)
 
-_POSITIONS = 16    # the smallest matrix that can be multiplied
-_CHANNELS = 64     # of a block of threads
-_CHECKED_SIZE = (5, 21)    # rows and columns: not a multiple of anything
+_POSITIONS = 16    # in a row, for a block of threads: the smallest matrix that can be multiplied
+_ROWS = 4
+_CHANNELS = 128
+_TRIED_SIZE = (5, 21)    # rows and columns: not a multiple of anything
 
 
 @triton.jit(do_not_specialize=['height', 'width'])    # nothing to compile for another image
-def _kernel(features, kernels, result, height, width,  # type: ignore[no-untyped-def]
-            CHANNELS: tl.constexpr, SIDE: tl.constexpr, POSITIONS: tl.constexpr,
-            SOURCES: tl.constexpr, BLOCK: tl.constexpr):
+def convolution_kernel(features, kernels, result, height, width,  # type: ignore[no-untyped-def]
+                       CHANNELS: tl.constexpr, SIDE: tl.constexpr, POSITIONS: tl.constexpr,
+                       ROWS: tl.constexpr, SOURCES: tl.constexpr, BLOCK: tl.constexpr):
     reach: tl.constexpr = SIDE // 2
     blocks: tl.constexpr = (CHANNELS + BLOCK - 1) // BLOCK
-    first, row = tl.program_id(0) * POSITIONS, tl.program_id(1).to(tl.int64)
-    image = (tl.program_id(2) // blocks).to(tl.int64)
+    first, first_row = tl.program_id(0) * POSITIONS, tl.program_id(1) * ROWS
+    image_at = (tl.program_id(2) // blocks).to(tl.int64) * height * width
     channels = tl.program_id(2) % blocks * BLOCK + tl.arange(0, BLOCK)
-    places = first + tl.arange(0, POSITIONS)
+    places = tl.arange(0, ROWS * POSITIONS)
+    rows, places = first_row + places // POSITIONS, first + places % POSITIONS
     sources = first - reach + tl.arange(0, SOURCES)
     columns = places[:, None] - sources[None, :] + reach
-    is_tap = (columns >= 0) & (columns < SIDE) & (places < width)[:, None]
+    is_place = (places < width) & (rows < height)
+    is_tap = (columns >= 0) & (columns < SIDE) & is_place[:, None]
     is_channel = (channels < CHANNELS)[None, :]
     is_source = ((sources >= 0) & (sources < width))[:, None] & is_channel
-    image_at = image * height * width
-    taps_at = kernels + (image_at + row * width + places[:, None]) * (SIDE * SIDE) + columns
+    results_at = image_at + rows * width + places
+    taps_at = kernels + results_at[:, None] * (SIDE * SIDE) + columns
     sources_at = features + (image_at + sources[:, None]) * CHANNELS + channels[None, :]
-    total = tl.full((POSITIONS, BLOCK), 0, tl.float32)
-    for line in range(SIDE):
-        source_row = row - (line - reach)
+    total = tl.full((ROWS * POSITIONS, BLOCK), 0, tl.float32)
+    for step in range(ROWS + SIDE - 1):
+        source_row = first_row - reach + step
+        lines = rows - source_row + reach    # of each place's kernel
         if (source_row >= 0) & (source_row < height):
-            taps = tl.load(taps_at + line * SIDE, mask=is_tap, other=0)
-            values = tl.load(sources_at + source_row * width * CHANNELS, mask=is_source, other=0)
+            is_line = (lines >= 0) & (lines < SIDE)
+            taps = tl.load(taps_at + lines[:, None] * SIDE, mask=is_tap & is_line[:, None],
+                           other=0)
+            values = tl.load(sources_at + source_row.to(tl.int64) * width * CHANNELS,
+                             mask=is_source, other=0)
             total = tl.dot(taps, values, total, input_precision='ieee')
-    results_at = result + (image_at + row * width + places[:, None]) * CHANNELS + channels[None, :]
-    tl.store(results_at, total.to(result.dtype.element_ty),
-             mask=(places < width)[:, None] & is_channel)
+    tl.store(result + results_at[:, None] * CHANNELS + channels[None, :],
+             total.to(result.dtype.element_ty), mask=is_place[:, None] & is_channel)
 
 
 def convolve(features: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
@@ -67,17 +76,34 @@ def convolve(features: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
     features = features.contiguous(memory_format=torch.channels_last)
     kernels = kernels.contiguous(memory_format=torch.channels_last)
     batch, channels, height, width = features.shape
-    side = math.isqrt(kernels.shape[1])
     result = torch.empty_like(features)
-    grid = (triton.cdiv(width, _POSITIONS), height, batch * triton.cdiv(channels, _CHANNELS))
+    sizes = block_sizes(channels, math.isqrt(kernels.shape[1]), features.dtype,
+                        multiplies_matrices=_multiplies_matrices(features.device))
+    grid = (triton.cdiv(width, _POSITIONS), triton.cdiv(height, sizes['ROWS']),
+            batch * triton.cdiv(channels, sizes['BLOCK']))
     with torch.cuda.device_of(features):    # Triton launches on the current one
-        _kernel[grid](features, kernels, result, height, width, **_sizes(channels, side))
+        convolution_kernel[grid](features, kernels, result, height, width, **sizes)
     return result
 
 
-def _sizes(channels: int, side: int) -> dict[str, int]:
-    return {'CHANNELS': channels, 'SIDE': side, 'POSITIONS': _POSITIONS, 'BLOCK': _CHANNELS,
-            'SOURCES': triton.next_power_of_2(_POSITIONS + side - 1)}
+def block_sizes(channels: int, side: int, dtype: torch.dtype, *, multiplies_matrices: bool
+                ) -> dict[str, int]:
+    """Return the constants of the kernel.
+
+    More rows are less to read and more to compute: a row of the source that only some of them see
+    is multiplied with zeros for the others. That is worth it where matrices are multiplied as
+    such: Triton does so with 16 bits, from Ampere on.
+    """
+    is_fast = multiplies_matrices and dtype.itemsize == 2
+    return {'CHANNELS': channels, 'SIDE': side, 'POSITIONS': _POSITIONS,
+            'ROWS': _ROWS if is_fast else 1,
+            'BLOCK': min(_CHANNELS if is_fast else 64, max(16, triton.next_power_of_2(channels))),
+            'SOURCES': triton.next_power_of_2(_POSITIONS + side - 1),
+            'num_warps': 8 if is_fast else 4}    # with less, a thread has too many registers
+
+
+def _multiplies_matrices(device: torch.device) -> bool:
+    return device.type != 'cuda' or torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 class TritonSpatiallyVariantConvolution(SpatiallyVariantConvolution):
@@ -88,28 +114,19 @@ class TritonSpatiallyVariantConvolution(SpatiallyVariantConvolution):
         return convolve(features, kernels)
 
 
-def can_be_used(device: torch.device, dtype: torch.dtype, channels: int, side: int) -> bool:
+def reason_against_convolution(device: torch.device, dtype: torch.dtype, channels: int, side: int
+                               ) -> str:
     """Compile :func:`convolve` for a kind of features, and compare it with the reference.
-
-    Warns where it cannot be compiled or computes something else.
 
     :param channels: C of the features
     :param side: H_K
+    :return: why it cannot be used; '' = it can
     """
     generator = torch.Generator().manual_seed(0)
     features, kernels = (
-        torch.randn(1, count, *_CHECKED_SIZE, generator=generator).to(device, dtype)
+        torch.randn(1, count, *_TRIED_SIZE, generator=generator).to(device, dtype)
         for count in (channels, side * side))
-    try:
-        expected = spatially_variant_convolution(features, kernels)
-        error = float((convolve(features, kernels) - expected).abs().max())
-        # At most: the sums are of order H_K, and rounded to the dtype once.
-        is_right = error < 8 * side * torch.finfo(dtype).eps + 1e-5
-        reason = '' if is_right else f'its results are {error:g} off'
-    except Exception as failure:  # noqa: B902: whatever it is, there is another way
-        is_right, reason = False, (f'{type(failure).__name__}: {failure}; it is compiled where it '
-                                   'runs, with the help of a C compiler')
-    if not is_right:
-        warnings.warn(f'the spatially variant convolution takes longer on {device}: its Triton '
-                      f'kernel cannot be used ({reason})')
-    return is_right
+    # At most: the sums are of order H_K, and rounded to the type once.
+    return reason_against(lambda: convolve(features, kernels),
+                          spatially_variant_convolution(features, kernels),
+                          tolerance=8 * side * torch.finfo(dtype).eps + 1e-5)

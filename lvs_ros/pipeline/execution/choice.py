@@ -4,6 +4,8 @@
 
 import torch
 
+from lvs_ros.backends.cuda.pieces import PiecesInFlight
+from lvs_ros.backends.cuda.streams import own_stream
 from lvs_ros.cpus import available_cpus
 from lvs_ros.pipeline.execution.executor import Executor
 from lvs_ros.pipeline.execution.frame_priority import FramePriority
@@ -24,8 +26,8 @@ def choose_executor(device: torch.device, *, cpu_threads: int = 0, realtime_prio
     """
     priority = FramePriority(realtime_priority)
     if device.type == 'cuda':
-        from lvs_ros.backends.cuda.pieces import PiecesInFlight
-        return TimeSlicedExecutor(priority=priority, wait_for_device=PiecesInFlight(device).wait)
+        return TimeSlicedExecutor(priority=priority, wait_for_device=PiecesInFlight(device).wait,
+                                  context=lambda: own_stream(device))
     threads, numbers = cpu_threads or available_cpus(), core_numbers()
     if threads > _MOST_TIME_SLICED:
         return PartitionedExecutor(threads=threads, priority=priority)

@@ -27,6 +27,10 @@ class Executor(Protocol):
     def run(self, work: Callable[[], T]) -> T:
         """Compute for a frame, before everything else; returns, or raises, what that does."""
 
+    def run_between(self, work: Callable[[], None]) -> None:
+        """Do something that frames will profit from, which passes checkpoints: where frames are
+        computed, when none waits, and before any job."""
+
     def submit(self, job: Job) -> None:
         """Compute a job in the background."""
 
@@ -42,7 +46,7 @@ class Executor(Protocol):
         """Seconds since the last checkpoint of a job that runs; 0 without one. For any thread."""
 
     def wait(self, timeout_s: float) -> None:
-        """Wait until no job runs or waits; at most so long."""
+        """Wait until no job runs or waits, nor work between frames; at most so long."""
 
     def cancel(self) -> None:
         """Forget all jobs; their results never come."""

@@ -46,6 +46,10 @@ class PartitionedExecutor(BackgroundExecutor):
         with self._priority.raised(team):
             return work()
 
+    def run_between(self, work: Callable[[], None]) -> None:
+        """Do it here and now."""
+        work()
+
     def _work(self) -> None:
         # OpenMP's threads inherit the nice value of the one that starts them.
         if hasattr(os, 'setpriority'):

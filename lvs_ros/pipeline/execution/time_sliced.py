@@ -9,16 +9,19 @@ right there, so that a frame waits for one piece at most; or, where frame follow
 pause, for pieces of a tenth of the time that the last frame took.
 """
 
+import collections
+import contextlib
 import threading
 import time
 from concurrent.futures import CancelledError, Future
-from typing import Any, Callable, Optional, Sequence, TypeVar
+from typing import Any, Callable, ContextManager, Optional, Sequence, TypeVar
 
 import torch
 
 from lvs_ros.checkpoints import checkpoints
 from lvs_ros.pipeline.execution.background import BackgroundExecutor
 from lvs_ros.pipeline.execution.frame_priority import FramePriority
+from lvs_ros.pipeline.execution.job import Cancelled
 from lvs_ros.pipeline.execution.process_settings import ProcessSettings
 from lvs_ros.pipeline.threads import bind_team, end_team, team_threads
 
@@ -57,18 +60,21 @@ class TimeSlicedExecutor(BackgroundExecutor):
         none. None = neither have frames
     :param wait_for_device: called at each checkpoint; a GPU's waits until all pieces but the last
         have been computed. On a CPU there is nothing to wait for, the default
+    :param context: what the worker computes in, such as a stream of a GPU
     :param clock: tells the time, s
     """
 
     def __init__(self, *, threads: int = 0, cores: Sequence[int] = (),
                  priority: Optional[FramePriority] = None,
                  wait_for_device: Callable[[], None] = lambda: None,
+                 context: Callable[[], ContextManager[None]] = contextlib.nullcontext,
                  clock: Callable[[], float] = time.perf_counter) -> None:
         self.frame_threads = self.full_threads = threads or torch.get_num_threads()
         self.description = f'time-sliced, {threads} threads' if threads else 'time-sliced'
         self._threads, self._cores = threads, cores
         self._priority = priority or FramePriority()
-        self._wait_for_device, self._clock = wait_for_device, clock
+        self._wait_for_device, self._context, self._clock = wait_for_device, context, clock
+        self._between: collections.deque[Callable[[], None]] = collections.deque()
         self._frame: Optional[_Frame] = None    # that waits
         self._computing: Optional[_Frame] = None
         self._awaited: Optional[_Frame] = None    # whose thread has not taken it yet
@@ -105,6 +111,18 @@ class TimeSlicedExecutor(BackgroundExecutor):
                     self._changed.notify_all()
                 del frame, work    # or an error's traceback would keep them
 
+    def run_between(self, work: Callable[[], None]) -> None:
+        """Do something in the worker, when no frame waits and before any job."""
+        with self._changed:
+            self._between.append(work)
+            self._changed.notify_all()
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until nothing but a frame may run or wait; at most so long."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._between or self._closed, timeout_s)
+        super().wait(timeout_s)
+
     def close(self, timeout_s: float = 2.0) -> None:
         """Stop; a frame that has not begun is computed by the thread that wants it."""
         with self._changed:
@@ -118,21 +136,43 @@ class TimeSlicedExecutor(BackgroundExecutor):
     def _work(self) -> None:
         if self._threads:
             torch.set_num_threads(self._threads)
-        while True:
-            with self._changed:
-                self._changed.wait_for(
-                    lambda: self._closed or self._frame is not None or self._waiting is not None)
-                if self._closed:
-                    return
-                frame_first = self._frame is not None and (
-                    self._waiting is None or self._owed_s <= 0)
-            if frame_first:
+        with self._context():
+            while self._work_once():
+                pass
+
+    def _work_once(self) -> bool:
+        """Wait for something to do, and do it; False = closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._frame is not None
+                                   or self._waiting is not None or bool(self._between))
+            if self._closed:
+                return False
+            frame_first = self._frame is not None and (
+                self._waiting is None or self._owed_s <= 0)
+        if frame_first:
+            self._run_frame()
+        elif self._between:
+            self._run_between()
+        else:
+            self._since_s = self._clock()
+            with checkpoints(self._checkpoint):
+                self._run_job()
+            self._pay()
+        return True
+
+    def _run_between(self) -> None:
+        with contextlib.suppress(Cancelled), checkpoints(self._checkpoint_between):
+            self._between[0]()
+        with self._changed:    # only now: whoever waits shall find it done
+            self._between.popleft()
+            self._changed.notify_all()
+
+    def _checkpoint_between(self) -> None:
+        if self._closed:
+            raise Cancelled
+        if self._frame is not None:
+            with checkpoints(None):
                 self._run_frame()
-            else:
-                self._since_s = self._clock()
-                with checkpoints(self._checkpoint):
-                    self._run_job()
-                self._pay()
 
     def _checkpoint(self) -> None:
         self._wait_for_device()
