@@ -27,7 +27,7 @@ from lvs_ros.evaluation.run import Runner
 from lvs_ros.evaluation.summary import Summariser
 from lvs_ros.model import VARIANTS, SegmentationNetwork, load_network, save_network
 from lvs_ros.model.checkpoint import rivals_path, save_rivals
-from lvs_ros.model.rivals import Rivals
+from lvs_ros.model.rivals import RIVALS, Rivals
 from lvs_ros.options import PipelineOptions
 from lvs_ros.packed_mask import unpack
 from lvs_ros.pipeline.build import build_pipeline
@@ -69,7 +69,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     path = tmp_path_factory.mktemp('model') / 'tiny.safetensors'
     network = SegmentationNetwork(VARIANTS['tiny']('camvid', 11))
     save_network(network, path)
-    save_rivals(Rivals(network), network, rivals_path(path))
+    rivals = Rivals(network)
+    rivals.trained = set(RIVALS)
+    save_rivals(rivals, network, rivals_path(path))
     return path
 
 

@@ -14,9 +14,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from lvs_ros.errors import ModelFileError
 from lvs_ros.evaluation.rows import ROWS, build_row
 from lvs_ros.model import SegmentationNetwork, load_network, save_network
-from lvs_ros.model.checkpoint import load_rivals, rivals_path, save_rivals
+from lvs_ros.model.checkpoint import load_rivals, rivals_in, rivals_path, save_rivals
 from lvs_ros.model.config import tiny
-from lvs_ros.model.rivals import GatedRecurrentUnit, Rivals, run_recurrent
+from lvs_ros.model.rivals import RIVALS, GatedRecurrentUnit, Rivals, run_recurrent
 from lvs_ros.model.small_network import SMALL_SHAPES, SmallNetwork, SmallShape
 from lvs_ros.options import PipelineOptions
 from lvs_ros.pipeline.frame import Frame
@@ -30,6 +30,7 @@ def model(tmp_path: pathlib.Path) -> pathlib.Path:
     torch.manual_seed(5)
     network = SegmentationNetwork(dataclasses.replace(tiny('camvid', 11), alignment='flow'))
     rivals = Rivals(network)
+    rivals.trained = set(RIVALS)
     save_network(network, tmp_path / 'm.safetensors', half=False)
     save_rivals(rivals, network, tmp_path / 'm.rivals.safetensors')
     return tmp_path / 'm.safetensors'
@@ -172,10 +173,28 @@ def test_missing_and_foreign_weights_are_named(model: pathlib.Path) -> None:
     with pytest.raises(ModelFileError, match='not a file of comparison weights'):
         build_row('grfp5', options)
     other = SegmentationNetwork(tiny('camvid', 5))
-    save_rivals(Rivals(other), other, path)
+    rivals = Rivals(other)
+    rivals.trained = {'recurrent'}
+    save_rivals(rivals, other, path)
     with pytest.raises(ModelFileError, match='has shape'):
         build_row('grfp5', options)
     other = SegmentationNetwork(tiny('camvid', 11))
-    save_rivals(Rivals(other), other, path)
+    rivals = Rivals(other)
+    rivals.trained = {'recurrent'}
+    save_rivals(rivals, other, path)
     with pytest.raises(ModelFileError, match='made for another network'):
         build_row('grfp5', options)
+
+
+def test_a_file_has_only_what_was_trained(model: pathlib.Path) -> None:
+    network, path = load_network(model), rivals_path(model)
+    rivals = Rivals(network)
+    rivals.trained = {'recurrent'}
+    save_rivals(rivals, network, path)
+    assert rivals_in(path) == load_rivals(path, network).trained == {'recurrent'}
+    options = PipelineOptions(model=str(model), device='cpu')
+    build_row('grfp5', options).close()
+    with pytest.raises(ModelFileError, match='no weights for the row small_per_frame; train'):
+        build_row('small_per_frame', options)
+    path.unlink()
+    assert rivals_in(path) == set()

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Callable, Mapping, Optional
 
 from lvs_ros.backends.prepare import choose_device, prepare
-from lvs_ros.errors import ConfigurationError
+from lvs_ros.errors import ConfigurationError, ModelFileError
 from lvs_ros.model import SegmentationNetwork, load_network
 from lvs_ros.model.checkpoint import load_rivals, rivals_path
 from lvs_ros.model.small_network import SMALL_SHAPES
@@ -80,7 +80,12 @@ def build_row(name: str, options: PipelineOptions, slow_delay_s: Optional[float]
     smoothing = None
     device = choose_device(options.device)
     if row.rival is not None:
-        rivals = load_rivals(rivals_path(options.model), network)
+        path = rivals_path(options.model)
+        rivals = load_rivals(path, network)
+        if row.rival not in rivals.trained:
+            raise ModelFileError(
+                f'{path}: it has no weights for the row {row.name}; train them with '
+                f'"lvs train --stages {row.rival}", or leave that row out')
         if row.rival in SMALL_SHAPES:
             network = rivals.small_network(row.rival)
             options = dataclasses.replace(options, flip_averaging=False)    # it would need S_h

@@ -14,7 +14,7 @@ from typing import Iterator, Optional, Sequence
 import numpy as np
 from tqdm import tqdm
 
-from lvs_ros.evaluation.metrics import confusion_of, miou
+from lvs_ros.evaluation.metrics import confusion_of, miou, pixel_accuracy
 from lvs_ros.evaluation.rows import build_row
 from lvs_ros.options import PipelineOptions
 from lvs_ros.pipeline.frame import Frame
@@ -32,15 +32,15 @@ class Comparison:
     """One drive at one threshold.
 
     :param key_frames: of both schedules
-    :param adaptive: mIoU, 0..1
-    :param even: mIoU with evenly spaced key frames
+    :param adaptive: mIoU and pixel accuracy, 0..1
+    :param even: those with evenly spaced key frames
     """
 
     seed: int
     threshold: float
     key_frames: int
-    adaptive: float
-    even: float
+    adaptive: tuple[float, float]
+    even: tuple[float, float]
 
 
 def stop_start_s(scene: StreetScene) -> float:
@@ -67,8 +67,9 @@ def drive(seed: int) -> list[LabelledFrame]:
 
 
 def run(pipeline: SegmentationPipeline, frames: Sequence[LabelledFrame],
-        keys: Optional[Sequence[bool]], threshold: float) -> tuple[int, float]:
-    """Label a drive; return its number of key frames, and the mIoU.
+        keys: Optional[Sequence[bool]], threshold: float
+        ) -> tuple[int, tuple[float, float]]:
+    """Label a drive; return its number of key frames, and mIoU and pixel accuracy.
 
     :param keys: which frames are key frames; None = those above the threshold
     """
@@ -81,7 +82,7 @@ def run(pipeline: SegmentationPipeline, frames: Sequence[LabelledFrame],
         result = pipeline.step(frame)
         found += result.status.key_frame
         counts += confusion_of(labels, result.mask, classes)
-    return found, float(miou(counts))
+    return found, (float(miou(counts)), float(pixel_accuracy(counts)))
 
 
 def compare(seeds: Sequence[int], thresholds: Sequence[float], options: PipelineOptions
@@ -102,19 +103,23 @@ def main() -> None:
     parser.add_argument('--seeds', type=int, nargs='+', default=list(range(9101, 9107)))
     parser.add_argument('--thresholds', type=float, nargs='+', default=[0.1])
     parser.add_argument('--model', default='lite_camvid')
+    parser.add_argument('--cpu-threads', type=int, default=0)
     args = parser.parse_args()
-    options = PipelineOptions(model=args.model, precision='float32', flip_averaging=False)
+    options = PipelineOptions(model=args.model, precision='float32', flip_averaging=False,
+                              cpu_threads=args.cpu_threads)
     found = []
     for one in compare(args.seeds, args.thresholds, options):
         found.append(one)
-        print(f'seed {one.seed}, threshold {one.threshold:g}: {one.key_frames} key frames, '
-              f'adaptive {100 * one.adaptive:.2f}, evenly spaced {100 * one.even:.2f}', flush=True)
+        print(f'seed {one.seed}, threshold {one.threshold:g}: {one.key_frames} key frames; mIoU, '
+              'pixel accuracy %: adaptive {:.2f} {:.2f}, evenly spaced {:.2f} {:.2f}'.format(
+                  *(100 * value for value in (*one.adaptive, *one.even))), flush=True)
     for threshold in args.thresholds:
-        differences = np.array([100 * (one.adaptive - one.even) for one in found
-                                if one.threshold == threshold])
-        error = differences.std(ddof=1) / math.sqrt(len(differences)) if len(
-            differences) > 1 else float('nan')
-        print(f'threshold {threshold:g}: {differences.mean():+.2f} ±{error:.2f} points')
+        differences = np.array([100 * (np.array(one.adaptive) - np.array(one.even))
+                                for one in found if one.threshold == threshold])
+        errors = differences.std(0, ddof=1) / math.sqrt(len(differences))
+        print(f'threshold {threshold:g}, adaptive minus evenly spaced: '
+              'mIoU {:+.2f} ±{:.2f}, pixel accuracy {:+.2f} ±{:.2f} points'.format(
+                  *np.stack((differences.mean(0), errors), 1).flat))
 
 
 if __name__ == '__main__':

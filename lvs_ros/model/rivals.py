@@ -65,15 +65,21 @@ class GatedRecurrentUnit(nn.Module):
         return (self.sharpness * mixed).softmax(1)
 
 
+RIVALS = (*SMALL_SHAPES, 'recurrent')
+"""Names of the rivals: of their modules, and of their stages of training."""
+
+
 class Rivals(nn.Module):
     """All of them, for one network.
 
     :param network: what they are compared with
+    :ivar trained: names of those that are; the others have random weights, and are not stored
     """
 
     def __init__(self, network: SegmentationNetwork) -> None:
         super().__init__()
         self.config = network.config
+        self.trained: set[str] = set()
         for name, shape in SMALL_SHAPES.items():
             self.add_module(name, SmallNetwork(network.config, shape))
         self.recurrent = GatedRecurrentUnit(network.config.classes)

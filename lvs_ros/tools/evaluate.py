@@ -17,7 +17,7 @@ from lvs_ros.evaluation.report import JSON, write_report
 from lvs_ros.evaluation.rows import ROWS
 from lvs_ros.evaluation.sweep import THRESHOLDS
 from lvs_ros.evaluation.tables import notes, terminal_table
-from lvs_ros.model.checkpoint import rivals_path
+from lvs_ros.model.checkpoint import rivals_in, rivals_path
 from lvs_ros.tables import WIDTH
 from lvs_ros.tools.pipeline_options import (DEVICE, add_options, add_slow_delay,
                                             pipeline_options)
@@ -95,8 +95,9 @@ def _rows(args: argparse.Namespace) -> tuple[str, ...]:
     if args.rows is not None:
         return tuple(name for name in ROWS if name in args.rows)
     path = rivals_path(args.model)
-    left_out = () if path.is_file() else tuple(
-        row.name for row in ROWS.values() if row.rival is not None)
+    there = rivals_in(path)
+    left_out = tuple(row.name for row in ROWS.values()
+                     if row.rival is not None and row.rival not in there)
     if left_out:
         print(f'left out: {", ".join(left_out)}, whose weights would be in {path}',
               file=sys.stderr)

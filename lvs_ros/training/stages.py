@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from lvs_ros.model.network import SegmentationNetwork
-from lvs_ros.model.rivals import Rivals, run_recurrent, shrink
+from lvs_ros.model.rivals import RIVALS, Rivals, run_recurrent, shrink
 from lvs_ros.model.small_network import SMALL_SHAPES
 from lvs_ros.ops.geometry import upsample
 from lvs_ros.training.flows import BatchFlow
@@ -40,6 +40,7 @@ def train_stage(stage: str, network: SegmentationNetwork, rivals: Rivals, sample
     fit(stage, trained.train().requires_grad_(True), losses, options, generator=sampler.random)
     network.eval()
     rivals.eval()
+    rivals.trained |= {stage} & set(RIVALS)
 
 
 def _network_stage(network: SegmentationNetwork, _rivals: Rivals, sampler: Sampler,
