@@ -4,10 +4,11 @@
 
 import pathlib
 
+import numpy as np
 import pytest
 
-from lvs_ros.evaluation.street_schedules import (RATE_HZ, compare, even_key_frames, run,
-                                                 stop_start_s)
+from lvs_ros.evaluation.street_schedules import (RATE_HZ, LabelledFrame, compare,
+                                                 even_key_frames, run, stop_start_s)
 from lvs_ros.evaluation import street_schedules
 from lvs_ros.evaluation.rows import build_row
 from lvs_ros.options import PipelineOptions
@@ -36,14 +37,16 @@ def test_a_drive_has_a_stop_in_its_middle() -> None:
 def test_both_schedules_have_as_many_key_frames(
         tiny_model: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scene = StreetScene(seed=1, width=64, height=48)
-    frames = [(Frame(image, round(1e9 * index / RATE_HZ)), labels) for index in range(9)
-              for image, labels in [scene.render(0.5 * index)]]
+    frames = [LabelledFrame(Frame(image, round(1e9 * index / RATE_HZ)), labels, index >= 5)
+              for index in range(9) for image, labels in [scene.render(0.5 * index)]]
     options = PipelineOptions(model=str(tiny_model), device='cpu', flip_averaging=False)
     with build_row('adaptive', options) as pipeline:
-        keys = [index % 4 == 0 for index in range(9)]
-        count, _ = run(pipeline, frames, keys, 0.0)
-        every, in_full = run(pipeline, frames, None, 0.0)
-    assert count == 3 and every == 9
+        some = run(pipeline, frames, [index % 4 == 0 for index in range(9)], 0.0)
+        every = run(pipeline, frames, None, 0.0)
+    assert some.key_frames == (3, 2, 1) and every.key_frames == (9, 5, 4)
+    assert every.percent.shape == (3, 2)
     monkeypatch.setattr(street_schedules, 'drive', lambda seed: frames)
-    one, = compare([1], [0.0], options)
-    assert one.key_frames == 9 and one.adaptive == one.even == in_full
+    (adaptive, even), = compare([1], 0.0, options)
+    assert adaptive.key_frames == even.key_frames == (9, 5, 4)
+    np.testing.assert_array_equal(adaptive.percent, even.percent)
+    np.testing.assert_array_equal(adaptive.percent, every.percent)

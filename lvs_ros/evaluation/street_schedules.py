@@ -24,23 +24,32 @@ from lvs_ros.street import StreetScene
 RATE_HZ, DURATION_S = 15.0, 20.0
 _BEFORE_STANDING_S = 9.0    # braking takes 5 s
 
-LabelledFrame = tuple[Frame, np.ndarray]
+PARTS = ('whole drive', 'moving', 'standing')
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparison:
-    """One drive at one threshold.
+class LabelledFrame:
+    """A frame of a drive.
 
-    :param key_frames: of both schedules
-    :param adaptive: mIoU and pixel accuracy, 0..1
-    :param even: those with evenly spaced key frames
+    :param labels: (H, W) uint8
+    :param standing: the car stands
     """
 
-    seed: int
-    threshold: float
-    key_frames: int
-    adaptive: tuple[float, float]
-    even: tuple[float, float]
+    frame: Frame
+    labels: np.ndarray
+    standing: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a schedule did on a drive.
+
+    :param key_frames: of each of :data:`PARTS`
+    :param percent: (parts, 2), mIoU and pixel accuracy
+    """
+
+    key_frames: tuple[int, ...]
+    percent: np.ndarray
 
 
 def stop_start_s(scene: StreetScene) -> float:
@@ -60,66 +69,70 @@ def even_key_frames(frames: int, count: int) -> list[bool]:
 def drive(seed: int) -> list[LabelledFrame]:
     """Draw a drive with a stop."""
     scene = StreetScene(seed=seed)
-    start_s = stop_start_s(scene)
-    times_s = [index / RATE_HZ for index in range(round(RATE_HZ * DURATION_S))]
-    return [(Frame(image, round(1e9 * time_s)), labels) for time_s in times_s
-            for image, labels in [scene.render(start_s + time_s)]]
+    start_s, found = stop_start_s(scene), []
+    for index in range(round(RATE_HZ * DURATION_S)):
+        time_s = index / RATE_HZ
+        image, labels = scene.render(start_s + time_s)
+        found.append(LabelledFrame(Frame(image, round(1e9 * time_s)), labels,
+                                   scene.motion.pose(start_s + time_s).standing))
+    return found
 
 
 def run(pipeline: SegmentationPipeline, frames: Sequence[LabelledFrame],
-        keys: Optional[Sequence[bool]], threshold: float
-        ) -> tuple[int, tuple[float, float]]:
-    """Label a drive; return its number of key frames, and mIoU and pixel accuracy.
+        keys: Optional[Sequence[bool]], threshold: float) -> Outcome:
+    """Label a drive.
 
     :param keys: which frames are key frames; None = those above the threshold
     """
     pipeline.reset()
     classes = pipeline.config.classes
-    counts, found = np.zeros((classes, classes), np.int64), 0
-    for index, (frame, labels) in enumerate(frames):
+    counts, found = np.zeros((2, classes, classes), np.int64), [0, 0]
+    for index, one in enumerate(frames):
         # At 0 every frame becomes a key frame, and none at 1.
         pipeline.change(threshold=threshold if keys is None else float(not keys[index]))
-        result = pipeline.step(frame)
-        found += result.status.key_frame
-        counts += confusion_of(labels, result.mask, classes)
-    return found, (float(miou(counts)), float(pixel_accuracy(counts)))
+        result = pipeline.step(one.frame)
+        found[one.standing] += result.status.key_frame
+        counts[int(one.standing)] += confusion_of(one.labels, result.mask, classes)
+    parts = np.stack((counts.sum(0), *counts))
+    return Outcome((sum(found), *found),
+                   100 * np.stack((miou(parts), pixel_accuracy(parts)), 1))
 
 
-def compare(seeds: Sequence[int], thresholds: Sequence[float], options: PipelineOptions
-            ) -> Iterator[Comparison]:
-    """Run both schedules over a drive of each seed, at each threshold."""
+def compare(seeds: Sequence[int], threshold: float, options: PipelineOptions
+            ) -> Iterator[tuple[Outcome, Outcome]]:
+    """Run the adaptive schedule over a drive of each seed, and one of as many key frames."""
+    options = dataclasses.replace(options, threshold=threshold)
     with build_row('adaptive', options) as pipeline:
         for seed in tqdm(seeds, unit='drive', disable=None, leave=False):
             frames = drive(seed)
-            for threshold in thresholds:
-                key_frames, adaptive = run(pipeline, frames, None, threshold)
-                _, even = run(pipeline, frames, even_key_frames(len(frames), key_frames), 0.0)
-                yield Comparison(seed, threshold, key_frames, adaptive, even)
+            adaptive = run(pipeline, frames, None, threshold)
+            keys = even_key_frames(len(frames), adaptive.key_frames[0])
+            yield adaptive, run(pipeline, frames, keys, threshold)
 
 
 def main() -> None:
-    """Print a line a drive, and the mean difference with its standard error over the drives."""
+    """Print each drive, and the mean difference with its standard error over the drives."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--seeds', type=int, nargs='+', default=list(range(9101, 9107)))
-    parser.add_argument('--thresholds', type=float, nargs='+', default=[0.1])
+    parser.add_argument('--threshold', type=float, default=0.1)
     parser.add_argument('--model', default='lite_camvid')
     parser.add_argument('--cpu-threads', type=int, default=0)
     args = parser.parse_args()
     options = PipelineOptions(model=args.model, precision='float32', flip_averaging=False,
                               cpu_threads=args.cpu_threads)
-    found = []
-    for one in compare(args.seeds, args.thresholds, options):
-        found.append(one)
-        print(f'seed {one.seed}, threshold {one.threshold:g}: {one.key_frames} key frames; mIoU, '
-              'pixel accuracy %: adaptive {:.2f} {:.2f}, evenly spaced {:.2f} {:.2f}'.format(
-                  *(100 * value for value in (*one.adaptive, *one.even))), flush=True)
-    for threshold in args.thresholds:
-        differences = np.array([100 * (np.array(one.adaptive) - np.array(one.even))
-                                for one in found if one.threshold == threshold])
-        errors = differences.std(0, ddof=1) / math.sqrt(len(differences))
-        print(f'threshold {threshold:g}, adaptive minus evenly spaced: '
-              'mIoU {:+.2f} ±{:.2f}, pixel accuracy {:+.2f} ±{:.2f} points'.format(
-                  *np.stack((differences.mean(0), errors), 1).flat))
+    differences = []
+    for seed, (adaptive, even) in zip(args.seeds, compare(args.seeds, args.threshold, options)):
+        differences.append(adaptive.percent - even.percent)
+        for index, part in enumerate(PARTS):
+            print(f'seed {seed}, {part}: key frames {adaptive.key_frames[index]} adaptive, '
+                  f'{even.key_frames[index]} even; mIoU %, pixel accuracy %: '
+                  f'{adaptive.percent[index].round(2)}, {even.percent[index].round(2)}',
+                  flush=True)
+    means, errors = np.mean(differences, 0), np.std(differences, 0, ddof=1) / math.sqrt(
+        len(differences))
+    for part, mean, error in zip(PARTS, means, errors):
+        print(f'{part}, adaptive minus even: mIoU {mean[0]:+.2f} ±{error[0]:.2f}, '
+              f'pixel accuracy {mean[1]:+.2f} ±{error[1]:.2f} points')
 
 
 if __name__ == '__main__':
