@@ -8,9 +8,13 @@ import pathlib
 import numpy as np
 import pytest
 import torch
+from graph_recorder import CallRecorder
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from lvs_ros.backends.eager import prepare
+from lvs_ros.backends.graphs.stages import GraphStages
+from lvs_ros.backends.network_stages import NetworkStages
 from lvs_ros.errors import ModelFileError
 from lvs_ros.evaluation.rows import ROWS, build_row
 from lvs_ros.model import SegmentationNetwork, load_network, save_network
@@ -19,7 +23,10 @@ from lvs_ros.model.config import tiny
 from lvs_ros.model.rivals import RIVALS, GatedRecurrentUnit, Rivals, run_recurrent
 from lvs_ros.model.small_network import SMALL_SHAPES, SmallNetwork, SmallShape
 from lvs_ros.options import PipelineOptions
+from lvs_ros.pipeline.build import assemble
+from lvs_ros.pipeline.execution import SimulatedExecutor
 from lvs_ros.pipeline.frame import Frame
+from lvs_ros.pipeline.propagation import HoldPropagation
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 
@@ -133,6 +140,25 @@ def test_a_small_row_labels_with_its_small_network(row: str, name: str, model: p
     with torch.inference_mode():
         expected = small(torch.from_numpy(frame.image).permute(2, 0, 1)[None].float()).argmax(1)
     assert (mask == expected[0].numpy()).mean() > 0.99    # batch norms are folded
+
+
+def test_graphs_of_a_small_network_compute_the_same() -> None:
+    torch.manual_seed(0)
+    small = SmallNetwork(tiny('camvid', 11), SMALL_SHAPES['small_half'])
+    prepare(small, torch.device('cpu'), torch.float32)
+    propagation = HoldPropagation()
+    options = PipelineOptions(schedule='every_frame', flip_averaging=False, device='cpu')
+
+    def masks(stages: NetworkStages) -> list[np.ndarray]:
+        with assemble(small, options, propagation=propagation, stages=stages,
+                      executor=SimulatedExecutor(0.0, threads=1)) as pipeline:
+            # a copy: on the CPU, it is the graph's memory
+            return [pipeline.step(frame).mask.copy() for frame in frames(4)]
+
+    recorder = CallRecorder()
+    captured = masks(GraphStages(small, propagation, recorder))
+    assert recorder.captured
+    np.testing.assert_array_equal(captured, masks(NetworkStages(small, propagation)))
 
 
 def test_smoothing_looks_at_five_frames_and_forgets_them_on_reset(model: pathlib.Path) -> None:
