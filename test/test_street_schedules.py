@@ -39,14 +39,15 @@ def test_both_schedules_have_as_many_key_frames(
     scene = StreetScene(seed=1, width=64, height=48)
     frames = [LabelledFrame(Frame(image, round(1e9 * index / RATE_HZ)), labels, index >= 5)
               for index in range(9) for image, labels in [scene.render(0.5 * index)]]
-    options = PipelineOptions(model=str(tiny_model), device='cpu', flip_averaging=False)
+    options = PipelineOptions(model=str(tiny_model), device='cpu', flip_averaging=False,
+                              threshold=0.0)
     with build_row('adaptive', options) as pipeline:
-        some = run(pipeline, frames, [index % 4 == 0 for index in range(9)], 0.0)
-        every = run(pipeline, frames, None, 0.0)
+        some = run(pipeline, frames, [index % 4 == 0 for index in range(9)], options)
+        every = run(pipeline, frames, None, options)
     assert some.key_frames == (3, 2, 1) and every.key_frames == (9, 5, 4)
     assert every.percent.shape == (3, 2)
     monkeypatch.setattr(street_schedules, 'drive', lambda seed: frames)
-    (adaptive, even), = compare([1], 0.0, options)
+    (adaptive, even), = compare([1], options)
     assert adaptive.key_frames == even.key_frames == (9, 5, 4)
     np.testing.assert_array_equal(adaptive.percent, even.percent)
     np.testing.assert_array_equal(adaptive.percent, every.percent)

@@ -3,12 +3,10 @@
 """The adaptive schedule against as many evenly spaced key frames, where the speed changes.
 
 Each drive of the synthetic street is 20 s at 15 Hz: the car cruises, brakes, stands at a light and
-pulls away. ``python -m lvs_ros.evaluation.street_schedules --help``
+pulls away. Run by ``python -m lvs_ros.tools.street_schedules``.
 """
 
-import argparse
 import dataclasses
-import math
 from typing import Iterator, Optional, Sequence
 
 import numpy as np
@@ -79,17 +77,19 @@ def drive(seed: int) -> list[LabelledFrame]:
 
 
 def run(pipeline: SegmentationPipeline, frames: Sequence[LabelledFrame],
-        keys: Optional[Sequence[bool]], threshold: float) -> Outcome:
+        keys: Optional[Sequence[bool]], options: PipelineOptions) -> Outcome:
     """Label a drive.
 
-    :param keys: which frames are key frames; None = those above the threshold
+    :param keys: which frames are key frames; None = those of the options' threshold and age
     """
     pipeline.reset()
+    pipeline.change(threshold=options.threshold,
+                    max_key_age_frames=0 if keys else options.max_key_age_frames)
     classes = pipeline.config.classes
     counts, found = np.zeros((2, classes, classes), np.int64), [0, 0]
     for index, one in enumerate(frames):
-        # At 0 every frame becomes a key frame, and none at 1.
-        pipeline.change(threshold=threshold if keys is None else float(not keys[index]))
+        if keys is not None:    # at 0 every frame becomes one, and none at 1
+            pipeline.change(threshold=float(not keys[index]))
         result = pipeline.step(one.frame)
         found[one.standing] += result.status.key_frame
         counts[int(one.standing)] += confusion_of(one.labels, result.mask, classes)
@@ -98,42 +98,11 @@ def run(pipeline: SegmentationPipeline, frames: Sequence[LabelledFrame],
                    100 * np.stack((miou(parts), pixel_accuracy(parts)), 1))
 
 
-def compare(seeds: Sequence[int], threshold: float, options: PipelineOptions
-            ) -> Iterator[tuple[Outcome, Outcome]]:
+def compare(seeds: Sequence[int], options: PipelineOptions) -> Iterator[tuple[Outcome, Outcome]]:
     """Run the adaptive schedule over a drive of each seed, and one of as many key frames."""
-    options = dataclasses.replace(options, threshold=threshold)
     with build_row('adaptive', options) as pipeline:
         for seed in tqdm(seeds, unit='drive', disable=None, leave=False):
             frames = drive(seed)
-            adaptive = run(pipeline, frames, None, threshold)
+            adaptive = run(pipeline, frames, None, options)
             keys = even_key_frames(len(frames), adaptive.key_frames[0])
-            yield adaptive, run(pipeline, frames, keys, threshold)
-
-
-def main() -> None:
-    """Print each drive, and the mean difference with its standard error over the drives."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--seeds', type=int, nargs='+', default=list(range(9101, 9107)))
-    parser.add_argument('--threshold', type=float, default=0.1)
-    parser.add_argument('--model', default='lite_camvid')
-    parser.add_argument('--cpu-threads', type=int, default=0)
-    args = parser.parse_args()
-    options = PipelineOptions(model=args.model, precision='float32', flip_averaging=False,
-                              cpu_threads=args.cpu_threads)
-    differences = []
-    for seed, (adaptive, even) in zip(args.seeds, compare(args.seeds, args.threshold, options)):
-        differences.append(adaptive.percent - even.percent)
-        for index, part in enumerate(PARTS):
-            print(f'seed {seed}, {part}: key frames {adaptive.key_frames[index]} adaptive, '
-                  f'{even.key_frames[index]} even; mIoU %, pixel accuracy %: '
-                  f'{adaptive.percent[index].round(2)}, {even.percent[index].round(2)}',
-                  flush=True)
-    means, errors = np.mean(differences, 0), np.std(differences, 0, ddof=1) / math.sqrt(
-        len(differences))
-    for part, mean, error in zip(PARTS, means, errors):
-        print(f'{part}, adaptive minus even: mIoU {mean[0]:+.2f} ±{error[0]:.2f}, '
-              f'pixel accuracy {mean[1]:+.2f} ±{error[1]:.2f} points')
-
-
-if __name__ == '__main__':
-    main()
+            yield adaptive, run(pipeline, frames, keys, options)
