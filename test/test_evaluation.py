@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 from typing import Any, Iterator
 
 import cv2
@@ -26,7 +27,7 @@ from lvs_ros.evaluation.run import Runner
 from lvs_ros.evaluation.summary import Summariser
 from lvs_ros.model import VARIANTS, SegmentationNetwork, load_network, save_network
 from lvs_ros.model.checkpoint import rivals_path, save_rivals
-from lvs_ros.model.rivals import Rivals
+from lvs_ros.model.rivals import RIVALS, Rivals
 from lvs_ros.options import PipelineOptions
 from lvs_ros.packed_mask import unpack
 from lvs_ros.pipeline.build import build_pipeline
@@ -68,7 +69,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     path = tmp_path_factory.mktemp('model') / 'tiny.safetensors'
     network = SegmentationNetwork(VARIANTS['tiny']('camvid', 11))
     save_network(network, path)
-    save_rivals(Rivals(network), network, rivals_path(path))
+    rivals = Rivals(network)
+    rivals.trained = set(RIVALS)
+    save_rivals(rivals, network, rivals_path(path))
     return path
 
 
@@ -315,12 +318,28 @@ def test_rows_without_their_weights(street: pathlib.Path, tiny_model: pathlib.Pa
                                     capsys: pytest.CaptureFixture[str]) -> None:
     # asked for by name: an error; otherwise they are left out, and that is said
     assert evaluated(street, tiny_model, '--rows', 'grfp5') == 2
-    assert 'grfp5 and small_per_frame need weights of their own' in capsys.readouterr().err
+    assert 'grfp5, small_per_frame and small_per_frame_half need weights' in (
+        capsys.readouterr().err)
     out = tmp_path / 'out'
     assert evaluated(street, tiny_model, '--limit', '3', '--out', str(out)) == 0
-    assert 'left out: grfp5, small_per_frame' in capsys.readouterr().err
+    assert 'left out: grfp5, small_per_frame, small_per_frame_half' in (
+        capsys.readouterr().err)
     assert [row['name'] for row in read(out)['rows']] == [
         'clockwork', 'deep_feature_flow', 'per_frame', 'fixed', 'adaptive', 'low_latency']
+
+
+def test_refined_masks_are_as_good_as_the_full_network(
+        street: pathlib.Path, tiny_model: pathlib.Path,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    words = ('--rows', 'per_frame', '--limit', '5', '--no-flip-averaging', '--refined-mask')
+    assert evaluated(street, tiny_model, *words, '--threshold', '0', '--rate', '1') == 0
+    printed = capsys.readouterr().out
+    in_full = re.search(r'per-frame network +([0-9.]+)', printed)
+    refined = re.search(r'with refined masks: mIoU ([0-9.]+) %; 4 of 5 frames', printed)
+    assert in_full is not None and refined is not None and in_full[1] == refined[1]
+
+    assert main(['evaluate', '--camvid', str(street), '--refined-mask']) == 2
+    assert '--refined-mask needs --slow-delay-s' in capsys.readouterr().err
 
 
 def test_an_earlier_evaluation_is_replaced_only_when_told(

@@ -96,6 +96,24 @@ def test_every_frame_gets_its_mask_and_status(tmp_path: pathlib.Path,
     assert {status.schedule for status in statuses} == {'fixed'}
 
 
+def test_refined_masks_are_those_of_the_full_network(tmp_path: pathlib.Path, model: pathlib.Path
+                                                     ) -> None:
+    bag = bags.write_rosbag2(tmp_path / 'bag', raw_entries())
+
+    assert replay(bag, tmp_path / 'out', model, '--threshold', '0', '--slow-delay-s', '0.03',
+                  '--refined-mask') == 0
+
+    # S_h and flip averaging take 0.06 s, and the next image comes after 0.067 s
+    refined = read(tmp_path / 'out')['/lvs/mask_refined']
+    assert [stamp_of(message) for _, message in refined] == STAMPS[1:]    # the first is in full
+    assert {message.header.frame_id for _, message in refined} == {'front'}
+    options = PipelineOptions(model=str(model), schedule='every_frame')
+    with build_pipeline(options, SimulatedExecutor(0.0)) as pipeline:
+        for image, stamp_ns, (_, message) in zip(PICTURES[1:], STAMPS[1:], refined):
+            np.testing.assert_array_equal(message.data.reshape(49, 65),
+                                          pipeline.step(Frame(image, stamp_ns)).mask)
+
+
 def test_the_masks_are_those_of_the_pipeline(tmp_path: pathlib.Path, model: pathlib.Path) -> None:
     bag = bags.write_rosbag2(tmp_path / 'bag', raw_entries())
     options = PipelineOptions(model=str(model), threshold=0.0)

@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The comparison rows' own modules: the gated recurrent unit by hand, files, pipelines."""
+"""The comparison rows' own modules: the gated recurrent unit by hand, small networks, files."""
 
 import dataclasses
 import pathlib
@@ -8,16 +8,25 @@ import pathlib
 import numpy as np
 import pytest
 import torch
+from graph_recorder import CallRecorder
 from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
+from lvs_ros.backends.eager import prepare
+from lvs_ros.backends.graphs.stages import GraphStages
+from lvs_ros.backends.network_stages import NetworkStages
 from lvs_ros.errors import ModelFileError
 from lvs_ros.evaluation.rows import ROWS, build_row
 from lvs_ros.model import SegmentationNetwork, load_network, save_network
-from lvs_ros.model.checkpoint import load_rivals, rivals_path, save_rivals
+from lvs_ros.model.checkpoint import load_rivals, rivals_in, rivals_path, save_rivals
 from lvs_ros.model.config import tiny
-from lvs_ros.model.rivals import GatedRecurrentUnit, Rivals, SmallNetwork, run_recurrent
+from lvs_ros.model.rivals import RIVALS, GatedRecurrentUnit, Rivals, run_recurrent
+from lvs_ros.model.small_network import SMALL_SHAPES, SmallNetwork, SmallShape
 from lvs_ros.options import PipelineOptions
+from lvs_ros.pipeline.build import assemble
+from lvs_ros.pipeline.execution import SimulatedExecutor
 from lvs_ros.pipeline.frame import Frame
+from lvs_ros.pipeline.propagation import HoldPropagation
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 
@@ -28,7 +37,7 @@ def model(tmp_path: pathlib.Path) -> pathlib.Path:
     torch.manual_seed(5)
     network = SegmentationNetwork(dataclasses.replace(tiny('camvid', 11), alignment='flow'))
     rivals = Rivals(network)
-    torch.nn.init.normal_(rivals.small_head.adapt_net.correction.weight)
+    rivals.trained = set(RIVALS)
     save_network(network, tmp_path / 'm.safetensors', half=False)
     save_rivals(rivals, network, tmp_path / 'm.rivals.safetensors')
     return tmp_path / 'm.safetensors'
@@ -77,27 +86,79 @@ def test_running_over_frames_is_one_unit_after_the_other() -> None:
     assert run_recurrent(unit, chances[:1], images[:1], []) is chances[0]
 
 
-def test_the_small_network_shares_all_but_s_h(model: pathlib.Path) -> None:
-    network = load_network(model)
-    rivals = load_rivals(rivals_path(model), network)
-    small = SmallNetwork(network, rivals.small_head).eval()
-    image = torch.rand(1, 3, 64, 96) * 255
-    low = network.low(image)
-    expected = network.classifier(rivals.small_head.adapt_net(
-        low, torch.zeros(1, network.config.head_channels, *low.shape[2:])))
-    torch.testing.assert_close(small.classify(small.high(small.low(image))), expected)
-    assert small.classifier is network.classifier and small.backbone is network.backbone
+@pytest.mark.parametrize('align_corners', [False, True])
+@torch.inference_mode()
+def test_a_small_network_labels_at_a_quarter_of_the_image(align_corners: bool) -> None:
+    torch.manual_seed(0)
+    config = dataclasses.replace(tiny('camvid', 11), align_corners=align_corners)
+    small = SmallNetwork(config, SmallShape((8, 8, 16, 16), (1, 1, 1, 1), 8, 8)).eval()
+    image = torch.rand(1, 3, 64 + align_corners, 96 + align_corners) * 255
+    logits = small.classify(small.high(small.low(image)))
+    assert logits.shape == (1, 11, 16 + align_corners, 24 + align_corners)
+    expected = functional.interpolate(logits, image.shape[2:], mode='bilinear',
+                                      align_corners=align_corners)
+    torch.testing.assert_close(small(image), expected)
+    mask, _ = small.label_map(logits, (32, 48), image.shape[2:])
+    assert (mask == functional.interpolate(
+        logits, (32, 48), mode='bilinear', align_corners=align_corners).argmax(1)[0]
+        ).float().mean() > 0.99
 
 
-def test_the_small_row_labels_with_the_small_network(model: pathlib.Path) -> None:
-    network = load_network(model)
-    small = SmallNetwork(network, load_rivals(rivals_path(model), network).small_head).eval()
+def test_the_smaller_one_has_less_than_half_of_the_work() -> None:
+    works = {}
+    for name, shape in SMALL_SHAPES.items():
+        small = SmallNetwork(tiny('camvid', 11), shape).eval()
+        with FlopCounterMode(display=False) as counter:
+            small(torch.zeros(1, 3, 96, 128))
+        works[name] = counter.get_total_flops()
+    assert works['small_half'] < works['small'] / 2
+
+
+def test_training_begins_from_what_fits_of_the_large_network() -> None:
+    torch.manual_seed(0)
+    network = SegmentationNetwork(tiny('camvid', 11))    # 8 channels in stage 1
+    small = SmallNetwork(network.config, SmallShape((12, 16, 20, 64), (1, 1, 1, 1), 8, 8))
+    small.begin_from(network)
+    known, taken = network.backbone.state_dict(), small.backbone.state_dict()
+    torch.testing.assert_close(taken['layer2.0.conv2.weight'], known['layer2.0.conv2.weight'])
+    torch.testing.assert_close(taken['layer1.0.conv1.weight'][:8, :8],
+                               known['layer1.0.conv1.weight'])
+    assert not taken['layer1.0.conv1.weight'][:8, 8:].any()
+    assert taken['layer1.0.conv1.weight'][8:].any()    # what is new can learn
+    torch.testing.assert_close(taken['layer3.0.conv1.weight'],
+                               known['layer3.0.conv1.weight'][:20])
+
+
+@pytest.mark.parametrize('row, name', [('small_per_frame', 'small'),
+                                       ('small_per_frame_half', 'small_half')])
+def test_a_small_row_labels_with_its_small_network(row: str, name: str, model: pathlib.Path
+                                                   ) -> None:
+    small = load_rivals(rivals_path(model), load_network(model)).small_network(name)
     frame = frames(1)[0]
-    with build_row('small_per_frame', PipelineOptions(model=str(model), device='cpu')) as pipeline:
+    with build_row(row, PipelineOptions(model=str(model), device='cpu')) as pipeline:
         mask = pipeline.step(frame).mask
     with torch.inference_mode():
         expected = small(torch.from_numpy(frame.image).permute(2, 0, 1)[None].float()).argmax(1)
     assert (mask == expected[0].numpy()).mean() > 0.99    # batch norms are folded
+
+
+def test_graphs_of_a_small_network_compute_the_same() -> None:
+    torch.manual_seed(0)
+    small = SmallNetwork(tiny('camvid', 11), SMALL_SHAPES['small_half'])
+    prepare(small, torch.device('cpu'), torch.float32)
+    propagation = HoldPropagation()
+    options = PipelineOptions(schedule='every_frame', flip_averaging=False, device='cpu')
+
+    def masks(stages: NetworkStages) -> list[np.ndarray]:
+        with assemble(small, options, propagation=propagation, stages=stages,
+                      executor=SimulatedExecutor(0.0, threads=1)) as pipeline:
+            # a copy: on the CPU, it is the graph's memory
+            return [pipeline.step(frame).mask.copy() for frame in frames(4)]
+
+    recorder = CallRecorder()
+    captured = masks(GraphStages(small, propagation, recorder))
+    assert recorder.captured
+    np.testing.assert_array_equal(captured, masks(NetworkStages(small, propagation)))
 
 
 def test_smoothing_looks_at_five_frames_and_forgets_them_on_reset(model: pathlib.Path) -> None:
@@ -138,10 +199,28 @@ def test_missing_and_foreign_weights_are_named(model: pathlib.Path) -> None:
     with pytest.raises(ModelFileError, match='not a file of comparison weights'):
         build_row('grfp5', options)
     other = SegmentationNetwork(tiny('camvid', 5))
-    save_rivals(Rivals(other), other, path)
+    rivals = Rivals(other)
+    rivals.trained = {'recurrent'}
+    save_rivals(rivals, other, path)
     with pytest.raises(ModelFileError, match='has shape'):
         build_row('grfp5', options)
     other = SegmentationNetwork(tiny('camvid', 11))
-    save_rivals(Rivals(other), other, path)
+    rivals = Rivals(other)
+    rivals.trained = {'recurrent'}
+    save_rivals(rivals, other, path)
     with pytest.raises(ModelFileError, match='made for another network'):
         build_row('grfp5', options)
+
+
+def test_a_file_has_only_what_was_trained(model: pathlib.Path) -> None:
+    network, path = load_network(model), rivals_path(model)
+    rivals = Rivals(network)
+    rivals.trained = {'recurrent'}
+    save_rivals(rivals, network, path)
+    assert rivals_in(path) == load_rivals(path, network).trained == {'recurrent'}
+    options = PipelineOptions(model=str(model), device='cpu')
+    build_row('grfp5', options).close()
+    with pytest.raises(ModelFileError, match='no weights for the row small_per_frame; train'):
+        build_row('small_per_frame', options)
+    path.unlink()
+    assert rivals_in(path) == set()

@@ -251,12 +251,12 @@ def test_all_stages_train_what_they_should_and_nothing_else(tmp_path: pathlib.Pa
     def weights_after(stage: str) -> dict[str, torch.Tensor]:
         init = [] if stage == 'network' else ['--init', str(path)]
         assert train_command(tmp_path, '--stages', stage, *init) == 0
-        if stage not in ('small', 'recurrent'):
+        if stage not in ('small', 'small_half', 'recurrent'):
             assert read_notes(path)['last_stage'] == stage
         return load_network(path).state_dict()
 
     after = {stage: weights_after(stage) for stage in (
-        'network', 'propagation', 'deviation', 'small', 'recurrent')}
+        'network', 'propagation', 'deviation', 'small', 'small_half', 'recurrent')}
 
     def changed(first: str, second: str) -> set[str]:
         return {name.split('.')[0] for name, value in after[first].items()
@@ -266,14 +266,15 @@ def test_all_stages_train_what_they_should_and_nothing_else(tmp_path: pathlib.Pa
     assert changed('network', 'propagation') == {'kernel_predictor', 'adapt_net'}
     assert changed('propagation', 'deviation') == {'deviation_net'}
     assert not changed('deviation', 'small') and not changed('small', 'recurrent')
+    assert not changed('small', 'small_half')
     trained, fresh = load_rivals(rivals_path(path), load_network(path)), Rivals(load_network(path))
     different = {name.split('.')[0] for name, value in trained.state_dict().items()
                  if not torch.equal(value, fresh.state_dict()[name])}
-    assert different == {'small_head', 'recurrent'}
+    assert different == {'small', 'small_half', 'recurrent'}
 
 
 @pytest.mark.parametrize('stage, frames', [
-    ('propagation', 2), ('deviation', 3), ('small', 1), ('recurrent', 3)])
+    ('propagation', 2), ('deviation', 3), ('recurrent', 3)])
 def test_the_teacher_sees_mirror_images(
         tmp_path: pathlib.Path, tiny_model: pathlib.Path, monkeypatch: pytest.MonkeyPatch,
         stage: str, frames: int) -> None:

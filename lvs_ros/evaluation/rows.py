@@ -6,10 +6,10 @@ import dataclasses
 from typing import Callable, Mapping, Optional
 
 from lvs_ros.backends.prepare import choose_device, prepare
-from lvs_ros.errors import ConfigurationError
+from lvs_ros.errors import ConfigurationError, ModelFileError
 from lvs_ros.model import SegmentationNetwork, load_network
 from lvs_ros.model.checkpoint import load_rivals, rivals_path
-from lvs_ros.model.rivals import SmallNetwork
+from lvs_ros.model.small_network import SMALL_SHAPES
 from lvs_ros.options import PipelineOptions
 from lvs_ros.pipeline.build import assemble
 from lvs_ros.pipeline.execution import SimulatedExecutor
@@ -32,7 +32,8 @@ class Row:
     :param schedule: one of :data:`~lvs_ros.pipeline.schedule.SCHEDULES`
     :param propagation: makes the propagation of a network; of rows that propagate nothing the
         one that costs nothing
-    :param rival: the weights of its own that the row needs: 'small_head', 'recurrent' or None
+    :param rival: the weights of its own that the row needs: one of
+        :data:`~lvs_ros.model.small_network.SMALL_SHAPES`, 'recurrent' or None
     """
 
     name: str
@@ -55,7 +56,9 @@ ROWS: Mapping[str, Row] = {row.name: row for row in (
     Row('fixed', 'fixed schedule', 'fixed'),
     Row('adaptive', 'adaptive schedule', 'adaptive'),
     Row('low_latency', 'low-latency', 'low_latency'),
-    Row('small_per_frame', 'small per-frame', 'every_frame', _hold, rival='small_head'),
+    Row('small_per_frame', 'small per-frame', 'every_frame', _hold, rival='small'),
+    Row('small_per_frame_half', 'smaller per-frame', 'every_frame', _hold,
+        rival='small_half'),
 )}
 """The paper's Table 1, and the small network on every frame."""
 
@@ -77,9 +80,14 @@ def build_row(name: str, options: PipelineOptions, slow_delay_s: Optional[float]
     smoothing = None
     device = choose_device(options.device)
     if row.rival is not None:
-        rivals = load_rivals(rivals_path(options.model), network)
-        if row.rival == 'small_head':
-            network = SmallNetwork(network, rivals.small_head)
+        path = rivals_path(options.model)
+        rivals = load_rivals(path, network)
+        if row.rival not in rivals.trained:
+            raise ModelFileError(
+                f'{path}: it has no weights for the row {row.name}; train them with '
+                f'"lvs train --stages {row.rival}", or leave that row out')
+        if row.rival in SMALL_SHAPES:
+            network = rivals.small_network(row.rival)
             options = dataclasses.replace(options, flip_averaging=False)    # it would need S_h
         else:
             # Probabilities of 5 frames in 16 bits would round away what is to be added up.

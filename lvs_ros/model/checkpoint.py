@@ -23,13 +23,14 @@ from lvs_ros.errors import ConfigurationError, ModelFileError
 from lvs_ros.model.config import ModelConfig
 from lvs_ros.model.digest import CHECKSUM, checksum, weights_digest
 from lvs_ros.model.network import SegmentationNetwork
-from lvs_ros.model.rivals import Rivals
+from lvs_ros.model.rivals import RIVALS, Rivals
 from lvs_ros.resources import config_dir
 from lvs_ros.staging import write_whole
 
 FORMAT = 'lvs_ros 1'
-RIVALS_FORMAT = 'lvs_ros rivals 1'
+RIVALS_FORMAT = 'lvs_ros rivals 2'
 RIVALS_SUFFIX = '.rivals'
+_TRAIN_RIVALS = f'lvs train --stages {" ".join(RIVALS)}'
 
 _Module = TypeVar('_Module', bound=nn.Module)
 
@@ -47,11 +48,12 @@ def save_network(network: SegmentationNetwork, path: Union[str, os.PathLike], *,
 
 def save_rivals(rivals: Rivals, network: SegmentationNetwork, path: Union[str, os.PathLike], *,
                 notes: Optional[Mapping[str, str]] = None) -> None:
-    """Write the modules of comparison rows to a file, as :func:`save_network` does.
+    """Write those rivals that are trained to a file, as :func:`save_network` does.
 
     :param network: the network that they were trained for
     """
-    _write(pathlib.Path(path), rivals, rivals.config, RIVALS_FORMAT, half=True, notes=notes,
+    trained = nn.ModuleDict({name: getattr(rivals, name) for name in sorted(rivals.trained)})
+    _write(pathlib.Path(path), trained, rivals.config, RIVALS_FORMAT, half=True, notes=notes,
            network=_digest(network))
 
 
@@ -117,8 +119,19 @@ def rivals_path(name_or_path: Union[str, os.PathLike]) -> pathlib.Path:
     return path.with_name(f'{path.stem}{RIVALS_SUFFIX}.safetensors')
 
 
+def rivals_in(path: Union[str, os.PathLike]) -> set[str]:
+    """Return the names of the rivals whose weights a file has; none, if there is no such file.
+
+    :raises ModelFileError: when it cannot be read.
+    """
+    if not pathlib.Path(path).is_file():
+        return set()
+    with _opened(pathlib.Path(path)) as file:
+        return {name.split('.')[0] for name in file.keys()} & set(RIVALS)
+
+
 def load_rivals(path: Union[str, os.PathLike], network: SegmentationNetwork) -> Rivals:
-    """Read the modules of comparison rows, float32, on the CPU, in evaluation mode.
+    """Read the rivals that a file has, float32, on the CPU, in evaluation mode.
 
     :param network: the network that they were trained for
     :raises ModelFileError: naming the file and what is wrong with it.
@@ -126,16 +139,18 @@ def load_rivals(path: Union[str, os.PathLike], network: SegmentationNetwork) -> 
     path = pathlib.Path(path)
     if not path.is_file():
         raise ModelFileError(
-            f'{path}: missing; the rows grfp5 and small_per_frame need weights of their own: '
-            'train them with "lvs train --stages small recurrent", or leave these rows out')
+            f'{path}: missing; the rows grfp5, small_per_frame and small_per_frame_half need '
+            f'weights of their own: train them with "{_TRAIN_RIVALS}", or leave these rows out')
     metadata, state = _read(path, RIVALS_FORMAT, 'a file of comparison weights')
     rivals = Rivals(network)
-    _check_fit(path, rivals.state_dict(), state)
+    rivals.trained = {name.split('.')[0] for name in state} & set(RIVALS)
+    _check_fit(path, {name: value for name, value in rivals.state_dict().items()
+                      if name.split('.')[0] in rivals.trained}, state)
     _fill(rivals, state)
     if metadata.get('network') != _digest(network):
         raise ModelFileError(
             f'{path}: made for another network than the model beside it; train them for this one '
-            'with "lvs train --stages small recurrent", or leave their rows out')
+            f'with "{_TRAIN_RIVALS}", or leave their rows out')
     return rivals
 
 

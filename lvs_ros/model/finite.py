@@ -40,20 +40,10 @@ def check_network(network: SegmentationNetwork) -> None:
 
     :raises ModelFileError: naming the first part whose output is not finite.
     """
-    image, second = _images(network.device)
-    key_low, low = network.low(image), network.low(second)
-    embeddings = network.embed(key_low), network.embed(low)
-    kernels = network.kernel_predictor(*embeddings)
-    high = network.refine(network.high(key_low), image)
-    moved = network.adapt(low, network.propagate(*embeddings, high))
-    name = first_not_finite({
-        'the low features (S_l)': key_low, 'the low features (S_l) of a second image': low,
-        'the high features (S_h)': high, 'the logits (classifier)': network.classify(high),
-        'the predicted kernels': kernels, 'the propagated features (AdaptNet)': moved,
-        'the logits of propagated features (classifier)': network.classify(moved),
-        'the predicted deviation': network.deviation(key_low, low)})
+    outputs = network.outputs(*_images(network.device))
+    name = first_not_finite(outputs)
     if name is not None:
-        dtype = str(key_low.dtype).removeprefix('torch.')
+        dtype = str(next(iter(outputs.values())).dtype).removeprefix('torch.')
         raise ModelFileError(
             f'{network.origin}: of an ordinary image, {name} are not finite in {dtype}: the '
             'weights, or mean and std of the configuration, are damaged or too large for that '

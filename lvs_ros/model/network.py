@@ -12,6 +12,7 @@ With ``alignment: flow``, optical flow has brought the key frame's features clos
 before the kernels are predicted. In the paper, the kernels do all of it.
 """
 
+import itertools
 from typing import Optional
 
 import torch
@@ -61,7 +62,7 @@ class SegmentationNetwork(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where it computes."""
-        return next(self.parameters()).device
+        return next(itertools.chain(self.parameters(), self.buffers())).device
 
     def pad(self, image: torch.Tensor) -> torch.Tensor:
         """Repeat the border of an image up to the next size that features fit exactly.
@@ -143,6 +144,23 @@ class SegmentationNetwork(nn.Module):
         """The per-frame network: (B, 3, H, W) RGB 0..255 → logits (B, classes, H, W)."""
         logits = self.classify(self.high(self.low(image)))
         return self.upsample(logits, image.shape[-2], image.shape[-1])
+
+    def outputs(self, image: torch.Tensor, second: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Run all parts as a stream of two frames does; their outputs by what to call them.
+
+        :param image: (1, 3, H, W) uint8, RGB, 0..255; ``second``: the same
+        """
+        key_low, low = self.low(image), self.low(second)
+        embeddings = self.embed(key_low), self.embed(low)
+        high = self.refine(self.high(key_low), image)
+        moved = self.adapt(low, self.propagate(*embeddings, high))
+        return {
+            'the low features (S_l)': key_low, 'the low features (S_l) of a second image': low,
+            'the high features (S_h)': high, 'the logits (classifier)': self.classify(high),
+            'the predicted kernels': self.kernel_predictor(*embeddings),
+            'the propagated features (AdaptNet)': moved,
+            'the logits of propagated features (classifier)': self.classify(moved),
+            'the predicted deviation': self.deviation(key_low, low)}
 
     def segmentation_parts(self) -> list[nn.Module]:
         """S_l, S_h and the classifier: what stays frozen while the rest is trained."""

@@ -1,37 +1,16 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""What the method is measured against and needs weights of its own. No part of the node.
+"""What the method is measured against and needs weights of its own. No part of the node."""
 
-Both share S_l, S_h and the classifier of the network that they are compared with.
-"""
-
-from typing import Optional
+from typing import Optional, cast
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from lvs_ros.model.adapt_net import AdaptNet
-from lvs_ros.model.config import ModelConfig
 from lvs_ros.model.network import SegmentationNetwork
+from lvs_ros.model.small_network import SMALL_SHAPES, SmallNetwork
 from lvs_ros.ops.warp import warp
-
-
-class SmallHead(nn.Module):
-    """The small network on every frame: S_l, AdaptNet, classifier; nothing is propagated.
-
-    AdaptNet is the one of the method, trained for this purpose; its propagated input is zero.
-    """
-
-    def __init__(self, config: ModelConfig, low_channels: int) -> None:
-        super().__init__()
-        self.high_channels = config.head_channels
-        self.adapt_net = AdaptNet(low_channels, config.adapt_channels, config.head_channels)
-
-    def forward(self, low: torch.Tensor) -> torch.Tensor:
-        """F_l (B, C_l, h, w) → F_h (B, C_h, h, w)."""
-        nothing = low.new_zeros(low.shape[0], self.high_channels, *low.shape[2:])
-        return self.adapt_net(low, nothing)
 
 
 class GatedRecurrentUnit(nn.Module):
@@ -86,35 +65,28 @@ class GatedRecurrentUnit(nn.Module):
         return (self.sharpness * mixed).softmax(1)
 
 
-class Rivals(nn.Module):
-    """Both of them, for one network.
+RIVALS = (*SMALL_SHAPES, 'recurrent')
+"""Names of the rivals: of their modules, and of their stages of training."""
 
-    The small head begins as the AdaptNet of the method, which has learnt to read F_l.
+
+class Rivals(nn.Module):
+    """All of them, for one network.
 
     :param network: what they are compared with
+    :ivar trained: names of those that are; the others have random weights, and are not stored
     """
 
     def __init__(self, network: SegmentationNetwork) -> None:
         super().__init__()
         self.config = network.config
-        self.small_head = SmallHead(network.config, network.backbone.low_channels)
-        self.small_head.adapt_net.load_state_dict(network.adapt_net.state_dict())
+        self.trained: set[str] = set()
+        for name, shape in SMALL_SHAPES.items():
+            self.add_module(name, SmallNetwork(network.config, shape))
         self.recurrent = GatedRecurrentUnit(network.config.classes)
 
-
-class SmallNetwork(SegmentationNetwork):
-    """The network with :class:`SmallHead` as its S_h; shares the modules that it is given."""
-
-    def __init__(self, network: SegmentationNetwork, head: SmallHead) -> None:
-        nn.Module.__init__(self)
-        self.config, self.origin = network.config, network.origin
-        self.fallbacks = list(network.fallbacks)
-        self._modules.update(network._modules)
-        self.small_head = head
-
-    def high(self, low: torch.Tensor) -> torch.Tensor:
-        """F_l → F_h by the small head."""
-        return self.small_head(low)
+    def small_network(self, name: str) -> SmallNetwork:
+        """Return one of :data:`~lvs_ros.model.small_network.SMALL_SHAPES`."""
+        return cast(SmallNetwork, getattr(self, name))
 
 
 def shrink(image: torch.Tensor, height: int, width: int) -> torch.Tensor:

@@ -28,9 +28,10 @@ class Outputs:
 
     :param node: publishes on its private topics.
     :param label_set: names and colours of the classes.
+    :param refined: whether there is ~/mask_refined.
     """
 
-    def __init__(self, node: LifecycleNode, label_set: LabelSet) -> None:
+    def __init__(self, node: LifecycleNode, label_set: LabelSet, *, refined: bool = False) -> None:
         self._node = node
         self._label_set = label_set
         self._publishers: list[Any] = []
@@ -39,6 +40,8 @@ class Outputs:
             self._confidence = self._publisher(Image, '~/confidence', qos.image_output())
             self._overlay = self._publisher(Image, '~/overlay', qos.image_output())
             self._status = self._publisher(FrameStatus, '~/status', qos.status_output())
+            self._refined = self._publisher(
+                Image, '~/mask_refined', qos.image_output()) if refined else None
             self._label_info = self._label_info_publisher()
         except Exception:  # an override of the quality of service that cannot be applied
             self.destroy()
@@ -65,6 +68,11 @@ class Outputs:
         """Whether ~/confidence has subscribers."""
         return self._confidence.get_subscription_count() > 0
 
+    @property
+    def wants_refined(self) -> bool:
+        """Whether ~/mask_refined is there and has subscribers."""
+        return self._refined is not None and self._refined.get_subscription_count() > 0
+
     def publish_label_info(self) -> None:
         """Tell the classes' names, once: the topic keeps the message for late joiners."""
         if self._label_info is None:
@@ -82,6 +90,11 @@ class Outputs:
         :param mask: (H, W) uint8 class ids.
         """
         self._mask.publish(write_image(mask, header))
+
+    def publish_refined(self, header: SerializedHeader, mask: np.ndarray) -> None:
+        """Publish the better mask of an image that has one already."""
+        assert self._refined is not None
+        self._refined.publish(write_image(mask, header))
 
     def publish_rest(self, received: ReceivedImage, result: StepResult,
                      status: FrameStatus) -> None:

@@ -29,12 +29,13 @@ from lvs_ros.node.drop_counter import DropCounter
 from lvs_ros.node.outputs import Outputs, status_message
 from lvs_ros.node.parameters import NodeParameters
 from lvs_ros.node.periodic_thread import PeriodicThread
-from lvs_ros.node.serialized_images import ReceivedImage, read_compressed_image, read_image
+from lvs_ros.node.serialized_images import (ReceivedImage, SerializedHeader,
+                                            read_compressed_image, read_image)
 from lvs_ros.node.stamp_age import stamp_age
 from lvs_ros.node.watchdog import Watchdog
 from lvs_ros.options import PipelineOptions
 from lvs_ros.pipeline.build import build_pipeline
-from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
+from lvs_ros.pipeline.frame import Frame, RefinedMask, StepResult, StepStatus
 from lvs_ros.pipeline.pipeline import SegmentationPipeline
 from lvs_ros.program_settings import uncollected
 from lvs_ros.shared_memory import image_warning
@@ -80,6 +81,8 @@ class SegmentationNode(LifecycleNode):
         self._transition_error: str | None = None
         self._is_shut_down = False
         self._frame_start_s: float | None = None    # of the one in work, by the steady clock
+        self._newest: SerializedHeader | None = None    # of the newest image
+        self._refined: RefinedMask | None = None    # that is to be published
         self.transition_failure: Exception | None = None
         """Why the last transition failed."""
         self._clock_problem: str | None = None
@@ -88,6 +91,7 @@ class SegmentationNode(LifecycleNode):
             self.get_logger().warning(f'there is no parameter {text}; its value is ignored')
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self.create_service(Trigger, '~/reset', self._on_reset)
+        self._refined_came = self.create_guard_condition(self._on_refined)
         period_s = self.parameters.node.diagnostics_period_s
         self._diagnostics_due_s = time.monotonic() + period_s
         self._check_period_s = min(_CHECK_S, (self.parameters.node.watchdog_s or math.inf) / 4)
@@ -174,7 +178,7 @@ class SegmentationNode(LifecycleNode):
         options = self.parameters.pipeline
         self._pipeline = self._pipeline_factory(options)
         label_set = self._load_labels(self._pipeline)
-        self._outputs = Outputs(self, label_set)
+        self._outputs = Outputs(self, label_set, refined=self.parameters.node.refined_mask)
         width, height = self.parameters.node.warm_up_size
         seen = f'inference_size {options.inference_size}'
         if width and height:
@@ -288,6 +292,7 @@ class SegmentationNode(LifecycleNode):
         """Publish the mask before anything else: its subscribers do not wait for the status."""
         assert self._outputs is not None
         received = self._read(cdr)
+        self._newest = received.header
         result = self._segment(received.frame)
         publish_start_s = time.perf_counter()
         self._outputs.publish_mask(received.header, result.mask)
@@ -316,6 +321,7 @@ class SegmentationNode(LifecycleNode):
 
     def _segment(self, frame: Frame) -> StepResult:
         assert self._pipeline is not None and self._outputs is not None
+        self._pipeline.on_refined = self._hand_over if self._outputs.wants_refined else None
         try:
             return self._pipeline.step(frame, want_confidence=self._outputs.wants_confidence)
         except ImageError:  # the pipeline is as it was
@@ -328,6 +334,18 @@ class SegmentationNode(LifecycleNode):
                     f'process ({lasting}); the process ends, and can be started again') from error
             self._pipeline.reset()  # its state is unknown
             raise
+
+    def _hand_over(self, refined: RefinedMask) -> None:
+        """Have a refined mask published by the thread of the callbacks; for the worker's."""
+        self._refined = refined
+        self._refined_came.trigger()
+
+    def _on_refined(self) -> None:
+        """Publish a refined mask, unless a newer image has come."""
+        refined, self._refined = self._refined, None
+        if (refined is not None and self._newest is not None and self._outputs is not None
+                and self._newest.stamp_ns == refined.stamp_ns):
+            self._outputs.publish_refined(self._newest, refined.mask)
 
     def _note(self, status: StepStatus, clock_problem: str | None) -> None:
         """Store what the diagnostics report, and log single events."""

@@ -9,6 +9,7 @@ what is computed of the padding is cropped.
 """
 
 import operator
+from typing import Sequence
 
 import torch
 from torch.nn import functional
@@ -49,7 +50,8 @@ def upsample(features: torch.Tensor, size: tuple[int, int], *, content: tuple[in
              align_corners: bool) -> torch.Tensor:
     """Interpolate bilinearly between the positions of features, without those of the padding.
 
-    :param features: (B, C, h, w) of an image that was padded to :func:`aligned_size`
+    :param features: (B, C, h, w) of an image that was padded to :func:`aligned_size`; a position
+        for every 8 pixels, or for fewer
     :param size: (height, width) of the result
     :param content: (height, width) of the image before it was padded
     :param align_corners: as for :func:`torch.nn.functional.interpolate`
@@ -58,7 +60,8 @@ def upsample(features: torch.Tensor, size: tuple[int, int], *, content: tuple[in
     if size == content:
         whole = aligned_size(content, align_corners=align_corners)
         return interpolate(features, *whole, align_corners=align_corners)[:, :, :size[0], :size[1]]
-    shift, scales = pixel_scales(size, content, align_corners=align_corners)
+    shift, scales = pixel_scales(size, content, positions=features.shape[2:],
+                                 align_corners=align_corners)
     # In a dimension of as many pixels as positions, torch copies and overlooks the scale.
     if not align_corners and all(map(operator.ne, size, features.shape[2:])):
         # With scales of its own: those of the sizes would have the padding in them.
@@ -72,15 +75,17 @@ def upsample(features: torch.Tensor, size: tuple[int, int], *, content: tuple[in
                                   mode='bilinear', padding_mode='border', align_corners=True)
 
 
-def pixel_scales(size: tuple[int, int], content: tuple[int, int], *, align_corners: bool
-                 ) -> tuple[float, tuple[float, float]]:
+def pixel_scales(size: tuple[int, int], content: tuple[int, int], *, positions: Sequence[int],
+                 align_corners: bool) -> tuple[float, tuple[float, float]]:
     """Return shift and scales: pixel p of a result is at position (p + shift) * scale - shift.
 
-    :param size: of the result; the other arguments as for :func:`upsample`
+    :param size: of the result
+    :param positions: (h, w) of the features, of all of the padded image
+    :param content: as for :func:`upsample`, and ``align_corners``
     """
-    if align_corners:
-        first, second = ((inner - 1) / STRIDE / max(1, pixels - 1)
-                         for inner, pixels in zip(content, size))
-        return 0.0, (first, second)
-    first, second = (inner / STRIDE / pixels for inner, pixels in zip(content, size))
-    return 0.5, (first, second)
+    extra = int(align_corners)
+    first, second = (
+        (inner - extra) * ((count - extra) / max(1, whole - extra)) / max(1, pixels - extra)
+        for inner, pixels, count, whole in zip(
+            content, size, positions, aligned_size(content, align_corners=align_corners)))
+    return (1 - extra) / 2, (first, second)

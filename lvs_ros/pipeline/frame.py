@@ -89,6 +89,18 @@ class StepStatus:
 
 
 @dataclasses.dataclass(frozen=True)
+class RefinedMask:
+    """A better mask of a frame that has one already: by its own S_h, not by propagation.
+
+    :param stamp_ns: of the frame
+    :param mask: (H, W) uint8 class ids
+    """
+
+    stamp_ns: int
+    mask: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
 class StepResult:
     """The labels of one frame.
 

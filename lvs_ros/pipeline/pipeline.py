@@ -9,13 +9,14 @@ second forward path.
 import dataclasses
 import math
 import time
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 import numpy as np
 import torch
 
 from lvs_ros.backends.cuda.streams import own_stream
 from lvs_ros.backends.stages import Labels, LowFeatures, Output, Source, Stages
+from lvs_ros.checkpoints import checkpoint
 from lvs_ros.errors import LvsError, NotFiniteError
 from lvs_ros.model import ModelConfig
 from lvs_ros.options import PipelineOptions
@@ -23,7 +24,7 @@ from lvs_ros.pipeline.backoff import Backoff
 from lvs_ros.pipeline.device_health import lasting_error
 from lvs_ros.pipeline.execution import Executor, Job, JobResult
 from lvs_ros.pipeline.execution.job import INTERRUPTIONS, compute, refine
-from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
+from lvs_ros.pipeline.frame import Frame, RefinedMask, StepResult, StepStatus
 from lvs_ros.pipeline.inference_size import InferenceSize
 from lvs_ros.pipeline.input import FittedFrame, fit, shares_memory, to_tensor
 from lvs_ros.pipeline.key_features import FrameFeatures, KeyFeatures
@@ -84,6 +85,9 @@ class SegmentationPipeline:
 
     :ivar options: as they are now, see :meth:`change`
     :ivar inference_size: at what size the network sees the images
+    :ivar on_refined: told, in the worker, a better mask of the newest frame: one of the schedule
+        low_latency that became a key frame and whose S_h is done, with flip averaging where that
+        is on, before the next frame; None = such masks are not made
     :ivar slow_track_ms: duration of the last S_h that finished; None before the first
     """
 
@@ -94,6 +98,7 @@ class SegmentationPipeline:
         self.options, self.executor = options, executor
         self.inference_size = InferenceSize(options.inference_size, config.image_size)
         self.slow_track_ms: Optional[float] = None
+        self.on_refined: Optional[Callable[[RefinedMask], None]] = None
         self._stages, self._flow = stages, flow
         self._policy = schedule_of(options)
         self._smoothing = smoothing
@@ -165,6 +170,13 @@ class SegmentationPipeline:
         self._reset_reason = self._last_stamp_ns = self._last_size = None
         self._count = 0
 
+    def take_results(self, now_ns: int) -> None:
+        """Take what S_h has come to at a stamp, as the next frame would; for the end of a stream.
+
+        A simulated S_h computes only then.
+        """
+        self.executor.run(lambda: self._take_results(now_ns))
+
     def step(self, frame: Frame, *, want_confidence: bool = False) -> StepResult:
         """Label one frame.
 
@@ -215,7 +227,8 @@ class SegmentationPipeline:
             deviation = self._read(measured)
             if self._becomes_key_frame(now, deviation):
                 self._remember(now, self._stages.keep(labels.high), provisional=True)
-                job = self._job(now, self._state.key, keeps_image=True)
+                job = dataclasses.replace(self._job(now, self._state.key, keeps_image=True),
+                                          use=self._use(self._state.key, output))
         else:
             deviation = self._read(measured)
             if self._state is None or self._becomes_key_frame(now, deviation):
@@ -371,6 +384,19 @@ class SegmentationPipeline:
             image = image.clone()
         return Job(features, features.stamp_ns, lambda: stages.high(features.low.low),
                    lambda high: stages.refine(high, image))
+
+    def _use(self, features: FrameFeatures, output: Output
+             ) -> Optional[Callable[[torch.Tensor], None]]:
+        """Return what labels a frame once more, by F_h of its own, if that is wanted."""
+        on_refined = self.on_refined
+        output = dataclasses.replace(output, want_confidence=False)
+
+        def use(high: torch.Tensor) -> None:
+            checkpoint()
+            labels = self._stages.label_in_full(high, features.low, output, lambda name: None)
+            if on_refined is not None and features.number == self._count - 1:
+                on_refined(RefinedMask(features.stamp_ns, labels.mask))
+        return None if on_refined is None else use
 
     def _remember(self, now: _Now, high: torch.Tensor, *, provisional: bool) -> None:
         """Make a frame the key frame.

@@ -12,11 +12,12 @@ from lvs_ros.errors import ConfigurationError
 from lvs_ros.evaluation.clock import RealClock, SkippingClock
 from lvs_ros.evaluation.dataset import Dataset, camvid, cityscapes
 from lvs_ros.evaluation.evaluation import Evaluation, Plan, evaluate
+from lvs_ros.evaluation.refined import RefinedSummary, run_refined
 from lvs_ros.evaluation.report import JSON, write_report
 from lvs_ros.evaluation.rows import ROWS
 from lvs_ros.evaluation.sweep import THRESHOLDS
 from lvs_ros.evaluation.tables import notes, terminal_table
-from lvs_ros.model.checkpoint import rivals_path
+from lvs_ros.model.checkpoint import rivals_in, rivals_path
 from lvs_ros.tables import WIDTH
 from lvs_ros.tools.pipeline_options import (DEVICE, add_options, add_slow_delay,
                                             pipeline_options)
@@ -45,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--rate', type=float, metavar='HZ',
                         help="let the frames arrive at this rate (default: the drive's own)")
     add_slow_delay(parser, default=None, otherwise='real time, S_h takes as long as it takes')
+    parser.add_argument('--refined-mask', action='store_true',
+                        help='besides, low_latency with the masks that the option of this name '
+                             'publishes in place of the first ones; needs --slow-delay-s')
     parser.add_argument('--protocol', choices=PROTOCOLS, default=PROTOCOLS[0],
                         help='offsets: besides, the mIoU at each distance from the key frame, '
                              'its average and its minimum, of the rows with a fixed schedule '
@@ -63,10 +67,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run ``lvs evaluate``."""
     plan = _plan(args)
+    if args.refined_mask and args.slow_delay_s is None:
+        raise ConfigurationError('--refined-mask needs --slow-delay-s: give the duration of S_h')
     dataset = _dataset(args)
     with report_folder(args, marker=JSON) as folder:
         evaluation = evaluate(plan, dataset, SkippingClock() if plan.simulated else RealClock())
         _print(evaluation)
+        if args.refined_mask:
+            _print_refined(run_refined(plan.options, dataset, args.slow_delay_s))
         if folder is not None:
             write_report(folder, evaluation)
     if args.out is not None:
@@ -87,8 +95,9 @@ def _rows(args: argparse.Namespace) -> tuple[str, ...]:
     if args.rows is not None:
         return tuple(name for name in ROWS if name in args.rows)
     path = rivals_path(args.model)
-    left_out = () if path.is_file() else tuple(
-        row.name for row in ROWS.values() if row.rival is not None)
+    there = rivals_in(path)
+    left_out = tuple(row.name for row in ROWS.values()
+                     if row.rival is not None and row.rival not in there)
     if left_out:
         print(f'left out: {", ".join(left_out)}, whose weights would be in {path}',
               file=sys.stderr)
@@ -124,3 +133,8 @@ def _print(evaluation: Evaluation) -> None:
     value = evaluation.deviation_spearman
     print('Spearman of predicted and true deviation: '
           + ('not defined' if value is None else f'{value:.3f}'))
+
+
+def _print_refined(summary: RefinedSummary) -> None:
+    print(f'low-latency with refined masks: mIoU {100 * summary.miou:.1f} %; '
+          f'{summary.refined} of {summary.frames} frames have one')

@@ -21,6 +21,7 @@ from lvs_ros.output_folder import output_folder
 from lvs_ros.pipeline.as_rgb import as_rgb
 from lvs_ros.pipeline.build import build_pipeline
 from lvs_ros.pipeline.execution import SimulatedExecutor
+from lvs_ros.pipeline.frame import RefinedMask
 from lvs_ros.plots import plot_deviation
 from lvs_ros.recordings.recording import RecordedTopic, Recording
 from lvs_ros.recordings.recording_writer import STORAGES, RecordingWriter
@@ -33,8 +34,10 @@ from lvs_ros.tools.replay_summary import ReplaySummary
 RECORDING, VIDEO, PLOT, SUMMARY = 'recording', 'overlay.mp4', 'deviation.png', 'summary.json'
 """What stands in the output folder."""
 
-MASK_TOPIC, STATUS_TOPIC = '/lvs/mask', '/lvs/status'
+MASK_TOPIC, STATUS_TOPIC, REFINED_TOPIC = '/lvs/mask', '/lvs/status', '/lvs/mask_refined'
 """Where the node publishes the same, under its own name."""
+
+_FOREVER_NS = 2 ** 63
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="label set for the overlay's colours: camvid, cityscapes, or the "
                              'path of a .yaml file (default: that of the model)')
     add_options(parser, 'model', 'schedule', 'threshold', 'fixed_interval', 'max_key_age_frames',
-                *DEVICE, 'max_pixels')
+                *DEVICE, 'max_pixels', 'refined_mask')
     add_slow_delay(parser, default=0.3, otherwise='%(default)s')
     parser.add_argument('--storage', choices=sorted(STORAGES), default='mcap',
                         help='file format of the recording (default: %(default)s)')
@@ -91,6 +94,17 @@ def _replay(recording: Recording, topic: RecordedTopic, options: PipelineOptions
         writer = stack.enter_context(RecordingWriter(folder / RECORDING, storage=args.storage))
         labels = load_label_set(args.labels or pipeline.config.label_set)
         summary.device = str(pipeline.device)
+        refined: list[RefinedMask] = []
+        if args.refined_mask:
+            pipeline.on_refined = refined.append
+        written: dict[str, Any] = {}
+
+        def write_refined() -> None:
+            """Write that of the last frame, if it came, at the time of its image."""
+            for one in refined:
+                writer.write_image(REFINED_TOPIC, one.mask, encoding='mono8', **written)
+            refined.clear()
+
         messages = tqdm(recording.messages(topic), total=topic.count, unit='frame', disable=None)
         for index, message in enumerate(messages):
             try:
@@ -99,15 +113,19 @@ def _replay(recording: Recording, topic: RecordedTopic, options: PipelineOptions
             except ImageError as error:
                 summary.dropped.append((index, str(error)))
                 continue
+            write_refined()
             summary.add(index, frame.stamp_ns, result.status)
             if args.copy_images:
                 writer.write_serialized(message.topic, message.msgtype, message.cdr(),
                                         log_time_ns=message.log_time_ns)
-            written: dict[str, Any] = {'stamp_ns': frame.stamp_ns, 'frame_id': frame_id,
-                                       'log_time_ns': message.log_time_ns}
+            written = {'stamp_ns': frame.stamp_ns, 'frame_id': frame_id,
+                       'log_time_ns': message.log_time_ns}
             writer.write_image(MASK_TOPIC, result.mask, encoding='mono8', **written)
             writer.write_status(STATUS_TOPIC, result.status, frames_received=summary.frames,
                                 frames_dropped=len(summary.dropped), **written)
             mask = cv2.resize(result.mask, frame.size, interpolation=cv2.INTER_NEAREST)
             video.write(labels.overlay(as_rgb(frame), mask), frame.stamp_ns)
+        if written:
+            pipeline.take_results(_FOREVER_NS)
+            write_refined()
         summary.shortened = video.shortened

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``lvs train``: trains a model in three stages: network, propagation, deviation.
 
-Two further stages train what the method is compared with: small, recurrent.
+Three further stages train what the method is compared with: small, small_half, recurrent.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from lvs_ros.model import VARIANTS, SegmentationNetwork, read_notes, save_networ
 from lvs_ros.model.checkpoint import RIVALS_SUFFIX, load_rivals, rivals_path, save_rivals
 from lvs_ros.model.digest import weights_digest
 from lvs_ros.model.rivals import Rivals
+from lvs_ros.model.small_network import SMALL_SHAPES
 from lvs_ros.tools.interruption import interruption_noted
 from lvs_ros.tools.numbers import check_positive
 from lvs_ros.tools.pipeline_options import add_options
@@ -35,8 +36,10 @@ from lvs_ros.training.teacher import Teacher
 
 STAGES = {'network': 12000, 'propagation': 4000, 'deviation': 2000}
 """The stages that make a model, with their usual numbers of steps."""
-RIVAL_STAGES = {'small': 4000, 'recurrent': 500}
-"""Those of the comparison rows small_per_frame and grfp5 of ``lvs evaluate``."""
+RIVAL_STAGES = {'small': 12000, 'small_half': 12000, 'recurrent': 500}
+"""Those of the comparison rows small_per_frame, small_per_frame_half and grfp5 of
+``lvs evaluate``.
+"""
 UNLABELLED_STAGES = ('propagation', 'deviation')
 """Those that learn from the full network, and need no labels."""
 
@@ -62,8 +65,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_training(group: argparse._ArgumentGroup) -> None:
     group.add_argument('--stages', nargs='+', choices=[*STAGES, *RIVAL_STAGES],
                        help='which stages to run, in this order (default: network propagation '
-                            'deviation; with drives without labels the last two); small and '
-                            "recurrent train the comparison rows of 'lvs evaluate'")
+                            'deviation; with drives without labels the last two); small, '
+                            'small_half and recurrent train the comparison rows of '
+                            "'lvs evaluate'")
     group.add_argument('--steps', nargs='+', type=int, metavar='N',
                        help='steps of each of these stages, or one number for all (default: '
                        + ', '.join(f'{name} {steps}' for name, steps
@@ -184,11 +188,12 @@ def _check_counts(args: argparse.Namespace, stages: Sequence[str]) -> None:
 def _stages(asked: Optional[Sequence[str]], *, without_labels: bool) -> Sequence[str]:
     if not without_labels:
         return asked or list(STAGES)
-    if 'network' in (asked or ()):
+    need_labels = [stage for stage in asked or () if stage in ('network', *SMALL_SHAPES)]
+    if need_labels:
         raise ConfigurationError(
-            'the stage network cannot be trained without labels: on --recording or with '
+            f'the stage {need_labels[0]} cannot be trained without labels: on --recording or with '
             '--hide-labels the full network is the teacher, and learns nothing from itself; '
-            'leave --stages away, or train the network on labelled data in a run of its own')
+            f'leave --stages away, or train {need_labels[0]} on labelled data in a run of its own')
     return asked or UNLABELLED_STAGES
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import pathlib
 import time
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 
 import numpy as np
 import torch
@@ -105,8 +105,7 @@ class _Loop:
         self._optimiser = torch.optim.AdamW(
             trained.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay,
             fused=self._device.type == 'cuda')
-        self._average = AveragedModel(trained, multi_avg_fn=get_ema_multi_avg_fn(0.998),
-                                      use_buffers=True)
+        self._average = AveragedModel(trained, multi_avg_fn=_running_average, use_buffers=True)
         self._state = TrainingState(trained, self._average, self._optimiser,
                                     origin=options.origin)
         self._path = options.folder and options.folder / f'{stage}.checkpoint.safetensors'
@@ -273,6 +272,17 @@ class _Loop:
     def _say(self, text: str) -> None:
         if distributed.is_main():
             print(f'{self._stage}: {text}', flush=True)
+
+
+def _running_average(averages: Any, values: Any, count: Any) -> None:
+    """Average weights over the last 500 steps or so, or the last tenth where there are fewer.
+
+    Or the weights that a short training began with would be most of the average.
+
+    :param count: steps that were averaged so far
+    """
+    decay = min(0.998, (1 + int(count)) / (10 + int(count)))
+    get_ema_multi_avg_fn(decay)(averages, values, count)
 
 
 def _in_bfloat16(precision: str, device: torch.device) -> bool:

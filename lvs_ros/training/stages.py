@@ -1,14 +1,17 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The three stages of training (paper, section 3.4), and two for comparison."""
+"""The three stages of training (paper, section 3.4), and three for comparison."""
 
+import functools
 from typing import Callable
 
 import torch
 from torch import nn
 
 from lvs_ros.model.network import SegmentationNetwork
-from lvs_ros.model.rivals import Rivals, run_recurrent, shrink
+from lvs_ros.model.rivals import RIVALS, Rivals, run_recurrent, shrink
+from lvs_ros.model.small_network import SMALL_SHAPES
+from lvs_ros.ops.geometry import upsample
 from lvs_ros.training.flows import BatchFlow
 from lvs_ros.training.loop import LoopOptions, Losses, fit
 from lvs_ros.training.losses import (cross_entropy, distillation, feature_distance,
@@ -22,20 +25,22 @@ Stage = tuple[nn.Module, Callable[[], Losses]]
 
 def train_stage(stage: str, network: SegmentationNetwork, rivals: Rivals, sampler: Sampler,
                 weights: torch.Tensor, options: LoopOptions) -> None:
-    """Run one stage by its name: network, propagation, deviation, small or recurrent.
+    """Run one stage by its name: network, propagation, deviation, small, small_half, recurrent.
 
     What the stage does not train is frozen.
 
-    :param rivals: what the last two train; for ``network``
+    :param rivals: what the last three train; for ``network``
     :param weights: (classes,), of the cross-entropy
     """
     begin = {'network': _network_stage, 'propagation': _propagation_stage,
-             'deviation': _deviation_stage, 'small': _small_stage, 'recurrent': _recurrent_stage}
+             'deviation': _deviation_stage, 'recurrent': _recurrent_stage}
+    begin.update({name: functools.partial(_small_stage, name) for name in SMALL_SHAPES})
     network.eval().requires_grad_(False)
     trained, losses = begin[stage](network, rivals, sampler, weights, options.batch_size)
     fit(stage, trained.train().requires_grad_(True), losses, options, generator=sampler.random)
     network.eval()
     rivals.eval()
+    rivals.trained |= {stage} & set(RIVALS)
 
 
 def _network_stage(network: SegmentationNetwork, _rivals: Rivals, sampler: Sampler,
@@ -56,11 +61,15 @@ def _network_stage(network: SegmentationNetwork, _rivals: Rivals, sampler: Sampl
             high = network.high(low)
         logits = _upsampled(network, network.classify(high), labels)
         extra = _upsampled(network, auxiliary(middle['features']), labels)
-        return {'cross_entropy': cross_entropy(logits, labels, weights),
-                'jaccard': 0.5 * soft_jaccard(logits, labels),
+        return {**_label_losses(logits, labels, weights),
                 'auxiliary': 0.3 * cross_entropy(extra, labels, weights)}
 
     return nn.ModuleList([*network.segmentation_parts(), auxiliary, network.dropout]), losses
+
+
+def _label_losses(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> Losses:
+    return {'cross_entropy': cross_entropy(logits, labels, weights),
+            'jaccard': 0.5 * soft_jaccard(logits, labels)}
 
 
 def _upsampled(network: SegmentationNetwork, logits: torch.Tensor, labels: torch.Tensor
@@ -159,18 +168,26 @@ def _deviation_stage(network: SegmentationNetwork, _rivals: Rivals, sampler: Sam
     return network.deviation_net, losses
 
 
-def _small_stage(network: SegmentationNetwork, rivals: Rivals, sampler: Sampler,
+def _small_stage(name: str, network: SegmentationNetwork, rivals: Rivals, sampler: Sampler,
                  weights: torch.Tensor, batch_size: int) -> Stage:
-    """For comparison: the small network on every frame, with the losses of stage 2."""
-    def losses() -> Losses:
-        clip = sampler.clip(batch_size)
-        with torch.no_grad():
-            image = clip.images[-1].contiguous(memory_format=torch.channels_last)
-            low = network.low(image)
-            wanted = network.refine(network.high(low), image)
-        return _taught_losses(network, rivals.small_head(low), wanted, clip.labels, weights)
+    """For comparison: a small network on labelled frames, as stage 1 trains the large one."""
+    small = rivals.small_network(name)
+    small.begin_from(network)
+    small.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    return rivals.small_head, losses
+    def losses() -> Losses:
+        images, labels = sampler.frames(batch_size)
+        low = small.low(images.contiguous(memory_format=torch.channels_last))
+        # On every second pixel, others at each step: losses on all would be most of the work.
+        row, column = torch.randint(2, (2,)).tolist()
+        labels = labels[:, row::2, column::2]
+        height, width = labels.shape[1:]
+        logits = upsample(small.classify(low).float().contiguous(), (height, width),
+                          content=(images.shape[2], images.shape[3]),
+                          align_corners=small.config.align_corners)
+        return _label_losses(logits, labels, weights)
+
+    return small, losses
 
 
 def _recurrent_stage(network: SegmentationNetwork, rivals: Rivals, sampler: Sampler,

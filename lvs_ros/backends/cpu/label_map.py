@@ -20,7 +20,8 @@ class NativeLabelMap(LabelMap):
         if want_confidence or not are_readable(logits):
             return super().forward(logits, size, content, want_confidence)
         logits = channels_last(logits)
-        shift, scales = pixel_scales(size, content, align_corners=self.align_corners)
+        shift, scales = pixel_scales(size, content, positions=logits.shape[2:],
+                                     align_corners=self.align_corners)
         mask = torch.empty(size, dtype=torch.uint8, device='cpu')
         native().lvs_label_map(
             pointer(logits), pointer(mask), *logits.shape[2:], logits.shape[1], *size, *scales,

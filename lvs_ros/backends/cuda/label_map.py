@@ -58,7 +58,8 @@ class TritonLabelMap(LabelMap):
         """See :meth:`lvs_ros.ops.label_map.LabelMap.forward`; logits may be of 16 bits."""
         logits = logits.contiguous(memory_format=torch.channels_last)
         _, classes, height, width = logits.shape
-        shift, scales = pixel_scales(size, content, align_corners=self.align_corners)
+        shift, scales = pixel_scales(size, content, positions=(height, width),
+                                     align_corners=self.align_corners)
         mask = torch.empty(size, dtype=torch.uint8, device=logits.device)
         confidence = torch.empty_like(mask) if want_confidence else None
         grid = (triton.cdiv(size[1], _COLUMNS), triton.cdiv(size[0], _ROWS))

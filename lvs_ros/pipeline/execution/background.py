@@ -7,7 +7,7 @@ import threading
 import time
 from typing import Optional
 
-from lvs_ros.pipeline.execution.job import Cancelled, Job, JobResult, compute, refine
+from lvs_ros.pipeline.execution.job import Cancelled, Job, JobResult, compute, refine, use
 from lvs_ros.pipeline.execution.process_settings import ProcessSettings
 
 
@@ -91,7 +91,7 @@ class BackgroundExecutor(abc.ABC):
         """Run jobs until closed."""
 
     def _run_job(self) -> None:
-        """Compute the job that waits, and refine its result where no other waits then.
+        """Compute the job that waits; refine and use its result where no other waits then.
 
         At its checkpoints, :meth:`_check` is to be called.
         """
@@ -105,7 +105,16 @@ class BackgroundExecutor(abc.ABC):
             result = compute(job)
             self._refining = self._put(result)
             if self._refining:
-                self._put(refine(result))
+                result = refine(result)
+                self._put(result)
+            if self._running is job:
+                self._refining = True    # it ends for a job that comes now
+                failure = use(result)
+                with self._changed:
+                    if self._running is job:
+                        self._results += failure
+                        self._running = None
+                        self._changed.notify_all()
         except Cancelled:
             with self._changed:
                 if self._running is job:    # given up for the one that waits
@@ -130,7 +139,9 @@ class BackgroundExecutor(abc.ABC):
             self._results.append(result)
             is_to_be_refined = (result.job.refine is not None and result.high is not None
                                 and not result.refined and self._waiting is None)
-            if not is_to_be_refined:
+            is_to_be_used = (result.job.use is not None and result.high is not None
+                             and self._waiting is None)
+            if not is_to_be_refined and not is_to_be_used:
                 self._running = None
                 self._changed.notify_all()
             return is_to_be_refined

@@ -32,12 +32,15 @@ class Job:
     :param compute: returns F_h, (1, C_h, h, w)
     :param refine: F_h → better F_h, computed after it unless another job waits; None = nothing
         improves it
+    :param use: told the last F_h of the two, in the worker, where no newer job waits; None =
+        nothing is done with it
     """
 
     key: Any
     stamp_ns: int
     compute: Callable[[], torch.Tensor]
     refine: Optional[Callable[[torch.Tensor], torch.Tensor]] = None
+    use: Optional[Callable[[torch.Tensor], None]] = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +81,20 @@ def refine(result: JobResult, *, checks: bool = True, fatal: tuple[type[BaseExce
     assert result.job.refine is not None and result.high is not None
     function, high = result.job.refine, result.high
     return _attempt(result.job, lambda: function(high), checks, fatal, refined=True)
+
+
+def use(result: JobResult, *, fatal: tuple[type[BaseException], ...] = ()) -> list[JobResult]:
+    """Let a job use a result that has features; return the failure, if it was one."""
+    function, high = result.job.use, result.high
+    if function is None or high is None:
+        return []
+
+    def used() -> torch.Tensor:
+        function(high)
+        return high
+
+    attempt = _attempt(result.job, used, False, fatal, refined=result.refined)
+    return [attempt] if attempt.error is not None else []
 
 
 @torch.inference_mode()

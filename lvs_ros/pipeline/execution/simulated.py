@@ -6,7 +6,7 @@ from typing import Callable, Optional, TypeVar
 
 from lvs_ros.cpus import available_cpus
 from lvs_ros.errors import ConfigurationError
-from lvs_ros.pipeline.execution.job import (INTERRUPTIONS, Job, JobResult, compute, refine)
+from lvs_ros.pipeline.execution.job import INTERRUPTIONS, Job, JobResult, compute, refine, use
 from lvs_ros.pipeline.execution.process_settings import ProcessSettings
 from lvs_ros.pipeline.threads import intra_op_threads
 
@@ -65,8 +65,11 @@ class SimulatedExecutor:
                 self._waiting = None
             elif job.refine is not None and result.high is not None:
                 self._refining = (result, end_ns + self._delay_ns)
+            else:
+                results += use(result, fatal=INTERRUPTIONS)
         if self._refining is not None and self._refining[1] <= now_ns:
-            results.append(refine(self._refining[0], fatal=INTERRUPTIONS))
+            result = refine(self._refining[0], fatal=INTERRUPTIONS)
+            results += [result, *use(result, fatal=INTERRUPTIONS)]
             self._refining = None
         return results
 
