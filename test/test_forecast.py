@@ -27,7 +27,7 @@ def textured(size: int, seed: int = 0) -> np.ndarray:
     random = np.random.default_rng(seed)
     image = sum(cv2.resize(random.normal(0, 1, (size // n, size // n)).astype(np.float32),
                            (size, size), interpolation=cv2.INTER_CUBIC) for n in (4, 8, 20))
-    return cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
+    return (255 * (image - np.min(image)) / np.ptp(image)).astype(np.uint8)
 
 
 def labelled(size: int) -> np.ndarray:

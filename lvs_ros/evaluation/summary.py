@@ -110,7 +110,7 @@ class Summariser:
             name=run.name, title=run.title, settings=run.settings,
             frames=len(run.frames), labelled_frames=len(confusions),
             miou=float(miou(total)), miou_se=standard_error(resampled),
-            streaming_miou=miou_or_none(streaming),
+            streaming_miou=miou_or_none(list(streaming)),
             streaming_miou_se=None if self._streaming_weights is None else standard_error(
                 resampled_miou(self._streaming_weights, streaming)),
             overtaken=1 - run.outputs / len(run.frames),
