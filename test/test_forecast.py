@@ -7,15 +7,18 @@ from typing import Optional
 
 import cv2
 from hand_clock import STATUS
+from native_levels import each_level, forced, needs_kernels
 import numpy as np
 import pytest
+import torch
 
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.options import PipelineOptions
 from lvs_ros.pipeline.build import build_pipeline
 from lvs_ros.pipeline.execution import SimulatedExecutor
-from lvs_ros.pipeline.forecast import Forecast, Forecaster, find_sources
+from lvs_ros.pipeline.forecast import Forecast, Forecaster, find_sources, look_ahead
 from lvs_ros.pipeline.frame import Frame, StepResult
+from lvs_ros.pipeline.optical_flow import OpticalFlow
 
 HEIGHT, WIDTH = 180, 240
 PERIOD_NS = 66_666_667
@@ -27,7 +30,7 @@ def textured(size: int, seed: int = 0) -> np.ndarray:
     random = np.random.default_rng(seed)
     image = sum(cv2.resize(random.normal(0, 1, (size // n, size // n)).astype(np.float32),
                            (size, size), interpolation=cv2.INTER_CUBIC) for n in (4, 8, 20))
-    return (255 * (image - np.min(image)) / np.ptp(image)).astype(np.uint8)
+    return np.asarray(255 * (image - np.min(image)) / np.ptp(image), np.uint8)
 
 
 def labelled(size: int) -> np.ndarray:
@@ -98,6 +101,37 @@ def test_sources_are_of_points_that_keep_their_velocity(linear: list, ahead: flo
     inner = np.s_[6:-6, 6:-6]    # whose sources are inside
     np.testing.assert_allclose((grid + find_sources(motion, ahead))[inner], later[inner],
                                atol=0.02)
+
+
+def test_labels_move_without_the_native_kernels_too() -> None:
+    with forced('none'):
+        test_labels_are_those_of_the_later_frame({'shift': (-3.0, 4.0), 'zoom': 0.01}, 1)
+
+
+@needs_kernels
+@each_level
+@pytest.mark.parametrize('size, grid', [((360, 480), (90, 120)), ((49, 65), (13, 17)),
+                                        ((16, 16), (4, 4)), ((40, 30), (1, 1))])
+def test_the_native_kernel_moves_as_opencv_does(
+        level: str, size: tuple[int, int], grid: tuple[int, int],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(7)
+    motion = cv2.resize(random.uniform(-1, 1, (2, 2, 2)).astype(np.float32), grid[::-1],
+                        interpolation=cv2.INTER_LINEAR).reshape(*grid, 2)
+    mask, confidence = random.integers(0, 256, (2, *size)).astype(np.uint8)
+    expected = look_ahead(motion, 1.5, mask, confidence)
+    monkeypatch.setattr(OpticalFlow, 'displacement', lambda *_, **__: torch.from_numpy(
+        np.ascontiguousarray(motion.transpose(2, 0, 1)))[None])
+    still = [Frame(np.zeros((*size, 3), np.uint8), number * PERIOD_NS) for number in (0, 1)]
+    with forced(level):
+        forecaster = Forecaster()
+        forecaster.forecast(still[0], result_of(mask), 0.0)
+        found = forecaster.forecast(still[1], result_of(mask, confidence), 1.5 * PERIOD_NS / 1e9)
+    assert expected[1] is not None and found.confidence is not None
+    # OpenCV's weights have five bits: the place may be a pixel beside it.
+    assert np.mean(found.mask != expected[0]) < 0.05
+    assert np.mean(found.confidence != expected[1]) < 0.05
+    assert np.mean(expected[0] != mask) > 0.5
 
 
 def test_what_stands_still_is_left_as_it_is() -> None:

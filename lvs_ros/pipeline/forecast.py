@@ -14,7 +14,9 @@ from typing import Optional
 
 import cv2
 import numpy as np
+import torch
 
+from lvs_ros.backends.cpu.library import kernels, native
 from lvs_ros.options import LONGEST_FORECAST_S
 from lvs_ros.pipeline.frame import Frame, StepResult
 from lvs_ros.pipeline.optical_flow import OpticalFlow
@@ -83,18 +85,35 @@ class Forecaster:
                ) -> tuple[np.ndarray, Optional[np.ndarray]]:
         mask, confidence = result.mask, result.confidence
         rows, columns = (max(1, -(-side // _POSITION)) for side in mask.shape)
-        motion = np.ascontiguousarray(self._flow.displacement(
-            now, before, height=rows, width=columns)[0].permute(1, 2, 0).numpy())
-        places = pixels_of(find_sources(motion, ahead), mask.shape)
+        displacement = self._flow.displacement(now, before, height=rows, width=columns)[0].numpy()
+        motion = np.ascontiguousarray(displacement.transpose(1, 2, 0))
         if confidence is not None:
-            known = cv2.resize(is_same(now, before, motion), mask.shape[::-1],
-                               interpolation=cv2.INTER_NEAREST)
-            confidence = moved(confidence * known, places) * is_inside(places)
-        return moved(mask, places), confidence
+            confidence = confidence * cv2.resize(
+                is_same(now, before, motion), mask.shape[::-1], interpolation=cv2.INTER_NEAREST)
+        if kernels() is not None:
+            return _native_look_ahead(displacement, ahead, mask, confidence)
+        return look_ahead(motion, ahead, mask, confidence)
 
 
 def _as_it_is(frame: Frame, result: StepResult, reason: str) -> Forecast:
     return Forecast(result.mask, result.confidence, frame.stamp_ns, reason)
+
+
+def look_ahead(motion: np.ndarray, ahead: float, mask: np.ndarray,
+               confidence: Optional[np.ndarray] = None
+               ) -> tuple[np.ndarray, Optional[np.ndarray]]:
+    """Move labels by the motion of their positions.
+
+    :param motion: (h, w, 2) float32, see :func:`find_sources`
+    :param ahead: see there
+    :param mask: (H, W) uint8
+    :param confidence: the same, or None
+    :return: the same; outside of the image the mask goes on as at the border, the confidence is 0
+    """
+    places = pixels_of(find_sources(motion, ahead), mask.shape)
+    if confidence is not None:
+        confidence = moved(confidence, places) * is_inside(places)
+    return moved(mask, places), confidence
 
 
 def find_sources(motion: np.ndarray, ahead: float) -> np.ndarray:
@@ -157,6 +176,25 @@ def is_same(now: np.ndarray, before: np.ndarray, motion: np.ndarray) -> np.ndarr
 def _read(image: np.ndarray, places: np.ndarray, interpolation: int) -> np.ndarray:
     return np.asarray(cv2.remap(image, places, None,  # type: ignore[call-overload]
                                 interpolation, borderMode=cv2.BORDER_REPLICATE))
+
+
+def _native_look_ahead(displacement: np.ndarray, ahead: float, mask: np.ndarray,
+                       confidence: Optional[np.ndarray]
+                       ) -> tuple[np.ndarray, Optional[np.ndarray]]:
+    """Do what :func:`look_ahead` does; results differ by rounding.
+
+    :param displacement: (2, h, w) float32 without gaps
+    """
+    images = [np.ascontiguousarray(one) for one in (mask, confidence) if one is not None]
+    results = [np.empty_like(one) for one in images]
+
+    def addresses(arrays: list[np.ndarray]) -> list[Optional[int]]:
+        return [array.ctypes.data for array in arrays] + [None] * (2 - len(arrays))
+
+    native().lvs_look_ahead(
+        displacement.ctypes.data, *addresses(images), *addresses(results),
+        *displacement.shape[1:], *mask.shape, ahead, _STEPS, torch.get_num_threads())
+    return results[0], results[1] if confidence is not None else None
 
 
 @functools.lru_cache(maxsize=4)
