@@ -104,7 +104,7 @@ class _RecordedFootage(Footage):
 
     def frames(self, chosen: Container[int]) -> Iterator[FootageFrame]:
         with self._open() as recording:
-            for index, message in enumerate(recording.messages(self._topic)):
+            for index, message in enumerate(recording.images(self._topic)):
                 if index not in chosen:
                     continue
                 try:
