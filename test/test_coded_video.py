@@ -4,6 +4,7 @@
 
 import fractions
 import functools
+import json
 import pathlib
 import struct
 from typing import Any, NamedTuple
@@ -12,13 +13,17 @@ import av
 import bags
 import numpy as np
 import pytest
+import torch
 
 from lvs_ros.datasets.footage import open_footage
 from lvs_ros.errors import ImageError
+from lvs_ros.model import SegmentationNetwork, save_network
+from lvs_ros.model.config import tiny
 from lvs_ros.pipeline.encodings import decode_compressed, video_codec
 from lvs_ros.recordings.message_types import IMAGE
 from lvs_ros.recordings.recording import Recording
 from lvs_ros.recordings.transport import sent_topic, serialize
+from lvs_ros.tools.cli import main
 
 COUNT, GROUP = 20, 8
 TOPIC = '/camera/image_raw'
@@ -111,11 +116,11 @@ class Read(NamedTuple):
     errors: list[str]
 
 
-def read(path: pathlib.Path) -> Read:
+def read(path: pathlib.Path, topic: str | None = None) -> Read:
     pictures: dict[int, np.ndarray] = {}
     errors = []
     with Recording(path) as recording:
-        for message in recording.images(recording.image_topic()):
+        for message in recording.images(recording.image_topic(topic)):
             try:
                 frame, frame_id = message.decode()
             except ImageError as error:
@@ -310,3 +315,44 @@ def test_formats_of_videos_are_told_from_those_of_pictures(format: str, codec: s
 def test_a_single_part_is_refused_with_the_way_out(format: str) -> None:
     with pytest.raises(ImageError, match=rf"(?s)'{format}'.*ros2 run image_transport republish"):
         decode_compressed(coded('h264')[0].data, format)
+
+
+def test_replay_gives_the_masks_of_the_decoded_pictures(tmp_path: pathlib.Path) -> None:
+    torch.manual_seed(3)
+    model = tmp_path / 'tiny.safetensors'
+    save_network(SegmentationNetwork(tiny('camvid', 11)), model)
+    name = 'h264 with B-frames'
+    first = 2    # messages are missing
+    parts = list(coded(name))[first:]
+    key = next(part.picture for part in parts if part.key)
+    video = recorded(tmp_path, name, parts)
+    raw = bags.write_rosbag2(tmp_path / 'raw', [
+        bags.raw_entry(TOPIC, image, stamp_ns(picture))
+        for picture, image in enumerate(decoded(name)) if picture >= key])
+
+    for bag, out in ((video, 'of_video'), (raw, 'of_raw')):
+        assert main(['replay', str(bag), '--out', str(tmp_path / out), '--model', str(model),
+                     '--copy-images', '--topic', TOPIC]) == 0
+
+    masks = {}
+    for out in ('of_video', 'of_raw'):
+        with Recording(tmp_path / out / 'recording') as recording:
+            masks[out] = [message.decode() for message in recording.messages(
+                recording.image_topic('/lvs/mask'))]
+        assert [frame.stamp_ns for frame, _ in masks[out]] == [
+            stamp_ns(picture) for picture in range(key, COUNT)]
+    for (frame, _), (expected, _) in zip(masks['of_video'], masks['of_raw'], strict=True):
+        np.testing.assert_array_equal(frame.image, expected.image)
+    check(read(tmp_path / 'of_video' / 'recording', TOPIC), name, list(range(key, COUNT)))
+    dropped = json.loads((tmp_path / 'of_video' / 'summary.json').read_text())['dropped']
+    assert len(dropped) == len(parts) - (COUNT - key)
+
+
+def test_replay_of_a_video_without_a_key_frame_says_so(
+        tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = tmp_path / 'tiny.safetensors'
+    save_network(SegmentationNetwork(tiny('camvid', 11)), model)
+    path = recorded(tmp_path, 'h264', list(coded('h264'))[1:GROUP])
+
+    assert main(['replay', str(path), '--out', str(tmp_path / 'out'), '--model', str(model)]) == 2
+    assert 'no key frame has come yet' in capsys.readouterr().err
