@@ -170,6 +170,7 @@ def test_the_instructions_for_a_whole_model_work(tmp_path: pathlib.Path,
     torch.testing.assert_close(saved['model'][MARK.replace('.', '|')], plain()[MARK])
 
 
+@pytest.mark.filterwarnings('ignore')    # TorchScript is deprecated, and around
 def test_a_program_of_torchscript_gets_instructions_that_work(
         tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.jit.script(torch.nn.Conv2d(3, 4, 1)).save(str(tmp_path / 'it.pt'))
