@@ -198,6 +198,21 @@ def test_after_a_damaged_message_nothing_is_shown_before_the_next_key_frame(
     assert 'damaged' in found.errors[0]
 
 
+@pytest.mark.parametrize('name', ['h264', 'h264 with B-frames', 'h265'])
+def test_after_a_lost_message_nothing_is_shown_before_the_next_key_frame(
+        name: str, tmp_path: pathlib.Path) -> None:
+    parts = list(coded(name))
+    where = next(index for index, part in enumerate(parts) if part.key and index) + 1
+    key_after = next(part.picture for part in parts[where:] if part.key)
+    before = [part.picture for part in parts[:where]]
+    del parts[where]
+
+    found = read(recorded(tmp_path, name, parts))
+
+    check(found, name, sorted(before) + list(range(key_after, COUNT)))
+    assert len(found.errors) == len(parts) - len(found.pictures)
+
+
 def test_parameters_in_a_message_of_their_own_are_no_lost_picture(tmp_path: pathlib.Path) -> None:
     first, *others = coded('h264')
     slice_at = first.data.index(b'\0\0\1\x65')    # an IDR slice

@@ -17,7 +17,8 @@ import av
 from lvs_ros.errors import ImageError, RecordingError
 from lvs_ros.pipeline.frame import Frame
 from lvs_ros.pipeline.pixel_limit import FILE_PIXELS, MAX_PIXELS, check_pixels
-from lvs_ros.recordings.key_frames import Content, content, parameter_sets
+from lvs_ros.recordings.h264_gaps import FrameNumbers
+from lvs_ros.recordings.key_frames import Content, content, parameter_sets, units
 from lvs_ros.recordings.recorded_message import RecordedMessage
 
 # FFmpeg's own decoder of AV1 needs a GPU.
@@ -102,6 +103,7 @@ class _Decoder:
         self._count = 0
         self._parameters = b''    # for the next picture; that of a message of their own
         self._last_parameters = b''
+        self._numbers = FrameNumbers() if codec == 'h264' else None
         self._untrusted = 'no key frame has come yet'    # why; empty: pictures are whole
 
     def add(self, message: RecordedMessage) -> list[RecordedMessage]:
@@ -125,10 +127,13 @@ class _Decoder:
         self._last_parameters = parameter_sets(self.codec, data) or self._last_parameters
         packet = av.Packet(data)
         packet.pts = self._count
+        if self._numbers is not None and self._numbers.missing(units(data)):
+            return done + self._given_up(message, 'pictures before it are missing, or it is '
+                                                  'damaged')
         try:
             return done + self._taken(self._context.decode(packet)) + self._overdue()
         except av.FFmpegError as error:
-            return done + self._damaged(message, error)
+            return done + self._given_up(message, f'it is damaged ({error.args[-1]})')
 
     def finish(self) -> list[RecordedMessage]:
         """Return the pictures that are still to come, and what became of the others."""
@@ -138,18 +143,19 @@ class _Decoder:
             done = []
         # Flushing would not do: what a damaged picture leaves in the decoder alters the next.
         self._context = _open(self.codec)
+        self._numbers = FrameNumbers() if self.codec == 'h264' else None
         self._parameters = self._last_parameters + self._parameters
         lost = [self._failed(message, 'no picture came of it; a message before it is missing, '
                                       'or damaged') for message in self._waiting.values()]
         self._waiting.clear()
         return done + lost
 
-    def _damaged(self, message: RecordedMessage, error: Exception) -> list[RecordedMessage]:
-        """Give a message up, and pictures until the next key frame; those before are whole."""
+    def _given_up(self, message: RecordedMessage, reason: str) -> list[RecordedMessage]:
+        """Give up a message, and pictures until the next key frame; those before are whole."""
         self._waiting.pop(self._count, None)
         done = self.finish()
-        self._untrusted = 'a message before it is damaged, and no key frame has come since'
-        return done + [self._failed(message, f'it is damaged ({error.args[-1]})')]
+        self._untrusted = 'one before it is missing or damaged, and no key frame has come since'
+        return done + [self._failed(message, reason)]
 
     def _taken(self, pictures: list[Any]) -> list[RecordedMessage]:
         done: list[RecordedMessage] = []

@@ -49,15 +49,21 @@ def content(codec: str, data: bytes) -> Content:
     return _content(key=bool(data) and not data[0] & 1, picture=True)
 
 
+def units(data: bytes) -> Iterator[bytes]:
+    """Yield the NAL units of a byte stream, without their start codes."""
+    starts = list(_units(data))
+    return (data[start:end] for start, end in zip(
+        starts, [*(start - 3 for start in starts[1:]), len(data)]))
+
+
 def parameter_sets(codec: str, data: bytes) -> bytes:
     """Cut out the units without which nothing that follows can be decoded; empty: there are none.
 
     :param codec: of those but 'h264' and 'hevc', a key frame comes with all that it needs
     """
     kinds, type_of = _PARAMETER_SETS.get(codec, ()), _h264_type if codec == 'h264' else _hevc_type
-    starts = [at - 3 for at in _units(data)] if kinds else []
-    return b''.join(data[start:end] for start, end in zip(starts, [*starts[1:], len(data)])
-                    if type_of(data[start + 3]) in kinds)
+    return b''.join(b'\0\0\1' + unit for unit in (units(data) if kinds else ())
+                    if type_of(unit[0]) in kinds)
 
 
 def _h264_type(header: int) -> int:
