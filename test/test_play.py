@@ -10,6 +10,7 @@ import sys
 from typing import Any, Iterator
 
 import bags
+from coded_streams import coded, decoded
 import cv2
 import numpy as np
 import pytest
@@ -100,6 +101,26 @@ def test_a_compressed_recording_can_be_played_raw(listener: Listener,
         assert (message.encoding, message.header.frame_id) == ('bgr8', 'front')
         pixels = np.frombuffer(message.data, np.uint8).reshape(49, 65, 3)
         np.testing.assert_array_equal(pixels, picture[..., ::-1])
+
+
+@pytest.mark.parametrize('kind', [bags.COMPRESSED, bags.PACKET])
+def test_a_coded_video_is_played_as_raw_images(kind: str, listener: Listener,
+                                               tmp_path: pathlib.Path,
+                                               capsys: pytest.CaptureFixture) -> None:
+    suffix = 'compressed' if kind == bags.COMPRESSED else 'ffmpeg'
+    bag = bags.write_rosbag2(tmp_path / 'coded', [
+        bags.video_entry(kind, f'/camera/image_raw/{suffix}', part.data, stamp_ns, format='h264')
+        for part, stamp_ns in zip(coded('h264'), STAMPS)])
+    listener.subscribe(Image, '/camera/image_raw')
+
+    assert play(bag) == 0
+
+    messages = listener.wait_for('/camera/image_raw', COUNT)
+    assert [stamp_of(message) for message in messages] == STAMPS
+    for message, picture in zip(messages, decoded('h264')):
+        pixels = np.frombuffer(message.data, np.uint8).reshape(64, 64, 3)
+        np.testing.assert_array_equal(pixels, picture)
+    assert 'is h264 video: it is decoded, and sent as raw images' in capsys.readouterr().out
 
 
 def test_a_raw_recording_can_be_played_compressed_elsewhere(listener: Listener,
