@@ -19,6 +19,8 @@ from lvs_ros.pipeline.pixel_limit import FILE_PIXELS, MAX_PIXELS
 
 _KINDS = {float: 'a number', int: 'a whole number', str: 'a string', bool: 'true or false'}
 _COLUMNS = 99    # of lvs.yaml
+LONGEST_FORECAST_S = 0.5
+"""Over a longer time, motion does not go on as it was."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,6 +157,11 @@ class PipelineOptions(_Options):
         'is propagated: more accurate masks. With schedule: low_latency that is done where there '
         'is time before the next key frame; the other schedules always do it, and their key '
         'frames take twice as long.')
+    forecast_s: float = _option(
+        0.0, 'How far mask_forecast looks ahead of the image, in seconds; 0 = by the median time '
+        'from image to image, so that it is for the time at which the next one comes. Where '
+        f'images are more than {LONGEST_FORECAST_S:g} s apart, the mask is not moved.', unit='s',
+        minimum=0.0, maximum=LONGEST_FORECAST_S, dynamic=True, section='Looking ahead')
     cpu_threads: int = _option(
         0, 'CPU threads of the networks; 0 = one for each CPU that affinity and cgroup limits '
         'allow. With up to 3, one thread at a time uses all of them, for a frame first, else for '

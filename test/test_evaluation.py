@@ -31,7 +31,9 @@ from lvs_ros.model.rivals import RIVALS, Rivals
 from lvs_ros.options import PipelineOptions
 from lvs_ros.packed_mask import unpack
 from lvs_ros.pipeline.build import build_pipeline
-from lvs_ros.pipeline.frame import Frame
+from lvs_ros.pipeline.forecast import Forecast
+from lvs_ros.pipeline.frame import Frame, StepResult
+from lvs_ros.pipeline.pipeline import SegmentationPipeline
 from lvs_ros.street import StreetScene
 from lvs_ros.tools.cli import main
 
@@ -95,14 +97,15 @@ def test_the_whole_table(street: pathlib.Path, model: pathlib.Path, tmp_path: pa
     monkeypatch.setattr(sweep, 'INTERVALS', (2, 5))
     out = tmp_path / 'results' / 'street'
     assert evaluated(street, model, '--out', str(out), '--protocol', 'offsets',
-                     '--sweep', 'threshold', '0.1', '0.9') == 0
+                     '--sweep', 'threshold', '0.1', '0.9', '--sweep', 'duration', '0.2'
+                     ) == 0
     printed = capsys.readouterr().out.splitlines()
     assert max(map(len, printed)) <= 80
     found = read(out)
 
     assert [row['name'] for row in found['rows']] == list(ROWS)
     assert {title for title in (row.title for row in ROWS.values())
-            if any(line.startswith(title) for line in printed)} == {
+            if any(line.startswith(title.split(' (')[0]) for line in printed)} == {
         row.title for row in ROWS.values()}
     assert found['dataset'] == 'camvid val' and found['model'] == 'tiny'
     assert found['device'] == 'cpu' and found['clock'] == 'simulated'
@@ -122,7 +125,7 @@ def test_the_whole_table(street: pathlib.Path, model: pathlib.Path, tmp_path: pa
 
     assert sorted(path.name for path in out.iterdir()) == [
         'deviation.png', 'evaluation.json', 'evaluation.md', 'frames.csv', 'masks.png',
-        'scatter.png', 'sweep.png']
+        'scatter.png', 'streaming.png', 'sweep.png']
     assert [path.name for path in out.parent.iterdir()] == ['street']
     with open(out / 'frames.csv', encoding='utf-8', newline='') as file:
         assert sum(row['row'] == 'fixed' for row in csv.DictReader(file)) == FRAMES
@@ -130,6 +133,13 @@ def test_the_whole_table(street: pathlib.Path, model: pathlib.Path, tmp_path: pa
     assert str(street.parent) not in (out / 'evaluation.json').read_text(encoding='utf-8')
     for path in out.glob('*.png'):
         assert cv2.imread(str(path)) is not None
+
+    assert any(line.startswith('perfect') for line in printed)
+    durations = found['streaming_miou_by_duration']
+    assert durations.pop('full_s') == [0.2]
+    assert {name: len(values) for name, values in durations.items()} == dict.fromkeys(
+        ('per_frame', 'small_per_frame', 'small_per_frame_forecast', 'low_latency',
+         'low_latency_forecast'), 1)
 
     assert [entry['name'] for entry in found['offsets']] == [
         'clockwork', 'deep_feature_flow', 'fixed']
@@ -167,6 +177,61 @@ def test_a_row_is_scored_as_the_pipeline_labels(street: pathlib.Path,
     row = Summariser(dataset, reference).summarise(fixed)
     assert row.agreement == pytest.approx(np.mean(equal))
     assert row.miou_se is None       # less than three blocks of a second
+
+
+def labels_of(dataset: Dataset) -> list[np.ndarray]:
+    labels = [frame.load()[1] for frame in dataset.drives[0].frames]
+    return [one for one in labels if one is not None]
+
+
+def scores(labels: list[np.ndarray], masks: list[np.ndarray], newest: list[int]) -> float:
+    """Return the mIoU of masks[newest[i]] against labels[i + 1]."""
+    counts = np.zeros((11, 11), int)
+    for truth, number in zip(labels[1:], newest, strict=True):
+        known = truth < 11
+        np.add.at(counts, (truth[known], masks[number][known]), 1)
+    union = counts.sum(0) + counts.sum(1) - counts.diagonal()
+    return float(np.mean(counts.diagonal()[union > 0] / union[union > 0]))
+
+
+def test_the_newest_mask_is_scored_against_the_present(street: pathlib.Path,
+                                                       options: PipelineOptions) -> None:
+    dataset = camvid(street)
+    runner = Runner(dataset, dataclasses.replace(options, flip_averaging=False), SkippingClock(),
+                    0.1, full_s=0.18)
+    summarise = Summariser(dataset, runner.reference).summarise
+    labels = labels_of(dataset)
+    # Frames come every 66.7 ms. Frame 1 is computed from 67 to 247 ms, frame 3 of 200 ms until
+    # 427, frame 6 of 400 ms until 607, frame 9 of 600 ms until 787, after the last.
+    masks = [unpack(frame.packed_mask) for frame in runner.reference.frames]
+    newest = [0, 0, 0, 1, 1, 1, 3, 3, 3, 6, 6]
+    assert [frame.newest for frame in runner.reference.frames] == [None, *newest]
+    row = summarise(runner.reference)
+    assert row.streaming_miou == pytest.approx(scores(labels, masks, newest))
+    assert row.overtaken == pytest.approx(1 - 6 / FRAMES)    # 0, 1, 3, 6, 9 and 11
+    # A propagated frame takes 45 ms: that of the frame before is there.
+    low_latency = runner.run('low_latency')
+    masks = [unpack(frame.packed_mask) for frame in low_latency.frames]
+    row = summarise(low_latency)
+    assert row.streaming_miou == pytest.approx(scores(labels, masks, list(range(FRAMES - 1))))
+    assert row.overtaken == 0
+    assert row.streaming_miou != pytest.approx(row.miou)
+
+
+def test_rows_that_look_ahead(street: pathlib.Path, options: PipelineOptions,
+                              monkeypatch: pytest.MonkeyPatch) -> None:
+    def forecast(self: SegmentationPipeline, frame: Frame, result: StepResult) -> Forecast:
+        return Forecast(np.full_like(result.mask, frame.stamp_ns // 66_000_000 % 11), None, 0)
+
+    monkeypatch.setattr(SegmentationPipeline, 'forecast', forecast)
+    dataset = camvid(street)
+    runner = Runner(dataset, options, SkippingClock(), 0.05)
+    plain, ahead = (Summariser(dataset, runner.reference).summarise(runner.run(name))
+                    for name in ('low_latency', 'low_latency_forecast'))
+    assert (ahead.miou, ahead.agreement) == (plain.miou, plain.agreement)
+    forecasts = [np.full(SIZE[::-1], number % 11, np.uint8) for number in range(FRAMES)]
+    assert ahead.streaming_miou == pytest.approx(
+        scores(labels_of(dataset), forecasts, list(range(FRAMES - 1))))
 
 
 def test_unlabelled_frames_are_run_but_not_scored(street: pathlib.Path,
@@ -292,6 +357,8 @@ def test_frames_of_two_sizes_are_named(street: pathlib.Path, tmp_path: pathlib.P
     (('--sweep', 'threshold', '0.1', '7'), 'threshold: 7.0 is not between'),
     (('--sweep', 'threshold', 'low'), "could not convert string to float: 'low'"),
     (('--sweep', 'rate'), 'expected "threshold"'),
+    (('--sweep', 'duration', '0'), '--sweep duration 0: expected seconds, more than 0'),
+    (('--full-s', '0.05'), 'at least 0.1 s, that of S_h'),
     (('--fixed-interval', '0'), 'fixed_interval: 0 is not between'),
     (('--camvid', 'nowhere'), 'nowhere/images: no such folder'),
     (('--slow-delay-s', '-1'), 'duration of S_h is -1'),
@@ -302,6 +369,13 @@ def test_errors_say_what_is_wrong(street: pathlib.Path, model: pathlib.Path,
     assert evaluated(street, model, *words, '--out', str(tmp_path / 'out')) == 2
     assert reason in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_old_name_of_a_protocol_tells_the_new_one(
+        street: pathlib.Path, model: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match='2'):
+        evaluated(street, model, '--protocol', 'streaming')
+    assert "is called 'drive' now" in capsys.readouterr().err
 
 
 def test_a_model_of_other_classes_is_refused(street: pathlib.Path, tmp_path: pathlib.Path,
@@ -322,10 +396,11 @@ def test_rows_without_their_weights(street: pathlib.Path, tiny_model: pathlib.Pa
         capsys.readouterr().err)
     out = tmp_path / 'out'
     assert evaluated(street, tiny_model, '--limit', '3', '--out', str(out)) == 0
-    assert 'left out: grfp5, small_per_frame, small_per_frame_half' in (
+    assert 'left out: grfp5, small_per_frame, ' in (
         capsys.readouterr().err)
     assert [row['name'] for row in read(out)['rows']] == [
-        'clockwork', 'deep_feature_flow', 'per_frame', 'fixed', 'adaptive', 'low_latency']
+        'clockwork', 'deep_feature_flow', 'per_frame', 'fixed', 'adaptive', 'low_latency',
+        'low_latency_forecast']
 
 
 def test_refined_masks_are_as_good_as_the_full_network(

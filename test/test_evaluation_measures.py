@@ -15,7 +15,8 @@ from lvs_ros.evaluation.sweep import CurvePoint, at_equal_rate
 
 ROW = RowSummary(
     name='', title='', settings={}, frames=0, labelled_frames=0, miou=0, miou_se=None,
-    difference=0, difference_se=None, pixel_accuracy=0, agreement=0, agreement_miou=0,
+    streaming_miou=0, streaming_miou_se=None, overtaken=0, difference=0, difference_se=None,
+    pixel_accuracy=0, agreement=0, agreement_miou=0,
     key_rate=0, mean_ms=0, p99_ms=0, worst_ms=0, compute_mean_ms=0, compute_p99_ms=0,
     compute_worst_ms=0, first_ms=0, threads=1, iou={})
 

@@ -78,6 +78,32 @@ def test_what_runs_within_the_step_in_place_of_the_background_is_left_out() -> N
     assert compute_ms == [70, 20, 80, 20, 81]
 
 
+def test_the_newest_frame_wins() -> None:
+    # The first mask is there at 50 ms. The frame of 100 ms is computed from 150 to 380: of those
+    # of 200 and 300 ms (at 250 and 350) the newer one follows, until 400; then, at 450, the last.
+    clock = HandClock()
+    worker = Worker(clock, [50, 230, 20, 20], [0.0] * 4)
+    blank = np.zeros((2, 2, 3), np.uint8)
+    done = []
+    steps = play(worker, [Frame(blank, stamp * MS) for stamp in (0, 100, 200, 300, 400)], clock,
+                 newest_only=True, finish=lambda number, frame, result: done.append(number))
+    assert [step.index for step in steps] == done == [0, 1, 3, 4]
+    assert worker.started_ms == pytest.approx([0, 150, 380, 450])
+    assert [round(step.latency_ms) for step in steps] == [50, 230, 50, 20]
+
+
+def test_what_is_done_with_a_result_counts_as_computing() -> None:
+    clock = HandClock()
+
+    def finish(number: int, frame: Frame, result: StepResult) -> None:
+        clock.time_s += 0.005
+
+    steps = play(Worker(clock, [10, 10], [0.0, 0.0]), [
+        Frame(np.zeros((2, 2, 3), np.uint8), stamp * MS) for stamp in (0, 100)], clock,
+        finish=finish)
+    assert [round(step.compute_ms) for step in steps] == [15, 15]
+
+
 def test_masks_are_copied_and_the_memory_of_a_step_is_free_for_the_next() -> None:
     # What is kept of one step lies where the next one needs memory: the process would grow.
     class Labeller:

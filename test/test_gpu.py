@@ -105,11 +105,12 @@ def street_labels(network: SegmentationNetwork) -> tuple[list[torch.Tensor], flo
     ('float32', 0.999), ('float16', 0.999), ('bfloat16', 0.995)])
 def test_trained_weights_label_as_in_float32(
         monkeypatch: pytest.MonkeyPatch, precision: str, share: float) -> None:
-    monkeypatch.setattr(torch.backends.cudnn, 'allow_tf32', False)
     device, network = torch.device('cuda'), load_network('lite_camvid')
     plain = copy.deepcopy(network)
     eager.prepare(plain, device, torch.float32)
-    expected, expected_deviation = street_labels(plain)
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.backends.cudnn, 'allow_tf32', False)
+        expected, expected_deviation = street_labels(plain)
     found, deviation = street_labels(prepare(network, device=device, precision=precision))
     assert network.fallbacks == []
     for mask, right in zip(found, expected):

@@ -61,7 +61,7 @@ def test_pieces_are_of_whole_groups_of_channels(pieces: int, expected: int) -> N
     with checkpoints(lambda: calls.append(1)):
         in_pieces = fused(x, added)
     assert len(calls) == expected
-    torch.testing.assert_close(in_pieces, whole, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(in_pieces, whole, rtol=0, atol=5e-3)
     assert in_pieces.is_contiguous(memory_format=torch.channels_last)
 
 

@@ -59,7 +59,7 @@ def test_labels_and_confidence(gpu: Any, content: tuple[int, int], size: tuple[i
     np.testing.assert_allclose(confidence.cpu().numpy(), 255 / chances.sum(0), atol=0.51)
 
 
-@pytest.mark.parametrize('classes', [1, 2, 3, 4, 5, 8, 19, 33, 40])
+@pytest.mark.parametrize('classes', [1, 2, 3, 5, 11, 19, 40])
 def test_of_equal_classes_the_first_wins(gpu: Any, classes: int) -> None:
     logits = torch.full((1, classes, 2, 3), -2.0, device=DEVICE)
     logits[:, classes // 2:] = 5.0    # all of the second half alike

@@ -24,6 +24,8 @@ CONFIGS = {
     'bottleneck': dataclasses.replace(TINY, backbone='resnet50', stem='conv3', head='psp',
                                       alignment='flow', align_corners=True)}
 SIZE = 27, 43
+# A GPU multiplies float32 with the 10 bits of TF32, as it does for users.
+TF32 = 1e-2 if DEVICE.type == 'cuda' else 0
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -61,22 +63,22 @@ def outputs_of(network: SegmentationNetwork, dtype: torch.dtype) -> dict[str, to
     moved = network.propagate(network.embed(key_low), network.embed(low), high,
                               displacement.to(network.device, torch.float32))
     logits = network.classify(network.adapt(low, moved))
-    mask, confidence = network.label_map(logits, (17, 30), SIZE, True)
+    mask, confidence = network.label_map(logits, (7, 30), SIZE, True)
     return {'low': low, 'high': high, 'moved': moved, 'logits': logits, 'mask': mask,
             'deviation': network.deviation(key_low, low), 'confidence': confidence}
 
 
-@pytest.mark.parametrize('name', CONFIGS)
-@pytest.mark.parametrize('dtype', [torch.float32, torch.float16])
+@pytest.mark.parametrize('name, dtype', [
+    ('basic', torch.float32), ('bottleneck', torch.float16)])
 @torch.inference_mode()
 def test_a_network_computes_the_same(fusing: None, name: str, dtype: torch.dtype) -> None:
     network = network_of(name)
-    expected = outputs_of(copy.deepcopy(network).double(), torch.float64)
+    expected = outputs_of(copy.deepcopy(network), torch.float32)
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         prepare(network, DEVICE, dtype)
     assert network.fallbacks == []
-    assert not any(isinstance(module, nn.Conv2d) for module in network.modules())
+    assert not any(isinstance(module, (nn.Conv2d, nn.ReLU)) for module in network.modules())
     found = outputs_of(network, torch.uint8)
     for key, values in expected.items():
         values, result = values.double(), found[key].double().cpu()
@@ -86,12 +88,12 @@ def test_a_network_computes_the_same(fusing: None, name: str, dtype: torch.dtype
             assert (result - values).abs().mean() < 0.5, key
         else:
             error = (result - values).abs().max() / (1e-3 + values.abs().max())
-            assert error < (3e-3 if DEVICE.type == 'cuda' or dtype == torch.float16 else 1e-4), key
+            assert error < max(TF32, 4 * torch.finfo(dtype).eps, 1e-4), key
 
 
 @torch.inference_mode()
 def test_interrupted_it_computes_the_same(fusing: None) -> None:
-    network = network_of('bottleneck')
+    network = network_of('basic')
     prepare(network, DEVICE, torch.float32)
     low = network.low(torch.full((1, 3, 24, 32), 90, dtype=torch.uint8, device=DEVICE))
     whole = network.high(low)
@@ -104,7 +106,7 @@ def test_interrupted_it_computes_the_same(fusing: None) -> None:
     assert len(calls) > sum(isinstance(module, FusedConvolution)
                             for part in (*network.backbone.high_blocks(), network.head)
                             for module in part.modules())
-    torch.testing.assert_close(in_pieces, whole, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(in_pieces, whole, rtol=0, atol=max(TF32, 1e-4))
 
 
 def fails(*arguments: Any) -> torch.Tensor:
@@ -127,7 +129,7 @@ def test_what_cannot_be_used_is_left_to_torch_and_told(
                            '(RuntimeError: no such engine)')
     assert other.fallbacks == []
     image = torch.full((1, 3, 24, 32), 90, dtype=torch.uint8, device=DEVICE)
-    torch.testing.assert_close(network.low(image), plain.low(image), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(network.low(image), plain.low(image), rtol=0, atol=max(TF32, 1e-4))
 
 
 def test_features_that_may_overflow_are_not_hidden(fusing: None) -> None:

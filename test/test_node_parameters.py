@@ -26,7 +26,8 @@ from lvs_ros.node.segmentation_node import SegmentationNode  # noqa: E402
 from lvs_ros.options import GONE, OPTIONS  # noqa: E402
 from lvs_ros.resources import config_dir  # noqa: E402
 
-DYNAMIC = {'threshold', 'schedule', 'fixed_interval', 'max_key_age_frames', 'stale_after_s'}
+DYNAMIC = {'threshold', 'schedule', 'fixed_interval', 'max_key_age_frames', 'stale_after_s',
+           'forecast_s'}
 
 
 @pytest.fixture

@@ -64,8 +64,8 @@ def summary(out: pathlib.Path) -> dict[str, Any]:
     return json.loads((out / 'summary.json').read_text(encoding='utf-8'))
 
 
-def video_frames(out: pathlib.Path) -> list[np.ndarray]:
-    with av.open(str(out / 'overlay.mp4')) as container:
+def video_frames(out: pathlib.Path, name: str = 'overlay.mp4') -> list[np.ndarray]:
+    with av.open(str(out / name)) as container:
         return [frame.to_ndarray(format='rgb24') for frame in container.decode(video=0)]
 
 
@@ -81,7 +81,11 @@ def test_every_frame_gets_its_mask_and_status(tmp_path: pathlib.Path,
                   '4') == 0
 
     topics = read(tmp_path / 'out')
-    assert set(topics) == {'/lvs/mask', '/lvs/status'}
+    assert set(topics) == {'/lvs/mask', '/lvs/mask_forecast', '/lvs/status'}
+    forecasts = topics.pop('/lvs/mask_forecast')    # the first one has no frame before it
+    assert [stamp_of(message) for _, message in forecasts] == [
+        STAMPS[0], *(stamp_ns + 66_666_667 for stamp_ns in STAMPS[1:])]
+    assert [log_time_ns for log_time_ns, _ in forecasts] == LOG_TIMES
     for messages in topics.values():
         assert [stamp_of(message) for _, message in messages] == STAMPS
         assert [log_time_ns for log_time_ns, _ in messages] == LOG_TIMES
@@ -153,8 +157,10 @@ def test_the_other_outputs_can_be_read(tmp_path: pathlib.Path, model: pathlib.Pa
 
     out = tmp_path / 'out'
     assert {path.name for path in out.iterdir()} == {
-        'recording', 'overlay.mp4', 'deviation.png', 'summary.json'}
+        'recording', 'overlay.mp4', 'overlay_forecast.mp4', 'deviation.png', 'summary.json'}
     assert [frame.shape for frame in video_frames(out)] == [(50, 66, 3)] * COUNT
+    # Nothing had been forecast when the first image came.
+    assert len(video_frames(out, 'overlay_forecast.mp4')) == COUNT - 1
     assert cv2.imread(str(out / 'deviation.png')) is not None
     found = summary(out)
     assert (found['images'], found['masks'], found['dropped']) == (COUNT, COUNT, [])

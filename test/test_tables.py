@@ -59,12 +59,14 @@ def test_a_line_in_a_cell_is_no_line_in_markdown() -> None:
 @pytest.mark.parametrize('value', [0.0, 1e9, 29_167_111.0, -1e12, float('nan'), float('inf')])
 def test_an_evaluation_with_absurd_figures(value: float) -> None:
     row: dict[str, Any] = dict.fromkeys((
-        'miou', 'miou_se', 'difference', 'difference_se', 'agreement', 'key_rate', 'mean_ms',
+        'miou', 'miou_se', 'streaming_miou', 'streaming_miou_se', 'overtaken', 'difference',
+        'difference_se', 'agreement', 'key_rate', 'mean_ms',
         'p99_ms', 'worst_ms', 'compute_mean_ms', 'compute_p99_ms', 'compute_worst_ms'), value)
     rows = [types.SimpleNamespace(name='low_latency', title='low-latency', **row)]
 
-    printed = terminal_table(cast(Evaluation, types.SimpleNamespace(rows=rows)))
+    printed = terminal_table(cast(Evaluation, types.SimpleNamespace(
+        rows=rows, perfect_miou=value)))
 
     assert max(map(len, printed.splitlines())) <= 80
     times = next(line for line in printed.splitlines()[::-1] if line.startswith('low'))
-    assert len(cells(times)) == 7
+    assert len(cells(times)) == 8

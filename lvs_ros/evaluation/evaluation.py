@@ -22,14 +22,18 @@ from lvs_ros.evaluation.dataset import Dataset
 from lvs_ros.evaluation.deviation import DeviationPair, deviation_pairs, spearman
 from lvs_ros.evaluation.offsets import OffsetsSummary, run_offsets
 from lvs_ros.evaluation.rows import ROWS, build_row
-from lvs_ros.evaluation.run import REFERENCE, RowRun, Runner
+from lvs_ros.evaluation.run import REFERENCE, RowRun, Runner, stated_durations
+from lvs_ros.evaluation.streaming import labels_one_frame_old, miou_or_none
 from lvs_ros.evaluation.summary import RowSummary, Summariser
-from lvs_ros.evaluation.sweep import Sweep, sweep_threshold
+from lvs_ros.evaluation.sweep import Sweep, sweep_duration, sweep_threshold
 from lvs_ros.model.checkpoint import find_model
 from lvs_ros.options import PipelineOptions
 
 OFFSET_ROWS = ('clockwork', 'deep_feature_flow', 'fixed')
 """Rows of the fixed schedule that propagate."""
+
+DURATION_ROWS = ('per_frame', 'small_per_frame', 'low_latency')
+"""Rows of the curve over the duration of the full network; two of them look ahead, too."""
 
 TIMELINE_ROWS = ('low_latency', 'adaptive')
 """Rows that ask for the deviation, the first choice first."""
@@ -43,7 +47,9 @@ class Plan:
     :param options: of all rows
     :param slow_delay_s: simulated duration of S_h; None = it takes as long as it takes
     :param offsets: the protocol of :mod:`~lvs_ros.evaluation.offsets` too
+    :param full_s: simulated duration of the full network; None = as follows from that of S_h
     :param thresholds: of the sweep; None = no sweep
+    :param durations_s: of the full network, for the curve over them; None = no curve
     :param seed: of the bootstrap
     """
 
@@ -51,7 +57,9 @@ class Plan:
     options: PipelineOptions
     slow_delay_s: Optional[float] = None
     offsets: bool = False
+    full_s: Optional[float] = None
     thresholds: Optional[tuple[float, ...]] = None
+    durations_s: Optional[tuple[float, ...]] = None
     seed: int = 0
 
     @property
@@ -69,6 +77,10 @@ class Evaluation:
     :param reference: the per-frame network's run
     :param offsets: None = not asked for
     :param sweep: None = not asked for
+    :param perfect_miou: streaming mIoU of the labels themselves, one frame old; None = no two
+        labelled frames follow each other
+    :param durations: streaming mIoU over ``plan.durations_s`` by the name of the row; None = not
+        asked for
     """
 
     plan: Plan
@@ -80,6 +92,8 @@ class Evaluation:
     pairs: list[DeviationPair]
     offsets: Optional[list[OffsetsSummary]]
     sweep: Optional[Sweep]
+    perfect_miou: Optional[float]
+    durations: Optional[dict[str, list[float]]]
 
     @property
     def deviation_spearman(self) -> Optional[float]:
@@ -89,6 +103,7 @@ class Evaluation:
     def as_dict(self) -> dict[str, Any]:
         """Return what stands in evaluation.json."""
         found = {**self.about, 'deviation_spearman': self.deviation_spearman,
+                 'perfect_labels_one_frame_old': self.perfect_miou,
                  'rows': [dataclasses.asdict(row) for row in self.rows],
                  'deviation': deviation_by_distance(self.pairs)}
         if self.offsets is not None:
@@ -98,6 +113,9 @@ class Evaluation:
                 'curves': {name: [dataclasses.asdict(point.row) for point in points]
                            for name, points in self.sweep.curves.items()},
                 'equal_key_rate': [dataclasses.asdict(e) for e in self.sweep.equal_rate]}
+        if self.durations is not None:
+            found['streaming_miou_by_duration'] = {
+                'full_s': self.plan.durations_s, **self.durations}
         return found
 
 
@@ -110,18 +128,27 @@ def evaluate(plan: Plan, dataset: Dataset, clock: Clock) -> Evaluation:
         # weights that are not there shall show before anything is run
         if ROWS[name].rival is not None:
             build_row(name, plan.options).close()
-    runner = Runner(dataset, plan.options, clock, plan.slow_delay_s)
+    runner = Runner(dataset, plan.options, clock, plan.slow_delay_s, plan.full_s)
     summariser = Summariser(dataset, runner.reference, seed=plan.seed)
     runs = [runner.run(name) for name in plan.rows]
     offsets = [run_offsets(name, plan.options, dataset) for name in plan.rows
                if name in OFFSET_ROWS] if plan.offsets else None
     sweep = None if plan.thresholds is None else sweep_threshold(
         runner, summariser, thresholds=plan.thresholds)
+    durations = None if plan.durations_s is None else sweep_duration(
+        runner, [name for name in DURATION_ROWS if name in plan.rows], plan.durations_s)
     return Evaluation(
         plan=plan, dataset=dataset, about=_about(plan, dataset, runner.reference, summariser),
         rows=[summariser.summarise(run) for run in runs], runs=runs, reference=runner.reference,
         pairs=deviation_pairs(plan.options, dataset, runner.reference), offsets=offsets,
-        sweep=sweep)
+        sweep=sweep, perfect_miou=_perfect_miou(dataset), durations=durations)
+
+
+def _perfect_miou(dataset: Dataset) -> Optional[float]:
+    classes = len(dataset.label_set)
+    counts = sum((labels_one_frame_old(drive.load().labels, classes) for drive in dataset.drives),
+                 np.zeros((classes, classes), np.int64))
+    return miou_or_none([counts]) if counts.any() else None
 
 
 def deviation_by_distance(pairs: Sequence[DeviationPair]) -> list[dict[str, Any]]:
@@ -143,6 +170,7 @@ def summary_of_pairs(pairs: Sequence[DeviationPair]) -> dict[str, Any]:
 def _about(plan: Plan, dataset: Dataset, reference: RowRun, summariser: Summariser
            ) -> dict[str, Any]:
     model = find_model(plan.options.model)
+    durations = stated_durations(plan.options, plan.slow_delay_s, plan.full_s)
     return {
         'dataset': dataset.name,
         'frames': dataset.frame_count,
@@ -158,6 +186,7 @@ def _about(plan: Plan, dataset: Dataset, reference: RowRun, summariser: Summaris
         'inference_size': plan.options.inference_size,
         'clock': 'simulated' if plan.simulated else 'real',
         'slow_delay_s': plan.slow_delay_s,
+        'full_s': None if durations is None else durations.full_s,
         'bootstrap': {'resamples': RESAMPLES, 'block_s': BLOCK_S,
                       'block_frames': summariser.block_frames, 'seed': plan.seed},
         'reference': REFERENCE,

@@ -3,7 +3,7 @@
 """The pictures of an evaluation."""
 
 import pathlib
-from typing import Sequence
+from typing import Mapping, Optional, Sequence
 
 import numpy as np
 from matplotlib import colormaps
@@ -13,6 +13,7 @@ from matplotlib.patches import Patch
 
 from lvs_ros.evaluation.dataset import Dataset
 from lvs_ros.evaluation.deviation import DeviationPair, spearman
+from lvs_ros.evaluation.rows import ROWS
 from lvs_ros.evaluation.run import RowRun
 from lvs_ros.evaluation.sweep import ADAPTIVE, FIXED, LOW_LATENCY, CurvePoint, Sweep
 from lvs_ros.labels import LabelSet
@@ -22,6 +23,12 @@ from lvs_ros.plots import new_figure, save_figure
 _STYLES = {FIXED: ('0.4', 's', (6, -9)), ADAPTIVE: ('tab:blue', 'o', (-6, 4)),
            LOW_LATENCY: ('tab:orange', '^', (6, -9))}
 """Colour, marker, and where the point's label stands, in points from it."""
+
+_DURATION_STYLES = {'per_frame': ('0.4', '-'), 'small_per_frame': ('tab:green', '-'),
+                    'small_per_frame_forecast': ('tab:green', '--'),
+                    'low_latency': ('tab:orange', '-'),
+                    'low_latency_forecast': ('tab:orange', '--')}
+"""Colour and line of rows over the duration of the full network; dashed: looking ahead."""
 
 _STRIP_FRAMES = 3
 _STRIP_ROWS = 4
@@ -44,6 +51,30 @@ def plot_sweep(path: pathlib.Path, sweep: Sweep, *, title: str) -> None:
     figure.legend(*by_rate.get_legend_handles_labels(), loc='outside lower center', ncols=3,
                   fontsize='small', frameon=False)
     figure.suptitle(title, fontsize='medium')
+    save_figure(path, figure)
+
+
+def plot_durations(path: pathlib.Path, curves: Mapping[str, Sequence[float]],
+                   durations_s: Sequence[float], *, perfect_miou: Optional[float], title: str
+                   ) -> None:
+    """Draw the streaming mIoU of rows over the duration of the full network.
+
+    :param curves: 0..1, by the name of the row
+    """
+    figure = new_figure(7.5, 4.4)
+    axes = figure.add_subplot()
+    for name, values in curves.items():
+        colour, style = _DURATION_STYLES.get(name, ('0.5', '-'))
+        axes.plot([1e3 * value for value in durations_s], [100 * value for value in values],
+                  color=colour, linestyle=style, marker='o', markersize=4, linewidth=1.5,
+                  label=ROWS[name].title)
+    if perfect_miou is not None:
+        axes.axhline(100 * perfect_miou, color='0.3', linestyle=':', linewidth=1.2,
+                     label='perfect labels, one frame old')
+    axes.set(xlabel='duration of the full network (ms)', ylabel='streaming mIoU (%)', title=title)
+    axes.set_xlim(left=0)
+    axes.grid(alpha=0.25)
+    axes.legend(fontsize='small', framealpha=0.9)
     save_figure(path, figure)
 
 

@@ -7,13 +7,14 @@ import pathlib
 
 from lvs_ros.evaluation.deviation import deviation_samples
 from lvs_ros.evaluation.evaluation import TIMELINE_ROWS, Evaluation
-from lvs_ros.evaluation.figures import plot_scatter, plot_strip, plot_sweep
+from lvs_ros.evaluation.figures import plot_durations, plot_scatter, plot_strip, plot_sweep
 from lvs_ros.evaluation.tables import markdown
 from lvs_ros.json_files import write_json
 from lvs_ros.plots import plot_deviation
 
 JSON, FRAMES, MARKDOWN = 'evaluation.json', 'frames.csv', 'evaluation.md'
 SWEEP, SCATTER, TIMELINE, STRIP = 'sweep.png', 'scatter.png', 'deviation.png', 'masks.png'
+DURATIONS = 'streaming.png'
 
 
 def write_report(folder: pathlib.Path, evaluation: Evaluation) -> None:
@@ -37,6 +38,11 @@ def _write_pictures(folder: pathlib.Path, evaluation: Evaluation) -> list[tuple[
         plot_sweep(folder / SWEEP, evaluation.sweep,
                    title=f'{title} ({about["machine"]}); at the points: thresholds, intervals')
         pictures.append((SWEEP, 'Accuracy against key-frame rate and time'))
+    if evaluation.durations is not None:
+        assert evaluation.plan.durations_s is not None
+        plot_durations(folder / DURATIONS, evaluation.durations, evaluation.plan.durations_s,
+                       perfect_miou=evaluation.perfect_miou, title=title)
+        pictures.append((DURATIONS, 'Streaming mIoU against the duration of the full network'))
     if evaluation.pairs:
         plot_scatter(folder / SCATTER, evaluation.pairs, title=title,
                      threshold=evaluation.plan.options.threshold)
@@ -56,9 +62,10 @@ def _write_frames(path: pathlib.Path, evaluation: Evaluation) -> None:
     with open(path, 'w', encoding='utf-8', newline='') as file:
         writer = csv.writer(file, lineterminator='\n')
         writer.writerow(('row', 'drive', 'frame', 'time_s', 'latency_ms', 'compute_ms',
-                         'key_frame', 'deviation'))
+                         'key_frame', 'deviation', 'newest'))
         for run in evaluation.runs:
             writer.writerows(
                 (run.name, evaluation.dataset.drives[frame.drive].frames[0].sequence,
                  frame.index, frame.stamp_ns / 1e9, frame.latency_ms, frame.compute_ms,
-                 int(frame.status.key_frame), frame.status.deviation) for frame in run.frames)
+                 int(frame.status.key_frame), frame.status.deviation, frame.newest)
+                for frame in run.frames)

@@ -19,6 +19,10 @@ from lvs_ros.pipeline.propagation import (FlowPropagation, HoldPropagation, Prop
 from lvs_ros.pipeline.smoothing import GatedRecurrentSmoothing
 
 
+FORECAST = '_forecast'
+"""What the name of a row ends in that looks ahead, after that of the one that does not."""
+
+
 def _hold(_network: SegmentationNetwork) -> Propagation:
     return HoldPropagation()
 
@@ -34,6 +38,7 @@ class Row:
         one that costs nothing
     :param rival: the weights of its own that the row needs: one of
         :data:`~lvs_ros.model.small_network.SMALL_SHAPES`, 'recurrent' or None
+    :param looks_ahead: its output is the forecast; the mask is that of the row without
     """
 
     name: str
@@ -41,6 +46,12 @@ class Row:
     schedule: str
     propagation: Callable[[SegmentationNetwork], Propagation] = SpatiallyVariantPropagation
     rival: Optional[str] = None
+    looks_ahead: bool = False
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the network is the small one."""
+        return self.rival not in (None, 'recurrent')
 
     @property
     def has_background(self) -> bool:
@@ -56,11 +67,15 @@ ROWS: Mapping[str, Row] = {row.name: row for row in (
     Row('fixed', 'fixed schedule', 'fixed'),
     Row('adaptive', 'adaptive schedule', 'adaptive'),
     Row('low_latency', 'low-latency', 'low_latency'),
+    Row('low_latency_forecast', 'low-latency ahead', 'low_latency', looks_ahead=True),
     Row('small_per_frame', 'small per-frame', 'every_frame', _hold, rival='small'),
-    Row('small_per_frame_half', 'smaller per-frame', 'every_frame', _hold,
-        rival='small_half'),
+    Row('small_per_frame_forecast', 'small ahead', 'every_frame', _hold, rival='small',
+        looks_ahead=True),
+    Row('small_per_frame_half', 'smaller per-frame', 'every_frame', _hold, rival='small_half'),
+    Row('small_per_frame_half_forecast', 'smaller ahead', 'every_frame', _hold,
+        rival='small_half', looks_ahead=True),
 )}
-"""The paper's Table 1, and the small network on every frame."""
+"""The paper's Table 1, and the small network on every frame; two of them looking ahead, too."""
 
 
 def build_row(name: str, options: PipelineOptions, slow_delay_s: Optional[float] = None

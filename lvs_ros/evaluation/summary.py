@@ -11,6 +11,7 @@ from lvs_ros.evaluation.bootstrap import BLOCK_S, resample, resampled_miou, stan
 from lvs_ros.evaluation.dataset import Dataset
 from lvs_ros.evaluation.metrics import iou, miou, pixel_accuracy
 from lvs_ros.evaluation.run import FrameResult, RowRun
+from lvs_ros.evaluation.streaming import miou_or_none
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +24,10 @@ class RowSummary:
     :param labelled_frames: how many of these were scored against labels
     :param miou_se: standard error of ``miou``, by the moving block bootstrap; None = too few
         frames
+    :param streaming_miou: at every instant, the newest output against the labels of the frame that
+        arrives then (:mod:`~lvs_ros.evaluation.streaming`); None = drives of one frame
+    :param streaming_miou_se: its standard error
+    :param overtaken: fraction of the frames that were not labelled there, since a newer one came
     :param difference: ``miou`` minus that of the per-frame network
     :param difference_se: its standard error, over the same resamples
     :param iou: of each class by name; None = it does not occur
@@ -43,6 +48,9 @@ class RowSummary:
     labelled_frames: int
     miou: float
     miou_se: Optional[float]
+    streaming_miou: Optional[float]
+    streaming_miou_se: Optional[float]
+    overtaken: float
     difference: float
     difference_se: Optional[float]
     pixel_accuracy: float
@@ -75,6 +83,10 @@ class Summariser:
         self.block_frames = block_frames(labelled)
         self._weights = resample([length for length in drives if length], self.block_frames,
                                  seed=seed)
+        later = [sum(frame.drive == number and frame.streaming is not None for frame in labelled)
+                 for number in range(len(dataset.drives))]
+        self._streaming_weights = resample([length for length in later if length],
+                                           self.block_frames, seed=seed)
         self._reference = confusions_of(reference)
         self._reference_resampled = self.resampled(reference)
 
@@ -86,7 +98,7 @@ class Summariser:
 
     def summarise(self, run: RowRun) -> RowSummary:
         """Return the row."""
-        confusions = confusions_of(run)
+        confusions, streaming = confusions_of(run), streaming_confusions_of(run)
         total = confusions.sum(0)
         agreements = np.array([frame.agreement for frame in run.frames])
         resampled, reference = self.resampled(run), self._reference_resampled
@@ -98,6 +110,10 @@ class Summariser:
             name=run.name, title=run.title, settings=run.settings,
             frames=len(run.frames), labelled_frames=len(confusions),
             miou=float(miou(total)), miou_se=standard_error(resampled),
+            streaming_miou=miou_or_none(list(streaming)),
+            streaming_miou_se=None if self._streaming_weights is None else standard_error(
+                resampled_miou(self._streaming_weights, streaming)),
+            overtaken=1 - run.outputs / len(run.frames),
             difference=float(miou(total) - miou(self._reference.sum(0))),
             difference_se=None if resampled is None or reference is None
             else standard_error(resampled - reference),
@@ -117,6 +133,11 @@ class Summariser:
 def confusions_of(run: RowRun) -> np.ndarray:
     """(labelled frames, classes, classes) int64."""
     return np.array([frame.confusion for frame in run.frames if frame.confusion is not None])
+
+
+def streaming_confusions_of(run: RowRun) -> np.ndarray:
+    """(labelled frames but the first of each drive, classes, classes) int64."""
+    return np.array([frame.streaming for frame in run.frames if frame.streaming is not None])
 
 
 def block_frames(labelled: Sequence[FrameResult]) -> int:

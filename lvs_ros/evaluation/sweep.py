@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The schedules' curves: accuracy against key-frame rate and time, over thresholds."""
+"""The curves: accuracy against key-frame rate and time, and against what the network takes."""
 
 import dataclasses
 from typing import Optional, Sequence
@@ -8,11 +8,13 @@ from typing import Optional, Sequence
 import numpy as np
 
 from lvs_ros.evaluation.bootstrap import standard_error
+from lvs_ros.evaluation.rows import FORECAST, ROWS
 from lvs_ros.evaluation.run import REFERENCE, Runner
 from lvs_ros.evaluation.summary import RowSummary, Summariser
 
 THRESHOLDS = (0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3)
 INTERVALS = (2, 3, 4, 5, 7, 10, 15)
+DURATIONS_S = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 ADAPTIVE, FIXED, LOW_LATENCY = 'adaptive', 'fixed', 'low_latency'
 
 
@@ -85,3 +87,20 @@ def at_equal_rate(adaptive: CurvePoint, fixed: Sequence[CurvePoint]) -> EqualRat
         adaptive.resampled - weights @ np.array(resampled))
     return EqualRate(adaptive.setting, rate, adaptive.row.miou, fixed_miou,
                      adaptive.row.miou - fixed_miou, error)
+
+
+def sweep_duration(runner: Runner, rows: Sequence[str], durations_s: Sequence[float]
+                   ) -> dict[str, list[float]]:
+    """Return the streaming mIoU over the duration of the full network, by the name of the row.
+
+    :param rows: each is run once for all rows of its pipeline, looking ahead or not
+    :param durations_s: of the full network, in seconds
+    """
+    curves: dict[str, list[float]] = {}
+    for name in rows:
+        for duration_s in durations_s:
+            as_it_is, ahead = runner.streaming_miou(name, duration_s)
+            curves.setdefault(name, []).append(as_it_is)
+            if f'{name}{FORECAST}' in ROWS:
+                curves.setdefault(f'{name}{FORECAST}', []).append(ahead)
+    return curves

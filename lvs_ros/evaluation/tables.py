@@ -5,14 +5,19 @@
 from typing import Any, Optional, Sequence
 
 from lvs_ros.evaluation.evaluation import Evaluation, deviation_by_distance, summary_of_pairs
+from lvs_ros.evaluation.rows import ROWS
 from lvs_ros.evaluation.run import REFERENCE
+from lvs_ros.evaluation.streaming import FAST_SHARE
 from lvs_ros.evaluation.summary import RowSummary
 from lvs_ros.tables import Table, markdown_table, text_table
 
 
+PERFECT = 'perfect labels, one frame old'
+
+
 def terminal_table(evaluation: Evaluation) -> str:
     """Return the rows: how good they are, and how fast."""
-    return '\n\n'.join(map(text_table, row_tables(evaluation.rows)))
+    return '\n\n'.join(map(text_table, row_tables(evaluation.rows, evaluation.perfect_miou)))
 
 
 def markdown(evaluation: Evaluation, pictures: Sequence[tuple[str, str]]) -> str:
@@ -22,7 +27,7 @@ def markdown(evaluation: Evaluation, pictures: Sequence[tuple[str, str]]) -> str
     """
     about = evaluation.about
     parts = [f'# {about["model"]} on {about["dataset"]}',
-             *map(markdown_table, row_tables(evaluation.rows)),
+             *map(markdown_table, row_tables(evaluation.rows, evaluation.perfect_miou)),
              '\n'.join(f'- {note}' for note in notes(evaluation))]
     parts += ['## IoU by class (%)', markdown_table(class_table(evaluation.rows))]
     parts += ['## Deviation', markdown_table(deviation_table(evaluation))]
@@ -35,6 +40,9 @@ def markdown(evaluation: Evaluation, pictures: Sequence[tuple[str, str]]) -> str
                   '### Adaptive against fixed at an equal key-frame rate',
                   "The fixed schedule's mIoU is linear between its intervals.",
                   markdown_table(equal_rate_table(evaluation))]
+    if evaluation.durations is not None:
+        parts += ['## Streaming mIoU (%) by the duration of the full network',
+                  'Simulated, without flip averaging.', markdown_table(duration_table(evaluation))]
     parts += [f'![{caption}]({name})' for name, caption in pictures]
     return '\n\n'.join(parts) + '\n'
 
@@ -48,7 +56,7 @@ def notes(evaluation: Evaluation) -> list[str]:
         f'{about["frames"]} frames{rate}, {labelled} of them labelled; {about["device"]} '
         f'({about["machine"]}, cores: {about["cores"]}), {about["precision"]}, '
         f'{"with" if about["flip_averaging"] else "without"} flip averaging, {about["date"]}.',
-        _clock_note(evaluation), _error_note(evaluation),
+        _clock_note(evaluation), _streaming_note(evaluation), _error_note(evaluation),
         'The first frame of a drive, which has nothing before it, is computed in full by '
         'every row; it is scored, but is not among the times.']
     period_ms = 1e3 / about['rate_hz'] if about['rate_hz'] else float('inf')
@@ -61,17 +69,24 @@ def notes(evaluation: Evaluation) -> list[str]:
     return found
 
 
-def row_tables(rows: Sequence[RowSummary]) -> tuple[Table, Table]:
-    """Return how good the rows are, and how fast: a line a row."""
-    quality = [[row.title, _points(row.miou, row.miou_se), _difference(row),
+def row_tables(rows: Sequence[RowSummary], perfect_miou: Optional[float]
+               ) -> tuple[Table, Table]:
+    """Return how good the rows are, and how fast: a line a row.
+
+    :param perfect_miou: streaming mIoU of the labels themselves, one frame old; a line of its own
+    """
+    quality = [[row.title, _points(row.miou, row.miou_se),
+                _streaming(row.streaming_miou, row.streaming_miou_se), _difference(row),
                 percent(row.agreement), f'{row.key_rate:.0%}'] for row in rows]
+    if perfect_miou is not None:
+        quality.append([PERFECT, '100.0', percent(perfect_miou), *[''] * 3])
     times = [[row.title, *(f'{value:.1f}' for value in (
         row.mean_ms, row.p99_ms, row.worst_ms, row.compute_mean_ms, row.compute_p99_ms,
-        row.compute_worst_ms))] for row in rows]
-    return ((['row', 'mIoU, %', f'minus {REFERENCE}', f'equals {REFERENCE}, %', 'key frames'],
-             quality),
-            (['milliseconds', 'latency mean', 'p99', 'worst', 'compute mean', 'p99', 'worst'],
-             times))
+        row.compute_worst_ms)), f'{row.overtaken:.0%}'] for row in rows]
+    return ((['row', 'mIoU, %', 'streaming mIoU, %', f'minus {REFERENCE}',
+              f'equals {REFERENCE}, %', 'key frames'], quality),
+            (['milliseconds', 'latency mean', 'p99', 'worst', 'compute mean', 'p99', 'worst',
+              'lost'], times))
 
 
 def class_table(rows: Sequence[RowSummary]) -> Table:
@@ -112,6 +127,14 @@ def equal_rate_table(evaluation: Evaluation) -> Table:
              for entry in evaluation.sweep.equal_rate])
 
 
+def duration_table(evaluation: Evaluation) -> Table:
+    """Return a line a row, a column a duration."""
+    assert evaluation.durations is not None and evaluation.plan.durations_s is not None
+    return (['row', *(f'{1e3 * value:g} ms' for value in evaluation.plan.durations_s)],
+            [[ROWS[name].title, *map(percent, values)]
+             for name, values in evaluation.durations.items()])
+
+
 def deviation_table(evaluation: Evaluation) -> Table:
     """Return a line a distance, and one over all."""
     def line(name: str, entry: dict[str, Any]) -> list[str]:
@@ -142,6 +165,20 @@ def _clock_note(evaluation: Evaluation) -> str:
             'arrival to mask. Compute: the step alone, with what S_h holds it up.')
 
 
+def _streaming_note(evaluation: Evaluation) -> str:
+    about = evaluation.about
+    text = ('Streaming mIoU: whenever a frame arrives, the newest output there is then, against '
+            "that frame's labels; the newest frame wins, and those that it overtakes are lost. "
+            'Rows that look ahead: of their forecasts; the other columns are of their '
+            'masks.')
+    if about['full_s'] is None:
+        return text
+    flipped = ' and S_h once more for the flipped image' if about['flip_averaging'] else ''
+    return (f'{text} For it, a frame computed in full takes a simulated {about["full_s"]:g} s'
+            f'{flipped}, a propagated one, or one of the small network, '
+            f'{FAST_SHARE * about["full_s"]:g} s.')
+
+
 def _error_note(evaluation: Evaluation) -> str:
     bootstrap = evaluation.about['bootstrap']
     if evaluation.rows and evaluation.rows[0].miou_se is None:
@@ -153,6 +190,10 @@ def _error_note(evaluation: Evaluation) -> str:
 
 def _difference(row: RowSummary) -> str:
     return '' if row.name == REFERENCE else _signed(row.difference, row.difference_se)
+
+
+def _streaming(value: Optional[float], error: Optional[float]) -> str:
+    return '–' if value is None else _points(value, error)
 
 
 def _points(value: float, error: Optional[float]) -> str:

@@ -14,7 +14,7 @@ class LinearOfMean(nn.Linear):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """(B, C, h, w) → (B, out) float32."""
-        pooled = features.float().mean((2, 3))
+        pooled = features.mean((2, 3), dtype=torch.float32)    # no copy of them in float32
         with torch.autocast(features.device.type, enabled=False):
             return functional.linear(pooled, self.weight.float(), self.bias.float())
 

@@ -35,4 +35,5 @@ class KernelPredictor(nn.Module):
         taps = self.taps(self.compare(torch.cat((key_embedding, embedding), 1)))
         # In float32, as 81 exponentials in 16 bits lose the small taps; and with the taps last,
         # where the layout channels last has them next to each other.
-        return taps.float().permute(0, 2, 3, 1).softmax(3).permute(0, 3, 1, 2).to(taps.dtype)
+        kernels = taps.permute(0, 2, 3, 1).softmax(3, dtype=torch.float32)
+        return kernels.permute(0, 3, 1, 2).to(taps.dtype)

@@ -17,12 +17,13 @@ from lvs_ros.node import qos
 from lvs_ros.node.image_messages import ns_to_stamp
 from lvs_ros.node.serialized_images import ReceivedImage, SerializedHeader, write_image
 from lvs_ros.pipeline.as_rgb import as_rgb
+from lvs_ros.pipeline.forecast import Forecast
 from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
 from lvs_ros.pipeline.status_fields import nan_if_none, status_fields
 
 
 class Outputs:
-    """The publishers of mask, confidence, overlay, status and label info.
+    """The publishers of mask, confidence, overlay, their forecasts, status and label info.
 
     They publish only while the node is active. Made on configuring, destroyed on cleaning up.
 
@@ -39,6 +40,11 @@ class Outputs:
             self._mask = self._publisher(Image, '~/mask', qos.image_output())
             self._confidence = self._publisher(Image, '~/confidence', qos.image_output())
             self._overlay = self._publisher(Image, '~/overlay', qos.image_output())
+            self._mask_forecast = self._publisher(Image, '~/mask_forecast', qos.image_output())
+            self._confidence_forecast = self._publisher(
+                Image, '~/confidence_forecast', qos.image_output())
+            self._overlay_forecast = self._publisher(
+                Image, '~/overlay_forecast', qos.image_output())
             self._status = self._publisher(FrameStatus, '~/status', qos.status_output())
             self._refined = self._publisher(
                 Image, '~/mask_refined', qos.image_output()) if refined else None
@@ -65,8 +71,14 @@ class Outputs:
 
     @property
     def wants_confidence(self) -> bool:
-        """Whether ~/confidence has subscribers."""
-        return self._confidence.get_subscription_count() > 0
+        """Whether ~/confidence or ~/confidence_forecast has subscribers."""
+        return _is_heard(self._confidence) or _is_heard(self._confidence_forecast)
+
+    @property
+    def wants_forecast(self) -> bool:
+        """Whether a forecast has subscribers."""
+        return any(map(_is_heard, (self._mask_forecast, self._confidence_forecast,
+                                   self._overlay_forecast)))
 
     @property
     def wants_refined(self) -> bool:
@@ -101,10 +113,21 @@ class Outputs:
         """Publish the status, and confidence and overlay where they have subscribers."""
         header, frame = received.header, received.frame
         self._status.publish(status)
-        if result.confidence is not None:
+        if result.confidence is not None and _is_heard(self._confidence):
             self._confidence.publish(write_image(result.confidence, header))
-        if self._overlay.get_subscription_count() > 0:
+        if _is_heard(self._overlay):
             self._overlay.publish(write_image(self._blend(frame, result.mask), header))
+
+    def publish_forecast(self, received: ReceivedImage, forecast: Forecast) -> None:
+        """Publish what of a forecast has subscribers, stamped with the time that it is for."""
+        header = received.header.at(forecast.stamp_ns)
+        if _is_heard(self._mask_forecast):
+            self._mask_forecast.publish(write_image(forecast.mask, header))
+        if forecast.confidence is not None and _is_heard(self._confidence_forecast):
+            self._confidence_forecast.publish(write_image(forecast.confidence, header))
+        if _is_heard(self._overlay_forecast):
+            self._overlay_forecast.publish(
+                write_image(self._blend(received.frame, forecast.mask), header))
 
     def _blend(self, frame: Frame, mask: np.ndarray) -> np.ndarray:
         """Blend the colours of a mask with its image, at the size of the mask."""
@@ -118,6 +141,10 @@ class Outputs:
         for publisher in self._publishers:
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers.clear()
+
+
+def _is_heard(publisher: Any) -> bool:
+    return bool(publisher.get_subscription_count() > 0)
 
 
 def status_message(header: SerializedHeader, status: StepStatus, *, latency_ms: float | None,

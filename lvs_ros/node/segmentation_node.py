@@ -86,6 +86,7 @@ class SegmentationNode(LifecycleNode):
         self.transition_failure: Exception | None = None
         """Why the last transition failed."""
         self._clock_problem: str | None = None
+        self._forecast = ''    # of the last frame, for the diagnostics
         self.parameters = NodeParameters(self, self._on_parameters_changed)
         for text in self.parameters.unknown:
             self.get_logger().warning(f'there is no parameter {text}; its value is ignored')
@@ -208,6 +209,7 @@ class SegmentationNode(LifecycleNode):
         self._window, self._drops = FrameWindow(), DropCounter()
         self._last_status = self._clock_problem = self._image_size = None
         self._last_malformed = self._last_failure = None
+        self._forecast = ''
         compressed = self.parameters.node.input_transport == 'compressed'
         self._read = functools.partial(read_compressed_image if compressed else read_image,
                                        max_pixels=self.parameters.node.max_pixels)
@@ -305,6 +307,10 @@ class SegmentationNode(LifecycleNode):
         self._note(result.status, age.explanation)
         self._note_size(received.frame.size)
         try:
+            self._look_ahead(received, result)
+        except Exception as error:  # the mask is out
+            self._log_unexpected('forecast not published', error)
+        try:
             status = status_message(
                 received.header, result.status, latency_ms=age.latency_ms, stale=stale,
                 publish_ms=1e3 * (published_s - publish_start_s),
@@ -313,6 +319,21 @@ class SegmentationNode(LifecycleNode):
             self._outputs.publish_rest(received, result, status)
         except Exception as error:  # the mask is out: the frame is not lost
             self._log_unexpected('status, confidence or overlay not published', error)
+
+    def _look_ahead(self, received: ReceivedImage, result: StepResult) -> None:
+        """Publish the forecast where it has subscribers; else nothing is computed."""
+        assert self._pipeline is not None and self._outputs is not None
+        self._forecast = ''
+        if not self._outputs.wants_forecast:
+            return
+        forecast = self._pipeline.forecast(received.frame, result)
+        self._outputs.publish_forecast(received, forecast)
+        if forecast.unmoved is None:
+            self._forecast = f'{(forecast.stamp_ns - received.frame.stamp_ns) / 1e6:.1f} ms ahead'
+        else:
+            self._forecast = f'none: {forecast.unmoved}'
+            self.get_logger().info(f'the forecast is the mask as it is: {forecast.unmoved}',
+                                   throttle_duration_sec=10.0)
 
     def _count(self, info: Mapping[str, Any], **what_became_of_it: Any) -> None:
         """Take note of a received frame, and of those lost before it."""
@@ -439,6 +460,7 @@ class SegmentationNode(LifecycleNode):
             'device': device,
             'execution': '' if pipeline is None else pipeline.executor.description,
             'inference size': self._inference_size(),
+            'forecast': self._forecast,
             **memory_values('' if hangs else device),    # torch may hold a lock on the GPU's
         }
         return diagnostic_array(self.get_clock().now().to_msg(), level=level, message=message,

@@ -53,6 +53,11 @@ class SerializedHeader(NamedTuple):
         """The stamp in nanoseconds."""
         return self.sec * _NANOSECONDS + self.nanosec
 
+    def at(self, stamp_ns: int) -> SerializedHeader:
+        """Return the same header with another stamp."""
+        sec, nanosec = divmod(stamp_ns, _NANOSECONDS)
+        return self._replace(sec=sec, nanosec=nanosec)
+
     def to_message(self) -> Header:
         """Return the header as rclpy has it; what is no UTF-8 in frame_id is replaced."""
         header = Header(frame_id=self.frame_id.decode('utf-8', 'replace'))

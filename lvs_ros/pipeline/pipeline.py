@@ -24,6 +24,7 @@ from lvs_ros.pipeline.backoff import Backoff
 from lvs_ros.pipeline.device_health import lasting_error
 from lvs_ros.pipeline.execution import Executor, Job, JobResult
 from lvs_ros.pipeline.execution.job import INTERRUPTIONS, compute, refine
+from lvs_ros.pipeline.forecast import Forecast, Forecaster
 from lvs_ros.pipeline.frame import Frame, RefinedMask, StepResult, StepStatus
 from lvs_ros.pipeline.inference_size import InferenceSize
 from lvs_ros.pipeline.input import FittedFrame, fit, shares_memory, to_tensor
@@ -102,6 +103,7 @@ class SegmentationPipeline:
         self._stages, self._flow = stages, flow
         self._policy = schedule_of(options)
         self._smoothing = smoothing
+        self._forecaster = Forecaster()
         self._state: Optional[KeyFeatures] = None
         self._reset_reason: Optional[str] = None
         self._count = 0
@@ -114,7 +116,7 @@ class SegmentationPipeline:
     def change(self, **options: Any) -> None:
         """Change options that are dynamic, from the next step on.
 
-        :param options: threshold, schedule, fixed_interval, max_key_age_frames
+        :param options: threshold, schedule, fixed_interval, max_key_age_frames, forecast_s
         :raises ConfigurationError: for a value that cannot be; nothing has changed then.
         """
         self.options = dataclasses.replace(self.options, **options)
@@ -148,6 +150,7 @@ class SegmentationPipeline:
             self._reset_reason = reason
         self._state = None
         self._backoff.note_success()
+        self._forecaster.reset()
         self.executor.cancel()
         if self._smoothing is not None:
             self._smoothing.reset()
@@ -160,7 +163,7 @@ class SegmentationPipeline:
         blank = np.zeros((height, width, 3), np.uint8)
         for number in range(4 if self._stages.can_capture else 2):
             frame = Frame(image=blank, stamp_ns=number)
-            self.step(frame)
+            self.forecast(frame, self.step(frame))
             if self._state is not None:
                 self.executor.submit(self.executor.run(lambda: self._run_other_parts(frame)))
             if self._stages.can_capture:
@@ -198,6 +201,17 @@ class SegmentationPipeline:
         if done.job is not None:    # at the very end: the worker takes the cores at once
             self.executor.submit(done.job)
         return StepResult(done.labels.mask, done.labels.confidence, status)
+
+    def forecast(self, frame: Frame, result: StepResult) -> Forecast:
+        """Move the labels of the last step to a later time; see the option ``forecast_s``.
+
+        Apart from the step, so that nobody who waits for the mask waits for this, too.
+
+        :param frame: that of the step
+        :param result: of the step
+        """
+        return self.executor.run(
+            lambda: self._forecaster.forecast(frame, result, self.options.forecast_s))
 
     def _capture(self) -> None:
         with own_stream(self.device):

@@ -7,6 +7,7 @@ import dataclasses
 import pathlib
 import sys
 import textwrap
+from typing import Sequence
 
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.evaluation.clock import RealClock, SkippingClock
@@ -15,7 +16,8 @@ from lvs_ros.evaluation.evaluation import Evaluation, Plan, evaluate
 from lvs_ros.evaluation.refined import RefinedSummary, run_refined
 from lvs_ros.evaluation.report import JSON, write_report
 from lvs_ros.evaluation.rows import ROWS
-from lvs_ros.evaluation.sweep import THRESHOLDS
+from lvs_ros.evaluation.run import stated_durations
+from lvs_ros.evaluation.sweep import DURATIONS_S, THRESHOLDS
 from lvs_ros.evaluation.tables import notes, terminal_table
 from lvs_ros.model.checkpoint import rivals_in, rivals_path
 from lvs_ros.tables import WIDTH
@@ -23,7 +25,7 @@ from lvs_ros.tools.pipeline_options import (DEVICE, add_options, add_slow_delay,
                                             pipeline_options)
 from lvs_ros.tools.report_folder import report_folder
 
-PROTOCOLS = ('streaming', 'offsets')
+PROTOCOLS = ('drive', 'offsets')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,14 +51,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--refined-mask', action='store_true',
                         help='besides, low_latency with the masks that the option of this name '
                              'publishes in place of the first ones; needs --slow-delay-s')
-    parser.add_argument('--protocol', choices=PROTOCOLS, default=PROTOCOLS[0],
+    parser.add_argument('--full-s', metavar='S', type=float,
+                        help='with --slow-delay-s, for the streaming mIoU: let the full network '
+                             'take so many seconds, and a propagated frame a quarter of it '
+                             '(default: 1.2 times what S_h takes)')
+    parser.add_argument('--protocol', type=_protocol, choices=PROTOCOLS, default=PROTOCOLS[0],
                         help='offsets: besides, the mIoU at each distance from the key frame, '
                              'its average and its minimum, of the rows with a fixed schedule '
                              '(default: %(default)s)')
-    parser.add_argument('--sweep', nargs='+', metavar=('threshold', 'VALUE'),
-                        help='besides, adaptive and low_latency at several thresholds, and fixed '
-                             'at several intervals (default values: '
-                             + ' '.join(f'{value:g}' for value in THRESHOLDS) + ')')
+    parser.add_argument('--sweep', nargs='+', action='append', default=[],
+                        metavar=('threshold|duration', 'VALUE'),
+                        help='threshold: besides, adaptive and low_latency at several thresholds, '
+                             'and fixed at several intervals (default values: '
+                             f'{_listed(THRESHOLDS)}). duration: streaming mIoU over what the '
+                             'full network takes, in seconds, simulated (default values: '
+                             f'{_listed(DURATIONS_S)})')
     parser.add_argument('--seed', type=int, default=0, metavar='N',
                         help='of the resamples for the ± (default: %(default)s)')
     parser.add_argument('--out', type=pathlib.Path, metavar='DIR',
@@ -82,12 +91,30 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _protocol(name: str) -> str:
+    if name == 'streaming':    # of earlier versions
+        raise argparse.ArgumentTypeError(
+            "'streaming' is called 'drive' now; the streaming mIoU is in every table")
+    return name
+
+
 def _plan(args: argparse.Namespace) -> Plan:
-    options, thresholds = pipeline_options(args), _thresholds(args.sweep)
+    options = pipeline_options(args)
+    thresholds, durations_s = (_sweep(args.sweep, *one) for one in (
+        ('threshold', THRESHOLDS, 'numbers from 0 to 1'), ('duration', DURATIONS_S, 'seconds')))
     for threshold in thresholds or ():
         dataclasses.replace(options, threshold=threshold)    # what is wrong shows now
+    if args.full_s is not None and args.slow_delay_s is None:
+        raise ConfigurationError('--full-s is for simulated time: give --slow-delay-s, too')
+    if args.full_s is not None:
+        stated_durations(options, args.slow_delay_s, args.full_s)
+    for duration_s in durations_s or ():
+        if not 0 < duration_s < float('inf'):
+            raise ConfigurationError(f'--sweep duration {duration_s:g}: expected seconds, more '
+                                     'than 0')
     return Plan(rows=_rows(args), options=options, offsets=args.protocol == 'offsets',
-                thresholds=thresholds, seed=args.seed, slow_delay_s=args.slow_delay_s)
+                thresholds=thresholds, durations_s=durations_s, seed=args.seed,
+                slow_delay_s=args.slow_delay_s, full_s=args.full_s)
 
 
 def _rows(args: argparse.Namespace) -> tuple[str, ...]:
@@ -104,19 +131,23 @@ def _rows(args: argparse.Namespace) -> tuple[str, ...]:
     return tuple(name for name in ROWS if name not in left_out)
 
 
-def _thresholds(words: list[str] | None) -> tuple[float, ...] | None:
-    """Read --sweep threshold [VALUE …]."""
-    if words is None:
-        return None
-    if words[0] != 'threshold':
-        raise ConfigurationError(f'--sweep {words[0]}: expected "threshold", and then, if you '
-                                 'like, its values')
-    try:
-        values = tuple(float(word) for word in words[1:]) or THRESHOLDS
-    except ValueError as error:
-        raise ConfigurationError(f'--sweep threshold: {error}; expected numbers from 0 to 1'
-                                 ) from error
-    return tuple(sorted(set(values)))
+def _sweep(asked: Sequence[Sequence[str]], what: str, defaults: tuple[float, ...], expected: str
+           ) -> tuple[float, ...] | None:
+    """Read --sweep WHAT [VALUE …]; None where it is not asked for."""
+    found: set[float] = set()
+    for name, *words in asked:
+        if name not in ('threshold', 'duration'):
+            raise ConfigurationError(f'--sweep {name}: expected "threshold" or "duration", and '
+                                     'then, if you like, its values')
+        try:
+            found.update(() if name != what else [float(word) for word in words] or defaults)
+        except ValueError as error:
+            raise ConfigurationError(f'--sweep {what}: {error}; expected {expected}') from error
+    return tuple(sorted(found)) or None
+
+
+def _listed(values: Sequence[float]) -> str:
+    return ' '.join(f'{value:g}' for value in values)
 
 
 def _dataset(args: argparse.Namespace) -> Dataset:

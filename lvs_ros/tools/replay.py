@@ -9,9 +9,10 @@ masks, however fast the machine is.
 import argparse
 import contextlib
 import pathlib
-from typing import Any
+from typing import Any, Optional
 
 import cv2
+import numpy as np
 from tqdm import tqdm
 
 from lvs_ros.errors import ImageError, RecordingError
@@ -32,9 +33,11 @@ from lvs_ros.tools.pipeline_options import (DEVICE, add_options, add_slow_delay,
 from lvs_ros.tools.replay_summary import ReplaySummary
 
 RECORDING, VIDEO, PLOT, SUMMARY = 'recording', 'overlay.mp4', 'deviation.png', 'summary.json'
+FORECAST_VIDEO = 'overlay_forecast.mp4'
 """What stands in the output folder."""
 
-MASK_TOPIC, STATUS_TOPIC, REFINED_TOPIC = '/lvs/mask', '/lvs/status', '/lvs/mask_refined'
+MASK_TOPIC, STATUS_TOPIC = '/lvs/mask', '/lvs/status'
+REFINED_TOPIC, FORECAST_TOPIC = '/lvs/mask_refined', '/lvs/mask_forecast'
 """Where the node publishes the same, under its own name."""
 
 _FOREVER_NS = 2 ** 63
@@ -45,8 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('bag', metavar='BAG', type=pathlib.Path,
                         help='rosbag2 folder, or .mcap, .db3 or ROS 1 .bag file')
     parser.add_argument('--out', metavar='DIR', type=pathlib.Path, required=True,
-                        help=f'folder to be written: {RECORDING}/ with masks and status, {VIDEO}, '
-                             f'{PLOT}, {SUMMARY}')
+                        help=f'folder to be written: {RECORDING}/ with masks, forecasts and '
+                             f'status, {VIDEO}, {FORECAST_VIDEO} (each image under the forecast '
+                             f'that was there when it came), {PLOT}, {SUMMARY}')
     parser.add_argument('--force', action='store_true', help='replace an earlier replay')
     parser.add_argument('--topic', metavar='T',
                         help='image topic of the recording; needed where it has several')
@@ -54,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="label set for the overlay's colours: camvid, cityscapes, or the "
                              'path of a .yaml file (default: that of the model)')
     add_options(parser, 'model', 'schedule', 'threshold', 'fixed_interval', 'max_key_age_frames',
-                *DEVICE, 'max_pixels', 'refined_mask')
+                'forecast_s', *DEVICE, 'max_pixels', 'refined_mask')
     add_slow_delay(parser, default=0.3, otherwise='%(default)s')
     parser.add_argument('--storage', choices=sorted(STORAGES), default='mcap',
                         help='file format of the recording (default: %(default)s)')
@@ -91,6 +95,8 @@ def _replay(recording: Recording, topic: RecordedTopic, options: PipelineOptions
         executor = SimulatedExecutor(args.slow_delay_s, threads=options.cpu_threads)
         pipeline = stack.enter_context(build_pipeline(options, executor=executor))
         video = stack.enter_context(VideoWriter(folder / VIDEO))
+        forecast_video = stack.enter_context(VideoWriter(folder / FORECAST_VIDEO))
+        newest: Optional[np.ndarray] = None    # forecast
         writer = stack.enter_context(RecordingWriter(folder / RECORDING, storage=args.storage))
         labels = load_label_set(args.labels or pipeline.config.label_set)
         summary.device = str(pipeline.device)
@@ -110,6 +116,7 @@ def _replay(recording: Recording, topic: RecordedTopic, options: PipelineOptions
             try:
                 frame, frame_id = message.decode(args.max_pixels)
                 result = pipeline.step(frame)
+                forecast = pipeline.forecast(frame, result)
             except ImageError as error:
                 summary.dropped.append((index, str(error)))
                 continue
@@ -121,10 +128,15 @@ def _replay(recording: Recording, topic: RecordedTopic, options: PipelineOptions
             written = {'stamp_ns': frame.stamp_ns, 'frame_id': frame_id,
                        'log_time_ns': message.log_time_ns}
             writer.write_image(MASK_TOPIC, result.mask, encoding='mono8', **written)
+            writer.write_image(FORECAST_TOPIC, forecast.mask, encoding='mono8',
+                               **written | {'stamp_ns': forecast.stamp_ns})
             writer.write_status(STATUS_TOPIC, result.status, frames_received=summary.frames,
                                 frames_dropped=len(summary.dropped), **written)
-            mask = cv2.resize(result.mask, frame.size, interpolation=cv2.INTER_NEAREST)
-            video.write(labels.overlay(as_rgb(frame), mask), frame.stamp_ns)
+            for output, mask in ((video, result.mask), (forecast_video, newest)):
+                if mask is not None:
+                    output.write(labels.overlay(as_rgb(frame), cv2.resize(
+                        mask, frame.size, interpolation=cv2.INTER_NEAREST)), frame.stamp_ns)
+            newest = forecast.mask
         if written:
             pipeline.take_results(_FOREVER_NS)
             write_refined()

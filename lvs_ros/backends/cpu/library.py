@@ -40,6 +40,7 @@ _ARGUMENTS = {
     'lvs_label_map': [_ADDRESS] * 2 + [_NUMBER] * 5 + [ctypes.c_float] * 3 + [_NUMBER],
     'lvs_grey': [_ADDRESS] * 2 + [_NUMBER] * 7,
     'lvs_inverse_search': [_ADDRESS] * 3 + [_NUMBER] * 5,
+    'lvs_look_ahead': [_ADDRESS] * 5 + [_NUMBER] * 4 + [ctypes.c_float] + [_NUMBER] * 2,
 }
 _AMX_ARGUMENTS = {
     'lvs_amx_enable': [],

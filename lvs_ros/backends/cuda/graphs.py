@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """CUDA graphs."""
 
+import threading
 from typing import Any, Optional
 
 import torch
 
 from lvs_ros.backends.graphs.recorder import Graph
+
+_CAPTURING = threading.Lock()    # torch's generator of random numbers knows one capture at a time
 
 
 class CudaRecorder:
@@ -25,24 +28,30 @@ class CudaRecorder:
 
     def begin(self, pool: Any) -> None:
         """Capture from now on."""
+        _CAPTURING.acquire()
         self._graph = torch.cuda.CUDAGraph()
         self._graph.capture_begin(pool=pool, capture_error_mode='thread_local')
 
     def end(self) -> Graph:
         """Return what was captured."""
-        graph, self._graph = self._graph, None
+        graph = self._graph
         assert graph is not None
         graph.capture_end()
+        self._graph = None
+        _CAPTURING.release()
         return graph
 
     def abandon(self) -> None:
         """End capturing; the error that led here says more than that of an invalid capture."""
         graph, self._graph = self._graph, None
-        if graph is not None:
-            try:
-                graph.capture_end()
-            except RuntimeError:
-                pass
+        if graph is None:    # it was between two graphs
+            return
+        try:
+            graph.capture_end()
+        except RuntimeError:
+            pass
+        finally:
+            _CAPTURING.release()
 
     def duration_ms(self, graph: Graph) -> float:
         """Measure by events in the stream."""

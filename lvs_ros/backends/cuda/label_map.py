@@ -14,7 +14,7 @@ from lvs_ros.ops.geometry import STRIDE, pixel_scales
 from lvs_ros.ops.label_map import LabelMap
 
 _ROWS, _COLUMNS = 8, 32    # of the result, for a block of threads: few positions of the logits
-_TRIED_POSITIONS = (2, 5)    # rows and columns
+_TRIED_POSITIONS = (2, 4)    # rows and columns
 
 
 @triton.jit(do_not_specialize=['height', 'width', 'rows', 'columns'])    # compiled for all sizes

@@ -11,7 +11,7 @@ from torch import nn
 
 from lvs_ros.backends.graphs.capture import CapturedFunction, Tensors, capture
 from lvs_ros.backends.graphs.recorder import Graph, Recorder
-from lvs_ros.checkpoints import checkpoint
+from lvs_ros.checkpoints import checkpoint, checkpoints, current
 
 _MEASUREMENTS = 3    # of each piece, whose median counts
 
@@ -34,6 +34,8 @@ def capture_in_pieces(recorder: Recorder, function: Callable[..., Tensors], inpu
         durations_ms = measure(recorder, graphs)
         if _cut_convolutions(owners.of_pieces(len(graphs)), durations_ms, longest_ms):
             del graphs
+            with checkpoints(current() or _nothing):    # a part of a convolution is a new one
+                function(*inputs)
             graphs = capture(recorder, recorder.new_pool(), function, inputs,
                              is_cut=lambda number: True).graphs
             durations_ms = measure(recorder, graphs)
@@ -68,6 +70,10 @@ def cuts_between(durations_ms: Sequence[float], longest_ms: float) -> set[int]:
             total_ms = 0.0
         total_ms += duration_ms
     return cuts
+
+
+def _nothing() -> None:
+    """Let convolutions be computed in pieces."""
 
 
 class _Owners:

@@ -168,6 +168,7 @@ class TimeSlicedExecutor(BackgroundExecutor):
             self._changed.notify_all()
 
     def _checkpoint_between(self) -> None:
+        self._wait_for_device()
         if self._closed:
             raise Cancelled
         if self._frame is not None:
