@@ -185,8 +185,8 @@ class NodeOptions(_Options):
         choices=('raw', 'compressed'))
     refined_mask: bool = _option(
         False, 'Publish ~/mask_refined, too: the mask of the same image once more, by its own '
-        'features, where the accurate network (and flip averaging, if it is on) has finished with '
-        'it before the next image comes. For slow cameras, with schedule: low_latency.')
+        'features, where the accurate network has finished with it before the next image comes, '
+        'and again after flip averaging. For slow cameras, with schedule: low_latency.')
     max_pixels: int = _option(
         MAX_PIXELS, 'Width times height of the largest image that is taken; a larger one is '
         'dropped before it is decoded.', unit='pixels', minimum=256, maximum=FILE_PIXELS)
