@@ -113,3 +113,11 @@ def _transparent(alpha: np.ndarray, path: pathlib.Path) -> Optional[np.ndarray]:
 def _broken(path: pathlib.Path, reason: object) -> DatasetError:
     return DatasetError(f'{path}: cannot be read as an image ({reason}); copy it again, or remove '
                         'it together with its image')
+
+
+def palette_of(path: pathlib.Path) -> Optional[np.ndarray]:
+    """Return the palette of a label file, (N, 3) uint8 RGB; None where it has none."""
+    with Image.open(path) as image:
+        if image.mode != 'P':
+            return None
+        return np.array(image.getpalette('RGB'), np.uint8).reshape(-1, 3)
