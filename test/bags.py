@@ -10,13 +10,33 @@ import cv2
 import numpy as np
 from rosbags.rosbag1 import Writer as Rosbag1Writer
 from rosbags.rosbag2 import StoragePlugin, Writer as Rosbag2Writer
-from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 S = 1_000_000_000
 
 ROS2 = get_typestore(Stores.ROS2_HUMBLE)
 ROS1 = get_typestore(Stores.ROS1_NOETIC)
+
+VIDEO = 'foxglove_msgs/msg/CompressedVideo'
+PACKET = 'ffmpeg_image_transport_msgs/msg/FFMPEGPacket'
+for _store in (ROS1, ROS2):
+    _store.register(get_types_from_msg("""
+        # foxglove-sdk, schemas/ros2/CompressedVideo.msg, without what newer versions add
+        builtin_interfaces/Time timestamp
+        string frame_id
+        uint8[] data
+        string format""", VIDEO))
+    _store.register(get_types_from_msg("""
+        # ffmpeg_image_transport_msgs, msg/FFMPEGPacket.msg
+        std_msgs/Header header
+        int32 width
+        int32 height
+        string encoding
+        uint64 pts
+        uint8 flags
+        bool is_bigendian
+        uint8[] data""", PACKET))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +75,24 @@ def compressed_entry(topic: str, data: bytes, stamp_ns: int, *, format: str = 'p
     return Entry(topic, COMPRESSED, stamp_ns if log_time_ns is None else log_time_ns, {
         'stamp_ns': stamp_ns, 'frame_id': frame_id, 'format': format,
         'data': np.frombuffer(data, np.uint8)})
+
+
+def video_entry(kind: str, topic: str, data: bytes, stamp_ns: int, *, format: str,
+                frame_id: str = 'front', log_time_ns: int | None = None) -> Entry:
+    """Make a message of a coded video, of one of the three types (``kind``) that hold one."""
+    if kind == COMPRESSED:
+        return compressed_entry(topic, data, stamp_ns, format=format, frame_id=frame_id,
+                                log_time_ns=log_time_ns)
+    values = np.frombuffer(data, np.uint8)
+    log_time_ns = stamp_ns if log_time_ns is None else log_time_ns
+    if kind == VIDEO:
+        stamp = ROS2.types['builtin_interfaces/msg/Time'](*divmod(stamp_ns, S))
+        return Entry(topic, VIDEO, log_time_ns, {
+            'timestamp': stamp, 'frame_id': frame_id, 'data': values, 'format': format})
+    return Entry(topic, PACKET, log_time_ns, {
+        'stamp_ns': stamp_ns, 'frame_id': frame_id, 'width': 64, 'height': 48, 'pts': 9,
+        'encoding': f'{format};yuv420p;bgr8;bgr8', 'flags': 0, 'is_bigendian': False,
+        'data': values})
 
 
 def text_entry(topic: str, text: str, log_time_ns: int) -> Entry:

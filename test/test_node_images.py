@@ -59,7 +59,9 @@ REFUSED = {
     'depth': (PNG, '16UC1; png compressed ', 'depth'),
     'compressed depth': (PNG, '32FC1; compressedDepth png', 'depth'),
     'a WebP cut short': (encoded('.webp')[:-30], 'webp', 'of which'),
-    'no picture': (b'\0\0\0\1\x67\x42', 'h264', 'a video stream'),
+    'no picture': (b'\0\0\0\1\x67\x42', 'jpeg', 'a video stream'),
+    'H.264': (b'\0\0\0\1\x67\x42', 'h264', 'republish --ros-args -p in_transport:=ffmpeg'),
+    'H.265': (b'\0\0\0\1\x40\1', 'h265', "format 'h265': that is coded video (hevc)"),
 }
 
 

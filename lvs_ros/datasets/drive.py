@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from lvs_ros.datasets.label_files import LabelFiles
+from lvs_ros.datasets.orientation import exif_orientation, upright, upright_labels
 from lvs_ros.errors import DatasetError, ImageError
 from lvs_ros.pipeline.encodings import decode_compressed
 from lvs_ros.pipeline.pixel_limit import FILE_PIXELS
@@ -33,7 +34,7 @@ class DriveFrame:
         default=None, repr=False, compare=False)
 
     def load(self) -> tuple[np.ndarray, Optional[np.ndarray]]:
-        """Read the image, and the labels where there are some.
+        """Read the image, and the labels where there are some; upright, by EXIF's orientation.
 
         :return: image (H, W, 3) uint8 RGB; labels (H, W) uint8, 255 = unlabelled, or None
         :raises DatasetError: naming the file that is missing or does not fit.
@@ -43,7 +44,11 @@ class DriveFrame:
         except (OSError, ImageError) as error:
             raise DatasetError(f'{self.image_path}: cannot be read as an image ({error}); copy it '
                                'again, or remove it') from error
-        labels = None if self.label_path is None else self._load_labels(self.label_path)
+        orientation = exif_orientation(self.image_path)
+        labels = None if self.label_path is None else upright_labels(
+            self._load_labels(self.label_path), self.label_path, stored=image.shape[:2],
+            orientation=orientation, image_path=self.image_path)
+        image = upright(image, orientation)
         if labels is not None and labels.shape != image.shape[:2]:
             raise DatasetError(
                 f'{self.label_path}: {labels.shape[1]}x{labels.shape[0]} pixels, but the image '

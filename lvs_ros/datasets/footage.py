@@ -12,12 +12,13 @@ labelled images needs neither, on a server that may have neither.
 import abc
 import functools
 import pathlib
-from typing import Container, Iterator, NamedTuple, Optional
+from typing import Any, Container, Iterator, NamedTuple, Optional
 
 import numpy as np
 
 from lvs_ros.datasets.drive import DriveFrame
 from lvs_ros.datasets.image_folder import FORMATS, image_files
+from lvs_ros.datasets.orientation import matrix_orientation, upright
 from lvs_ros.errors import ImageError, RecordingError
 from lvs_ros.pipeline.as_rgb import as_rgb
 from lvs_ros.pipeline.pixel_limit import FILE_PIXELS
@@ -58,7 +59,8 @@ class Footage(abc.ABC):
     def frames(self, chosen: Container[int]) -> Iterator[FootageFrame]:
         """Decode the frames of these indices, in order.
 
-        Malformed images of a recording are left out, as the node drops them.
+        Malformed images of a recording are left out, as the node drops them. Videos and pictures
+        are upright, as their files say; images of recordings are as they are.
 
         :raises RecordingError: when the file is damaged further on.
         """
@@ -104,7 +106,7 @@ class _RecordedFootage(Footage):
 
     def frames(self, chosen: Container[int]) -> Iterator[FootageFrame]:
         with self._open() as recording:
-            for index, message in enumerate(recording.messages(self._topic)):
+            for index, message in enumerate(recording.images(self._topic)):
                 if index not in chosen:
                     continue
                 try:
@@ -159,10 +161,16 @@ class _VideoFootage(Footage):
                 for index, frame in enumerate(container.decode(stream)):
                     if index in chosen:
                         time_s = index / rate_hz if frame.time is None else frame.time
-                        yield FootageFrame(time_s, frame.to_ndarray(format='rgb24'),
+                        yield FootageFrame(time_s, self._upright(frame),
                                            f'{self.path}, frame {index}')
         except av.FFmpegError as error:
             raise self._undecodable(error) from error
+
+    def _upright(self, frame: Any) -> np.ndarray:
+        image = frame.to_ndarray(format='rgb24')
+        matrix = frame.side_data.get('DISPLAYMATRIX')
+        return image if matrix is None else upright(
+            image, matrix_orientation(bytes(matrix), self.path))
 
     def _undecodable(self, error: Exception) -> RecordingError:
         reason = 'it holds no video' if isinstance(error, IndexError) else error

@@ -72,6 +72,15 @@ _DEPTH = re.compile('(8S|16U|16S|32S|32F|64F)C[0-9]*')
 SUPPORTED_ENCODINGS = (*_PACKED, *_BAYER_ENCODINGS, *_YUV422, *_YUV420)
 """The encodings that :func:`image_view` understands."""
 
+# The first word of a format that names a codec or an encoder of FFmpeg, by what it decodes with.
+_VIDEO_CODECS = {
+    'h264': re.compile(r'.*(h\.?264|x264|\bavc)', re.I),
+    'hevc': re.compile(r'.*(h\.?265|x265|hevc)', re.I),
+    'av1': re.compile('.*av1', re.I),
+    'vp9': re.compile('.*vp9', re.I),
+    'vp8': re.compile('.*(vp8|libvpx)', re.I),
+}
+
 # OpenCV fills a smaller mosaic with zeros instead of interpolating it.
 _SMALLEST_MOSAIC = 3
 
@@ -86,6 +95,35 @@ def refuse_depth(encoding: str) -> None:
     if _DEPTH.fullmatch(encoding) or 'compressedDepth' in encoding:
         raise ImageError(f'image of unknown encoding {shown(encoding)}: that is depth, no picture '
                          'to segment; subscribe to the colour camera')
+
+
+def video_codec(format: str) -> str | None:
+    """Tell which codec of moving pictures a format names.
+
+    :param format: the field ``format`` of a ``CompressedImage`` or of Foxglove's
+        ``CompressedVideo`` ('h264', 'h265', …), or ``encoding`` of an ``FFMPEGPacket``
+        ('hevc;yuv420p;bgr8;bgr8'; older versions name the encoder, 'libx264' for example).
+    :returns: 'h264', 'hevc', 'av1', 'vp9' or 'vp8'; None for pictures that stand alone, and for
+        what is not known.
+    """
+    return next((codec for codec, name in _VIDEO_CODECS.items() if name.match(format)), None)
+
+
+def refuse_video(format: str) -> None:
+    """Raise :class:`~lvs_ros.errors.ImageError` for a codec whose pictures need earlier ones."""
+    codec = video_codec(format)
+    if codec is not None:
+        raise ImageError(
+            f'compressed image of format {shown(format)}: that is coded video ({codec}), whose '
+            'pictures cannot be decoded one by one; expected JPEG or PNG, or raw images. Have the '
+            'driver publish these, or publish with ffmpeg_image_transport and decode on the way '
+            f'to here: {REPUBLISH.format(transport="ffmpeg")}. A recording of it can be replayed, '
+            'and played with "lvs play"')
+
+
+REPUBLISH = ('ros2 run image_transport republish --ros-args -p in_transport:={transport} '
+             '-p out_transport:=raw -r in/{transport}:=CODED_TOPIC -r out:=IMAGE_TOPIC')
+"""The command that decodes video on its way to the node; ``transport`` is image_transport's."""
 
 
 def image_view(data: Buffer, *, height: int, width: int, encoding: str, step: int,
@@ -146,11 +184,12 @@ def decode_compressed(data: Buffer, format: str, *, max_pixels: int = MAX_PIXELS
     :param max_pixels: the largest width times height; nothing larger is decoded.
     :returns: the image, (H, W, 3) uint8, and its channel order, 'bgr' or 'rgb'.
     :raises ImageError: the data is empty, truncated, damaged, too large or no image, or holds no
-        picture (depth).
+        picture (depth), or one that needs earlier ones (video).
     """
     encoding, _, codec = (part.strip() for part in format.partition(';'))
     refuse_depth(encoding)
     refuse_depth(codec)
+    refuse_video(format)
     payload = _bytes_of(data)
     if payload.size == 0:
         raise ImageError(f'compressed image of format {shown(format)} with 0 bytes of data; '

@@ -19,14 +19,24 @@ from lvs_ros.resources import config_dir
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
 FRAME_STATUS = 'lvs_ros/msg/FrameStatus'
-IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE)
+COMPRESSED_VIDEO = 'foxglove_msgs/msg/CompressedVideo'
+FFMPEG_PACKET = 'ffmpeg_image_transport_msgs/msg/FFMPEGPacket'
+VIDEO_TYPES = (COMPRESSED_VIDEO, FFMPEG_PACKET)
+IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE, *VIDEO_TYPES)
+
+_VIDEO_DEFINITIONS = {
+    COMPRESSED_VIDEO: 'builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\n'
+                      'string format\n',
+    FFMPEG_PACKET: 'std_msgs/Header header\nint32 width\nint32 height\nstring encoding\n'
+                   'uint64 pts\nuint8 flags\nbool is_bigendian\nuint8[] data\n',
+}
 
 NS_PER_S = 1_000_000_000
 
 
 @functools.cache
 def typestore() -> Typestore:
-    """Return the definitions of ROS 2 and ``lvs_ros/msg/FrameStatus``.
+    """Return the definitions of ROS 2, of coded video, and ``lvs_ros/msg/FrameStatus``.
 
     :raises RecordingError: when FrameStatus.msg is not where the package installs it
     """
@@ -37,7 +47,8 @@ def typestore() -> Typestore:
         raise RecordingError(f'{path}: cannot be read ({error.strerror}); the installation of '
                              'lvs_ros is incomplete, install it again') from error
     store = get_typestore(Stores.ROS2_HUMBLE)
-    store.register(get_types_from_msg(text, FRAME_STATUS))
+    for name, definition in ((FRAME_STATUS, text), *_VIDEO_DEFINITIONS.items()):
+        store.register(get_types_from_msg(definition, name))
     return store
 
 

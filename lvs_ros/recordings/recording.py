@@ -5,6 +5,7 @@
 Nothing of ROS needs to be installed; the ``rosbags`` library reads the files.
 """
 
+import contextlib
 import dataclasses
 import pathlib
 from typing import Iterator, Optional, Union
@@ -12,8 +13,8 @@ from typing import Iterator, Optional, Union
 from rosbags.rosbag1 import Reader as Rosbag1Reader
 from rosbags.rosbag2 import Reader as Rosbag2Reader
 
-from lvs_ros.errors import RecordingError
-from lvs_ros.recordings.message_types import IMAGE_TYPES
+from lvs_ros.errors import ImageError, RecordingError
+from lvs_ros.recordings.message_types import IMAGE, IMAGE_TYPES
 from lvs_ros.recordings.recorded_message import RecordedMessage
 
 _EXPECTED = ('expected a rosbag2 folder (it holds metadata.yaml), or a .mcap, .db3 or '
@@ -68,7 +69,7 @@ class Recording:
 
     @property
     def image_topics(self) -> tuple[RecordedTopic, ...]:
-        """The topics of ``sensor_msgs/Image`` and ``CompressedImage``."""
+        """The topics of images, single or coded as a video."""
         return tuple(topic for topic in self.topics if topic.msgtype in IMAGE_TYPES)
 
     def image_topic(self, name: Optional[str] = None) -> RecordedTopic:
@@ -94,7 +95,7 @@ class Recording:
         return chosen[0]
 
     def messages(self, topic: RecordedTopic) -> Iterator[RecordedMessage]:
-        """Yield the messages of an image topic in the order of their recording.
+        """Yield the messages of an image topic as they are, in the order of their recording.
 
         :raises RecordingError: when the file is damaged further on
         """
@@ -110,6 +111,29 @@ class Recording:
                 raise self._unreadable(error) from error
             yield RecordedMessage(topic=topic.name, msgtype=connection.msgtype,
                                   log_time_ns=log_time_ns, data=bytes(data), ros1=self._ros1)
+
+    def images(self, topic: RecordedTopic) -> Iterator[RecordedMessage]:
+        """Yield the messages of an image topic such that each can be decoded.
+
+        They come in the order of their recording; those of a coded video in the order in which
+        its pictures are shown (:func:`~lvs_ros.recordings.coded_video.with_video_decoded`).
+
+        :raises RecordingError: when the file is damaged further on
+        """
+        if topic.msgtype == IMAGE:
+            return self.messages(topic)
+        from lvs_ros.recordings.coded_video import with_video_decoded
+        return with_video_decoded(self.messages(topic))
+
+    def video_codec(self, topic: RecordedTopic) -> Optional[str]:
+        """Tell in which codec an image topic is a video, by its first message; None: in none.
+
+        :raises RecordingError: when the file is damaged
+        """
+        for message in self.messages(topic):
+            with contextlib.suppress(ImageError):
+                return message.video_codec()
+        return None
 
     def close(self) -> None:
         """Close the file."""

@@ -10,14 +10,20 @@ import numpy as np
 from lvs_ros.errors import ImageError
 from lvs_ros.pipeline.as_rgb import as_rgb
 from lvs_ros.pipeline.pixel_limit import FILE_PIXELS
-from lvs_ros.recordings.message_types import COMPRESSED_IMAGE, IMAGE, NS_PER_S, typestore
+from lvs_ros.recordings.message_types import (COMPRESSED_IMAGE, IMAGE, NS_PER_S, VIDEO_TYPES,
+                                              typestore)
 from lvs_ros.recordings.recorded_message import RecordedMessage
 
 TRANSPORTS = ('recorded', 'raw', 'compressed')
-"""'recorded' passes messages on as they are; the others convert those of the other kind."""
+"""'recorded' passes images on as they are; the others convert those of the other kind.
+
+A coded video is decoded in any case: it has no meaning before its next key frame.
+"""
 
 COMPRESSED_SUFFIX = '/compressed'
 """What image_transport puts behind the name of a raw topic."""
+
+_SUFFIXES = (COMPRESSED_SUFFIX, '/ffmpeg', '/foxglove')
 
 _ENCODINGS = {'rgb': 'rgb8', 'bgr': 'bgr8', 'rgba': 'rgba8', 'bgra': 'bgra8', 'mono': 'mono8'}
 _JPEG_QUALITY = 95
@@ -28,7 +34,8 @@ _STAMP_START, _STAMP_END = 4, 12
 
 def sent_type(msgtype: str, transport: str) -> str:
     """Return the message type that ``transport`` makes of a recorded one."""
-    return {'recorded': msgtype, 'raw': IMAGE, 'compressed': COMPRESSED_IMAGE}[transport]
+    recorded = IMAGE if msgtype in VIDEO_TYPES else msgtype
+    return {'recorded': recorded, 'raw': IMAGE, 'compressed': COMPRESSED_IMAGE}[transport]
 
 
 def sent_topic(topic: str, msgtype: str, transport: str) -> str:
@@ -36,8 +43,9 @@ def sent_topic(topic: str, msgtype: str, transport: str) -> str:
     kind = sent_type(msgtype, transport)
     if kind == msgtype:
         return topic
-    base = topic.removesuffix(COMPRESSED_SUFFIX)
-    return base + COMPRESSED_SUFFIX if kind == COMPRESSED_IMAGE else base
+    for suffix in _SUFFIXES:
+        topic = topic.removesuffix(suffix)
+    return topic + COMPRESSED_SUFFIX if kind == COMPRESSED_IMAGE else topic
 
 
 def serialize(message: RecordedMessage, transport: str) -> bytes:
@@ -49,12 +57,12 @@ def serialize(message: RecordedMessage, transport: str) -> bytes:
     """
     kind = sent_type(message.msgtype, transport)
     # Parsed in any case: what is no message at all would trip up its subscribers.
-    parsed = message.parse()
-    if kind == message.msgtype:
+    header = message.header()
+    if kind == message.msgtype and message.video_codec() is None:
         return message.cdr()
     frame, _ = message.decode(FILE_PIXELS)
     # The header as it is, not the frame's stamp, which stands in for one that is not set.
-    header, image = parsed.header, frame.image
+    image = frame.image
     if kind == COMPRESSED_IMAGE:
         bgr = as_rgb(frame)[..., ::-1]
         written, jpeg = cv2.imencode('.jpg', np.ascontiguousarray(bgr),

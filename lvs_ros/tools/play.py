@@ -44,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                              'without /compressed as the transport demands)')
     parser.add_argument('--transport', choices=TRANSPORTS, default='recorded',
                         help='publish Image (raw) or CompressedImage (compressed), converting '
-                             'where the recording holds the other (default: as recorded)')
+                             'where the recording holds the other (default: as recorded, and '
+                             'raw for coded video, which is decoded)')
     parser.add_argument('--stamp', choices=('recorded', 'now'), default='recorded',
                         help='header stamps: those of the recording, or the time of publishing, '
                              'by which a latency from stamp to mask can be told (default: '
@@ -74,14 +75,18 @@ def run(args: argparse.Namespace) -> int:
         stack.enter_context(interrupted_once())
         recording = stack.enter_context(Recording(args.bag))
         topic = recording.image_topic(args.topic)
+        codec = recording.video_codec(topic)
+        transport = 'raw' if codec and args.transport == 'recorded' else args.transport
+        if codec:
+            _say(f'{topic.name} is {codec} video: it is decoded, and sent as {transport} images')
         publisher = stack.enter_context(ImagePublisher(
-            args.to or sent_topic(topic.name, topic.msgtype, args.transport),
-            compressed=sent_type(topic.msgtype, args.transport) == COMPRESSED_IMAGE,
+            args.to or sent_topic(topic.name, topic.msgtype, transport),
+            compressed=sent_type(topic.msgtype, transport) == COMPRESSED_IMAGE,
             reliability=args.reliability, with_clock=args.clock is not None))
         malformed: list[tuple[int, ImageError]] = []
         frames = stack.enter_context(read_ahead(timed_messages(
-            functools.partial(recording.messages, topic),
-            functools.partial(serialize, transport=args.transport), rate=args.rate,
+            functools.partial(recording.images, topic),
+            functools.partial(serialize, transport=transport), rate=args.rate,
             loop=args.loop, on_malformed=lambda *which: malformed.append(which))))
         _say(f'{args.bag}: {topic.count} images of {topic.name} on {publisher.topic}'
              f'{", over and over" if args.loop else ""}')

@@ -6,9 +6,11 @@ import argparse
 import fractions
 import pathlib
 
+import cv2
 from tqdm import tqdm
 
 from lvs_ros.datasets.image_folder import FORMATS, image_files
+from lvs_ros.datasets.orientation import UPRIGHT, exif_orientation, upright
 from lvs_ros.errors import DatasetError, ImageError
 from lvs_ros.pipeline.encodings import decode_compressed
 from lvs_ros.pipeline.pixel_limit import FILE_PIXELS
@@ -33,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                              '(default: %(default)s)')
     parser.add_argument('--raw', action='store_true',
                         help='write sensor_msgs/Image; the default is CompressedImage, which '
-                             'keeps the bytes of the files')
+                             'keeps the bytes of the files, except where EXIF says that a picture '
+                             'is to be turned: it is, and becomes a PNG')
     parser.add_argument('--topic', metavar='NAME', default='/image_raw',
                         help='topic of the raw images; compressed ones get /compressed behind '
                              'it (default: %(default)s)')
@@ -77,6 +80,10 @@ def _write(writer: RecordingWriter, path: pathlib.Path, stamp_ns: int,
         image, order = decode_compressed(data, format, max_pixels=FILE_PIXELS)
     except (OSError, ImageError) as error:
         raise DatasetError(f'{path}: {error}') from error
+    orientation = exif_orientation(path)
+    if orientation != UPRIGHT:    # which nobody looks at in a message
+        image = upright(image, orientation)
+        format, data = 'png', cv2.imencode('.png', image)[1].tobytes()
     if args.raw:
         writer.write_image(args.topic, image, encoding=_ENCODINGS[order], stamp_ns=stamp_ns,
                            frame_id=args.frame_id)

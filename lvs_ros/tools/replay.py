@@ -111,7 +111,7 @@ def _replay(recording: Recording, topic: RecordedTopic, options: PipelineOptions
                 writer.write_image(REFINED_TOPIC, one.mask, encoding='mono8', **written)
             refined.clear()
 
-        messages = tqdm(recording.messages(topic), total=topic.count, unit='frame', disable=None)
+        messages = tqdm(recording.images(topic), total=topic.count, unit='frame', disable=None)
         for index, message in enumerate(messages):
             try:
                 frame, frame_id = message.decode(args.max_pixels)
@@ -123,8 +123,9 @@ def _replay(recording: Recording, topic: RecordedTopic, options: PipelineOptions
             write_refined()
             summary.add(index, frame.stamp_ns, result.status)
             if args.copy_images:
-                writer.write_serialized(message.topic, message.msgtype, message.cdr(),
-                                        log_time_ns=message.log_time_ns)
+                for part in message.stored:
+                    writer.write_serialized(part.topic, part.msgtype, part.cdr(),
+                                            log_time_ns=part.log_time_ns)
             written = {'stamp_ns': frame.stamp_ns, 'frame_id': frame_id,
                        'log_time_ns': message.log_time_ns}
             writer.write_image(MASK_TOPIC, result.mask, encoding='mono8', **written)
