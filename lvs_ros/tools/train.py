@@ -101,10 +101,10 @@ def run(args: argparse.Namespace) -> int:
                                anew=args.anew).to(device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     with distributed.process_group(device):
-        data = load_data(options, device, label_set=network.config.label_set,
+        data = load_data(options, device, label_set=network.config.labels_as(None),
                          teacher=Teacher(network) if options.needs_teacher else None)
         if distributed.is_main():
-            print(data.description)
+            print(data.description, *data.told, sep='\n')
         # So far nothing has been written: whatever is wrong with the data leaves no trace.
         args.out.mkdir(parents=True, exist_ok=True)
         if 'network' in stages:
