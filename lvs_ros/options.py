@@ -178,8 +178,9 @@ class NodeOptions(_Options):
     """What the node itself, not the pipeline, needs to know."""
 
     labels: str = _option(
-        '', 'Label set: a name in config/labels/ or the path of a .yaml file; empty = the one '
-        'that the model was trained with.', section='Images in, masks out')
+        '', 'Label set with other colours for the classes of the model: a name in config/labels/ '
+        'or the path of a .yaml file; empty = the one that the model carries.',
+        section='Images in, masks out')
     input_transport: str = _option(
         'raw', 'Which topic to subscribe to: image_raw, or image_raw/compressed (JPEG or PNG).',
         choices=('raw', 'compressed'))

@@ -208,6 +208,13 @@ def test_one_reading_for_all_files(tmp_path: pathlib.Path, odd: Optional[Save], 
         LabelFiles(paths, FOUR).read(paths[-1])
 
 
+def test_a_set_without_colours_of_files(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / 'labels.png'
+    KINDS['colours'](path)
+    with pytest.raises(DatasetError, match='are of no class of the label set'):
+        read(path, LabelSet('ids', ('a',), ((9, 8, 7),), file_colours=((),)))
+
+
 def test_colours_need_one_meaning(tmp_path: pathlib.Path) -> None:
     path = tmp_path / 'labels.png'
     twins = LabelSet('twins', ('a', 'b'), ((9, 8, 7), (9, 8, 7)))

@@ -254,6 +254,7 @@ def test_an_earlier_replay_is_replaced_only_when_asked(
 @pytest.mark.parametrize('options, reason', [
     (['--threshold', '1.5'], '1.5'), (['--threshold', 'nan'], 'nan'),
     (['--model', 'absent'], 'absent'), (['--labels', 'absent'], 'absent'),
+    (['--labels', 'cityscapes'], "class 0 is 'sky' in 'camvid' and 'road' in 'cityscapes'"),
     (['--topic', '/absent'], '/absent')])
 def test_impossible_options_leave_nothing(
         options: list[str], reason: str, tmp_path: pathlib.Path, model: pathlib.Path,

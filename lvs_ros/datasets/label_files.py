@@ -111,7 +111,7 @@ class LabelFiles:
     @functools.cached_property
     def _colours(self) -> Mapping[tuple[int, int, int], int]:
         try:
-            return self.label_set.colour_table()
+            return self.label_set.colour_table() or {(-1, -1, -1): UNLABELLED}    # of no pixel
         except ValueError as error:
             raise DatasetError(f'the label files hold colours, and in the label set '
                                f'{self.label_set.name!r} the {error}') from error
