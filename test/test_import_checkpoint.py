@@ -317,7 +317,7 @@ def change_state(state: dict[str, torch.Tensor], what: str) -> dict[str, torch.T
         return {name: value for name, value in state.items()
                 if 'layer2.0.' not in name or '.conv' in name}
     if what == 'unknown':
-        return state | {f'backbone.layer1.0.se.{i}.weight': torch.ones(2) for i in range(7)}
+        return state | {f'backbone.layer1.0.more.{i}.weight': torch.ones(2) for i in range(7)}
     name = 'decode_head.bottleneck.conv.weight'
     if what == 'shape':
         return state | {name: state[name][:, 1:]}
@@ -330,7 +330,8 @@ def change_state(state: dict[str, torch.Tensor], what: str) -> dict[str, torch.T
     ('missing', 'layer2.0.bn1.bias (missing), '),
     # three norms of four tensors and the convolution of the shortcut
     ('missing', 'layer2.0.bn2.bias (missing) and 8 more'),
-    ('unknown', 'layer1.0.se.0.weight (unknown), '), ('unknown', 'se.4.weight (unknown) and 2 m'),
+    ('unknown', 'layer1.0.more.0.weight (unknown), '),
+    ('unknown', 'more.4.weight (unknown) and 2 m'),
     ('shape', 'bottleneck.conv.weight (shape (16, 127, 3, 3) instead of (16, 128, 3, 3))'),
     ('type', 'bottleneck.conv.weight (type torch.int8)'),
     ('finite', 'bottleneck.conv.weight (not finite)')])

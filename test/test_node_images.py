@@ -17,7 +17,7 @@ from node_rig import (HEIGHT, SECOND, WIDTH, Rigs, image_message, picture,  # no
                       pixels, values)
 import numpy as np  # noqa: E402
 from rclpy.executors import Executor  # noqa: E402
-from sensor_msgs.msg import CompressedImage  # noqa: E402
+from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 
 from lvs_ros.options import PipelineOptions  # noqa: E402
 from lvs_ros.pipeline.build import build_pipeline  # noqa: E402
@@ -63,6 +63,21 @@ REFUSED = {
     'H.264': (b'\0\0\0\1\x67\x42', 'h264', 'republish --ros-args -p in_transport:=ffmpeg'),
     'H.265': (b'\0\0\0\1\x40\1', 'h265', "format 'h265': that is coded video (hevc)"),
 }
+
+
+def test_messages_of_another_type_on_the_topic_are_told(make_rig: Rigs) -> None:
+    rig = make_rig(transport='compressed')
+    rig.peer.close_camera()
+    other = node_rig.Peer()
+    try:
+        other.open_camera(Image, 'image_raw/compressed')
+
+        diagnosis = rig.peer.diagnostics(lambda status: 'it has sensor_msgs' in status.message)
+    finally:
+        other.close()
+
+    assert diagnosis.level == DiagnosticStatus.STALE
+    assert 'sensor_msgs/msg/Image, which is not what' in diagnosis.message
 
 
 def test_damaged_large_and_depth_pictures_are_dropped_and_told(make_rig: Rigs) -> None:

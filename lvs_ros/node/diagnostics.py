@@ -16,6 +16,12 @@ from typing import Iterator, Sequence
 
 import numpy as np
 
+from lvs_ros.pipeline.encodings import REPUBLISH
+
+# What image_transport calls those who write and read these.
+_VIDEO_TRANSPORTS = {'foxglove_msgs/msg/CompressedVideo': 'foxglove',
+                     'ffmpeg_image_transport_msgs/msg/FFMPEGPacket': 'ffmpeg'}
+
 _DROP_WARN_FRACTION = 0.1
 _SILENCE_LIMIT_S = 2.0    # after which the stream counts as gone
 # A call that takes several times as long as usual, and longer than that, counts as hanging.
@@ -177,7 +183,8 @@ class Condition:
     :param transition_error: why it could not get there when it was last told to.
     :param shut_down: it is in the lifecycle state finalized, for good.
     :param topic: the image topic.
-    :param publishers: how many publishers it has.
+    :param publishers: how many publishers of images it has.
+    :param foreign_types: of messages that are published on it and are not subscribed to.
     :param silent_s: seconds since the last image; None: none came since activation.
     :param slow_track_failures: failures of the accurate network so far.
     :param slow_track_error: text of the last failure; None since it works (again).
@@ -196,6 +203,7 @@ class Condition:
     shut_down: bool = False
     topic: str = ''
     publishers: int = 0
+    foreign_types: Sequence[str] = ()
     silent_s: float | None = None
     slow_track_failures: int = 0
     slow_track_error: str | None = None
@@ -271,9 +279,26 @@ def _silence(condition: Condition) -> Iterator[Finding]:
         return
     since = ('since activation' if condition.silent_s is None
              else f'for {condition.silent_s:.1f} s')
-    hint = (f'it has {condition.publishers} publisher(s): compare their QoS (ros2 topic info -v '
-            f'{condition.topic})' if condition.publishers else 'it has no publisher')
+    if condition.foreign_types:
+        hint = '; '.join(map(_foreign, condition.foreign_types))
+    elif condition.publishers:
+        hint = (f'it has {condition.publishers} publisher(s): compare their QoS (ros2 topic info '
+                f'-v {condition.topic})')
+    else:
+        hint = 'it has no publisher'
     yield Level.STALE, f'no image on {condition.topic} {since}; {hint}'
+
+
+def _foreign(message_type: str) -> str:
+    """Say what to do about messages of another type on the topic of the images."""
+    transport = _VIDEO_TRANSPORTS.get(message_type)
+    if transport is not None:
+        return (f'it has {message_type}, which is coded video; decode it on the way to here: '
+                + REPUBLISH.format(transport=transport))
+    text = f'it has {message_type}, which is not what the node subscribes to'
+    if message_type.startswith('sensor_msgs/'):
+        text += ': set the parameter input_transport to the kind that the camera publishes'
+    return text
 
 
 def _warnings(summary: Summary, condition: Condition) -> Iterator[Finding]:

@@ -474,8 +474,11 @@ class SegmentationNode(LifecycleNode):
         status, last_s, start_s = self._last_status, self._window.last_time_s, self._frame_start_s
         if start_s is not None:
             last_s = now_s    # it has come, and is in work
+        types = [one.topic_type for one in self.get_publishers_info_by_topic(topic)]
+        expected = f'sensor_msgs/msg/{subscription.msg_type.__name__}'
         return Condition(
-            active=True, topic=topic, publishers=self.count_publishers(topic),
+            active=True, topic=topic, publishers=types.count(expected),
+            foreign_types=sorted(set(types) - {expected}),
             silent_s=None if last_s is None else now_s - last_s,
             slow_track_failures=0 if status is None else status.slow_track_failures,
             slow_track_error=None if status is None else status.slow_track_error,

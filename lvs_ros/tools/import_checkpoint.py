@@ -28,6 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                              'layer3.0 of a ResNet-18)')
     parser.add_argument('--backbone-only', action='store_true',
                         help='take over the ResNet and let head and classifier start anew')
+    parser.add_argument('--weights', choices=('ema', 'plain'), default='ema',
+                        help='which to take of a file that has both: those averaged over the '
+                             'training, which are what is usually evaluated, or the last ones '
+                             '(default: %(default)s)')
     said = parser.add_argument_group(
         'what the weights do not show',
         'Found in the configuration in or beside the file, else what its project does by '
@@ -54,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         align_corners=None if args.align_corners is None else args.align_corners == 'yes',
         mean=args.mean and tuple(args.mean), std=args.std and tuple(args.std))
     imported = import_checkpoint(args.file, labels, split=args.split, overrides=overrides,
-                                 backbone_only=args.backbone_only)
+                                 backbone_only=args.backbone_only, weights=args.weights)
     notes = {'imported_from': args.file.name, 'source': imported.source,
              'settings_from': imported.settings.told_by, 'starts_anew': ', '.join(imported.anew)}
     try:
@@ -80,6 +84,8 @@ def _report(file: pathlib.Path, imported: Imported, labels: LabelSet) -> list[st
         f'{_numbers(config.mean)}, std {_numbers(config.std)}: {imported.settings.told_by}',
         f'  taken over: {imported.taken} tensors; left out: {left_out or "none"}',
         f'  start anew, with random weights: {", ".join(imported.anew)}']
+    if imported.weights:
+        lines.append(f'  weights: {imported.weights}')
     if imported.settings.bgr:
         lines.insert(2, '  trained on BGR images: the first convolution was turned to RGB')
     other = [] if imported.backbone_only else [

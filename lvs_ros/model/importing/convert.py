@@ -12,9 +12,11 @@ import torch
 from lvs_ros.errors import ConfigurationError, ModelFileError
 from lvs_ros.labels import LabelSet
 from lvs_ros.model.config import BLOCKS, BOTTLENECK, ModelConfig
-from lvs_ros.model.importing.foreign_file import ForeignFile, read_foreign_file, some
+from lvs_ros.model.importing.foreign_file import ForeignFile, read_foreign_file
 from lvs_ros.model.importing.layouts import Layout, recognise
+from lvs_ros.model.importing.other_networks import refuse_other_resnets
 from lvs_ros.model.importing.settings import Overrides, Settings, find_settings
+from lvs_ros.model.importing.state_dictionaries import some
 from lvs_ros.model.network import SegmentationNetwork
 
 PAPER_SPLIT = 'layer3.2'
@@ -33,6 +35,7 @@ class Imported:
     :param taken: number of tensors that were taken over
     :param left_out: number of tensors by prefix that have no place in our network
     :param anew: the parts that have random weights
+    :param weights: which weights of the file these are, in words; empty: it has no others
     """
 
     network: SegmentationNetwork
@@ -41,6 +44,7 @@ class Imported:
     taken: int
     left_out: Mapping[str, int]
     anew: tuple[str, ...]
+    weights: str = ''
 
     @property
     def backbone_only(self) -> bool:
@@ -50,19 +54,22 @@ class Imported:
 
 def import_checkpoint(path: pathlib.Path, labels: LabelSet, *, split: Optional[str] = None,
                       backbone_only: bool = False, overrides: Overrides = Overrides(),
-                      seed: int = 0) -> Imported:
+                      weights: str = 'ema', seed: int = 0) -> Imported:
     """Turn a checkpoint of another project into a network of ours.
 
     :param path: see :func:`~lvs_ros.model.importing.foreign_file.read_foreign_file`
     :param labels: the classes, in the order of the classifier
     :param split: last block of S_l; the paper's by default, and layer3.0 of a ResNet-18
     :param backbone_only: take over the backbone and let head and classifier start anew
+    :param weights: which to take where a file has both: 'ema', the averaged ones, or 'plain'
     :param seed: of the weights of what starts anew
     :raises ModelFileError: for a file that cannot be read or does not fit, naming the keys
     :raises ConfigurationError: for another number of classes, or a split that does not exist
     """
-    file = read_foreign_file(path)
+    file = read_foreign_file(path, weights)
     layout = recognise(file.tensors, path, backbone_only=backbone_only)
+    refuse_other_resnets({name: tuple(value.shape) for name, value in file.tensors.items()},
+                         layout.backbone, path)
     bottleneck = f'{layout.backbone}layer1.0.conv3.weight' in file.tensors
     settings = find_settings(file, layout, overrides, bottleneck=bottleneck)
     config = _config(file, layout, settings, labels, split, bottleneck)
@@ -77,7 +84,8 @@ def import_checkpoint(path: pathlib.Path, labels: LabelSet, *, split: Optional[s
     left_out = {prefix.rstrip('.'): count for prefix in layout.left_out
                 if (count := sum(name.startswith(prefix) for name in file.tensors))}
     anew = _ALWAYS_ANEW if layout.head else _WITHOUT_BACKBONE + _ALWAYS_ANEW
-    return Imported(network, layout.source, settings, len(state), left_out, anew)
+    return Imported(network, layout.source, settings, len(state),
+                    {**left_out, **file.left_out}, anew, file.weights)
 
 
 def _config(file: ForeignFile, layout: Layout, settings: Settings, labels: LabelSet,

@@ -13,9 +13,7 @@ import torch
 
 from lvs_ros.errors import ModelFileError
 from lvs_ros.model.checkpoint import FORMAT
-
-_WRAPPERS = ('state_dict', 'model', 'model_state_dict')
-_PREFIXES = ('module.', '_orig_mod.')    # DistributedDataParallel and torch.compile
+from lvs_ros.model.importing.state_dictionaries import WRAPPERS, choose_weights
 
 _BESIDE_THE_WEIGHTS = (
     'argparse.Namespace', 'builtins.getattr', 'mmengine.logging.history_buffer.HistoryBuffer',
@@ -35,12 +33,16 @@ class ForeignFile:
 
     :param path: the file
     :param tensors: weights by their foreign names, without the prefixes of wrappers
+    :param weights: which weights of the file these are, in words; empty: it has no others
+    :param left_out: number of tensors by prefix that stand beside the network
     :param meta: the entry ``meta`` of mmsegmentation's files, else empty
     :param card: the ``config.json`` beside the file that timm's models come with, else empty
     """
 
     path: pathlib.Path
     tensors: Mapping[str, torch.Tensor]
+    weights: str
+    left_out: Mapping[str, int]
     meta: Mapping[str, Any]
     card: Mapping[str, Any]
 
@@ -55,10 +57,11 @@ class _Ignored:
         pass
 
 
-def read_foreign_file(path: pathlib.Path) -> ForeignFile:
+def read_foreign_file(path: pathlib.Path, weights: str = 'ema') -> ForeignFile:
     """Read a checkpoint on the CPU.
 
     :param path: ``.safetensors``, or what ``torch.save`` wrote
+    :param weights: which to take where there are both, 'ema' (averaged) or 'plain'
     :raises ModelFileError: when the file is missing, cut short, holds more than data, or holds
         no weights.
     """
@@ -69,8 +72,9 @@ def read_foreign_file(path: pathlib.Path) -> ForeignFile:
     if not isinstance(content, Mapping):
         raise ModelFileError(f'{path}: holds a {type(content).__name__}; expected a state '
                              'dictionary, as torch.save(model.state_dict(), …) writes')
-    return ForeignFile(path, _tensors(path, content), _mapping(content.get('meta')),
-                       _read_card(path))
+    chosen = choose_weights(content, path, weights)
+    return ForeignFile(path, chosen.tensors, chosen.told, chosen.left_out,
+                       _mapping(content.get('meta')), _read_card(path))
 
 
 def _read_safetensors(path: pathlib.Path) -> dict[str, torch.Tensor]:
@@ -91,43 +95,44 @@ def _read_pickle(path: pathlib.Path) -> object:
         with torch.serialization.safe_globals(ignored):
             return torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:   # a damaged pickle can raise nearly anything
-        foreign = re.search(r'Unsupported global: GLOBAL (\S+)', str(error))
-        if foreign is None:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ModelFileError(f'{path}: not a checkpoint that torch can read, or cut short '
-                                 f'({reason}); copy it again') from error
-        raise ModelFileError(
-            f'{path}: holds more than weights ({foreign[1]}), and to read that would execute '
-            'code from the file. If you trust its source, keep only the weights, where that '
-            'class is installed: python -c "import torch; c = torch.load('
-            f"'{path.name}', map_location='cpu', weights_only=False); torch.save("
-            "{'state_dict': c['state_dict']}, 'weights.pth')\", and import weights.pth"
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: pathlib.Path, error: Exception) -> ModelFileError:
+    if 'TorchScript' in str(error):
+        return ModelFileError(
+            f'{path}: is a TorchScript program; expected weights. Take them out of it: '
+            + _command(f'torch.save(torch.jit.load({str(path)!r}, map_location="cpu").state_dict()'
+                       ', "weights.pth")') + ', and import weights.pth')
+    foreign = re.search(r'Unsupported global: GLOBAL (\S+)', str(error))
+    if foreign is None:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        return ModelFileError(f'{path}: not a checkpoint that torch can read, or cut short '
+                              f'({reason}); copy it again')
+    module, _, name = foreign[1].rpartition('.')
+    where = (f'in the folder of the program that defines {name}, after "from PROGRAM import '
+             f'{name}"' if module == '__main__' else f'where {module.partition(".")[0]} is '
+             'installed, or in the folder that holds it')
+    return ModelFileError(
+        f'{path}: holds more than weights ({foreign[1]}), a whole pickled model perhaps, and to '
+        'read that would execute code from the file. If you trust its source, keep only the '
+        f'weights, {where}: ' + _command(
+            f'c = torch.load({str(path)!r}, map_location="cpu", weights_only=False); '
+            'c = c if isinstance(c, dict) else {"state_dict": c}; '
+            'torch.save({k: v.state_dict() if hasattr(v, "state_dict") else v '
+            'for k, v in c.items() if hasattr(v, "state_dict") or isinstance(v, torch.Tensor) '
+            f'or k in {WRAPPERS}}}, "weights.pth")') + ', and import weights.pth')
+
+
+def _command(program: str) -> str:
+    # in double quotes for the shell, so that none may be within
+    return 'python -c "import torch; ' + program.replace('"', "'") + '"'
 
 
 def _ignored_as(name: str) -> type:
     # torch compares the name that the file gives with that of the class
     module, _, qualified = name.rpartition('.')
     return type(qualified, (_Ignored,), {'__module__': module})
-
-
-def _tensors(path: pathlib.Path, content: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    state = next((content[name] for name in _WRAPPERS if isinstance(content.get(name), Mapping)),
-                 content)
-    tensors = {str(name): value for name, value in state.items()}
-    for prefix in _PREFIXES:
-        if tensors and all(name.startswith(prefix) for name in tensors):
-            tensors = {name[len(prefix):]: value for name, value in tensors.items()}
-    if not any(isinstance(value, torch.Tensor) for value in tensors.values()):
-        raise ModelFileError(
-            f'{path}: holds no weights, but {", ".join(sorted(tensors)[:5]) or "nothing"}; '
-            f'expected tensors, or one of {", ".join(_WRAPPERS)} with tensors in it')
-    others = sorted(name for name, value in tensors.items()
-                    if not isinstance(value, torch.Tensor))
-    if others:
-        raise ModelFileError(f'{path}: {some(others)} no tensors; expected nothing else in a '
-                             'state dictionary')
-    return tensors
 
 
 def _read_card(path: pathlib.Path) -> Mapping[str, Any]:
@@ -140,9 +145,3 @@ def _read_card(path: pathlib.Path) -> Mapping[str, Any]:
 
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
-
-
-def some(names: list[str]) -> str:
-    """Return the first five of a list in words, and how many more there are."""
-    more = f' and {len(names) - 5} more' if len(names) > 5 else ''
-    return ', '.join(names[:5]) + more

@@ -6,7 +6,8 @@ import dataclasses
 from typing import Collection, Optional
 
 from lvs_ros.errors import ModelFileError
-from lvs_ros.model.importing.foreign_file import some
+from lvs_ros.model.importing.state_dictionaries import some
+from lvs_ros.model.importing.other_networks import refuse_other_networks
 
 Renames = tuple[tuple[str, str], ...]
 
@@ -50,6 +51,7 @@ def recognise(names: Collection[str], path: object, *, backbone_only: bool = Fal
     :raises ModelFileError: when it is none of those that are known.
     """
     keys = set(names)
+    refuse_other_networks(keys, path, backbone_only=backbone_only)
     layout = _whole(keys, path, backbone_only)
     if not backbone_only or layout.head is None:
         return layout
@@ -98,6 +100,12 @@ def _mmsegmentation(keys: set[str], path: object, backbone_only: bool) -> Layout
         head, renames = 'psp', module('bottleneck.', 'bottleneck')
         for level in range(4):
             renames += module(f'pools.{level}.', f'psp_modules.{level}.1')
+    elif not backbone_only and _fcn_of_another_shape(keys):
+        raise ModelFileError(
+            f'{path}: is an FCN of mmsegmentation with {_fcn_of_another_shape(keys)}; expected '
+            'two convolutions and conv_cat (num_convs=2, concat_input=True), or one without it. '
+            'Its ResNet can be imported with --backbone-only; head and classifier are then '
+            'trained anew')
     elif 'decode_head.conv_cat.conv.weight' in keys:
         head, renames = 'fcn', module('fuse.', 'conv_cat')
         for index in range(2):
@@ -111,6 +119,17 @@ def _mmsegmentation(keys: set[str], path: object, backbone_only: bool) -> Layout
                              'alone can be imported with --backbone-only')
     return _layout('mmsegmentation', head, 'backbone.', _mm_stem(keys),
                    renames + (('classifier.', 'decode_head.conv_seg.'),), ('auxiliary_head.',))
+
+
+def _fcn_of_another_shape(keys: set[str]) -> str:
+    """Describe the head of an FCN that has no counterpart; empty: it has one, or is no FCN."""
+    count = sum(name.startswith('decode_head.convs.') and name.endswith('.conv.weight')
+                for name in keys)
+    joined = 'decode_head.conv_cat.conv.weight' in keys
+    if (count, joined) in ((2, True), (1, False), (0, False)):
+        return ''
+    many = {0: 'no convolution', 1: 'one convolution'}.get(count, f'{count} convolutions')
+    return f'{many} and {"a" if joined else "no"} conv_cat'
 
 
 def _semseg(keys: set[str]) -> Layout:
