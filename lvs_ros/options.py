@@ -178,15 +178,16 @@ class NodeOptions(_Options):
     """What the node itself, not the pipeline, needs to know."""
 
     labels: str = _option(
-        '', 'Label set: a name in config/labels/ or the path of a .yaml file; empty = the one '
-        'that the model was trained with.', section='Images in, masks out')
+        '', 'Label set with other colours for the classes of the model: a name in config/labels/ '
+        'or the path of a .yaml file; empty = the one that the model carries.',
+        section='Images in, masks out')
     input_transport: str = _option(
         'raw', 'Which topic to subscribe to: image_raw, or image_raw/compressed (JPEG or PNG).',
         choices=('raw', 'compressed'))
     refined_mask: bool = _option(
         False, 'Publish ~/mask_refined, too: the mask of the same image once more, by its own '
-        'features, where the accurate network (and flip averaging, if it is on) has finished with '
-        'it before the next image comes. For slow cameras, with schedule: low_latency.')
+        'features, where the accurate network has finished with it before the next image comes, '
+        'and again after flip averaging. For slow cameras, with schedule: low_latency.')
     max_pixels: int = _option(
         MAX_PIXELS, 'Width times height of the largest image that is taken; a larger one is '
         'dropped before it is decoded.', unit='pixels', minimum=256, maximum=FILE_PIXELS)

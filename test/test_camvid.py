@@ -45,7 +45,7 @@ def test_unlabelled_pixels_get_255_and_colours_are_rgb(tmp_path: pathlib.Path) -
 @pytest.mark.parametrize('labels, reason', [
     (np.full((4, 6), 12, np.uint8), 'class id 12'),
     (np.full((4, 5), 3, np.uint8), '5x4 pixels, but the image .*6x4'),
-    (np.zeros((4, 6, 3), np.uint8), 'one byte a pixel'),
+    (np.dstack([GOOD, GOOD, GOOD + 1]), r'colour \(4, 3, 3\) in 24 pixels'),
 ])
 def test_labels_that_do_not_fit_are_refused(tmp_path: pathlib.Path, labels: np.ndarray,
                                             reason: str) -> None:

@@ -91,7 +91,7 @@ def test_train_ids_are_taken_where_they_are(tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize('kind, labels, reason', [
-    ('labelIds', np.full((4, 8), 34, np.uint8), 'class id 34; expected a label id'),
+    ('labelIds', np.full((4, 8), 35, np.uint8), 'class id 35; expected a label id'),
     ('labelTrainIds', np.full((4, 8), 19, np.uint8), 'class id 19; expected a train id'),
     ('labelIds', np.full((4, 6), 7, np.uint8), '6x4 pixels, but the image'),
 ])

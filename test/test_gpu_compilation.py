@@ -62,17 +62,16 @@ def convolution(capability: int, dtype: str, channels: int, side: int) -> tuple[
 
 
 def test_the_spatially_variant_convolution(tmp_path: pathlib.Path) -> None:
-    kernels = [convolution(TURING, 'fp16', 128, 9), convolution(AMPERE, 'bf16', 512, 9),
-               convolution(ORIN, 'fp16', 512, 9), convolution(HOPPER, 'fp16', 512, 9),
+    kernels = [convolution(TURING, 'fp16', 128, 9), convolution(ORIN, 'fp16', 512, 9),
                convolution(HOPPER, 'bf16', 24, 31), convolution(HOPPER, 'fp32', 128, 9)]
     results = compiled(tmp_path, kernels)
     assert all(code > 1000 and shared <= SHARED_BYTES for code, shared, _ in results)
-    assert [multiplies for *_, multiplies in results] == [False, True, True, True, True, False]
+    assert [multiplies for *_, multiplies in results] == [False, True, True, False]
 
 
 def test_the_other_kernels(tmp_path: pathlib.Path) -> None:
     kernels: list[tuple[object, ...]] = []
-    for capability, dtype in ((TURING, 'fp32'), (ORIN, 'fp16'), (HOPPER, 'bf16')):
+    for capability, dtype in ((TURING, 'fp32'), (HOPPER, 'bf16')):
         labels = [f'*{dtype}', '*u8', '*u8', *['i32'] * 4, *['fp32'] * 3]
         sizes = {'CLASSES': 19, 'WANT_CONFIDENCE': dtype != 'fp32', 'ROWS': 8, 'COLUMNS': 32}
         kernels += [

@@ -57,8 +57,7 @@ def frame(number: int, size: tuple[int, int] = SIZES[0]) -> Frame:
     return Frame(image[:size[1], 2 * number:2 * number + size[0]], number * FRAME_NS)
 
 
-@pytest.mark.parametrize('alignment', ['flow', 'none'])
-@pytest.mark.parametrize('flip_averaging', [False, True])
+@pytest.mark.parametrize('flip_averaging, alignment', [(False, 'flow'), (True, 'none')])
 @pytest.mark.parametrize('schedule', SCHEDULES)
 def test_the_masks_are_those_without_graphs(schedule: str, flip_averaging: bool, alignment: str
                                             ) -> None:

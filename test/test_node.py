@@ -22,6 +22,7 @@ from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 
 from lvs_ros.labels import LabelSet, load_label_set  # noqa: E402
+from lvs_ros.model import load_network, save_network  # noqa: E402
 from lvs_ros.options import PipelineOptions  # noqa: E402
 from lvs_ros.pipeline.build import build_pipeline  # noqa: E402
 from lvs_ros.pipeline.execution import SimulatedExecutor  # noqa: E402
@@ -223,6 +224,26 @@ def test_overlay_is_computed_only_when_subscribed_to(
     assert message.encoding == 'rgb8'
     np.testing.assert_array_equal(
         pixels(message), overlay(load_label_set('camvid'), picture(), expected(picture()).mask))
+
+
+def test_a_model_with_classes_of_its_own(make_rig: Rigs, tiny_model: pathlib.Path,
+                                         tmp_path: pathlib.Path) -> None:
+    network = load_network(tiny_model)
+    own = LabelSet('own', tuple(f'class {index}' for index in range(11)),
+                   tuple((20 * index, 255 - index, 7) for index in range(11)))
+    network.config = network.config.with_labels(own)
+    path = tmp_path / 'own.safetensors'
+    save_network(network, path)
+    rig = make_rig(path)
+    rig.peer.subscribe(Image, '/lvs/overlay')
+    rig.connect('/lvs/overlay')
+    rig.send(image_message(picture(), stamp_ns=SECOND))
+    mask = pixels(rig.peer.wait_for('/lvs/mask', 1)[0])
+    np.testing.assert_array_equal(pixels(rig.peer.wait_for('/lvs/overlay', 1)[0]),
+                                  own.overlay(picture(), mask))
+    # a set with the classes of CamVid, which are as many, is not that of this model
+    other = make_rig(path, autostart=False, labels='camvid')
+    assert not change_state(other, Transition.TRANSITION_CONFIGURE)
 
 
 class Gate:

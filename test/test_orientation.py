@@ -11,16 +11,18 @@ import numpy as np
 from PIL import Image, ImageOps
 import pytest
 
-from lvs_ros.datasets.drive import DriveFrame, LabelIds
+from lvs_ros.datasets.drive import DriveFrame
 from lvs_ros.datasets.footage import open_footage
+from lvs_ros.datasets.label_files import LabelFiles
 from lvs_ros.errors import DatasetError
+from lvs_ros.labels import LabelSet
 from lvs_ros.recordings.recording import Recording
 from lvs_ros.tools.cli import main
 
 SIDEWAYS = (5, 6, 7, 8)
 PICTURE = bags.pictures(1, width=65, height=49)[0]
 LABELS = cv2.resize(PICTURE[..., 0] // 32, (65, 49), interpolation=cv2.INTER_NEAREST)
-IDS = LabelIds({value: value for value in range(256)}, 'anything')
+EIGHT = LabelSet('eight', tuple('abcdefgh'), tuple((0, 0, value) for value in range(8)))
 
 
 def exif(orientation: int) -> Image.Exif:
@@ -41,7 +43,8 @@ def shown(path: pathlib.Path) -> np.ndarray:
 
 
 def load(image: pathlib.Path, labels: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
-    image_array, label_array = DriveFrame('a', 0.0, image, labels, IDS).load()
+    files = LabelFiles([labels], EIGHT)
+    image_array, label_array = DriveFrame('a', 0.0, image, labels, files).load()
     assert label_array is not None
     return image_array, label_array
 

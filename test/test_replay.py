@@ -108,8 +108,10 @@ def test_refined_masks_are_those_of_the_full_network(tmp_path: pathlib.Path, mod
                   '--refined-mask') == 0
 
     # S_h and flip averaging take 0.06 s, and the next image comes after 0.067 s
-    refined = read(tmp_path / 'out')['/lvs/mask_refined']
-    assert [stamp_of(message) for _, message in refined] == STAMPS[1:]    # the first is in full
+    twice = read(tmp_path / 'out')['/lvs/mask_refined']
+    assert [stamp_of(message) for _, message in twice[::2]] == STAMPS[1:]    # the first is in full
+    refined = twice[1::2]    # after flip averaging
+    assert [stamp_of(message) for _, message in refined] == STAMPS[1:]
     assert {message.header.frame_id for _, message in refined} == {'front'}
     options = PipelineOptions(model=str(model), schedule='every_frame')
     with build_pipeline(options, SimulatedExecutor(0.0)) as pipeline:
@@ -252,6 +254,7 @@ def test_an_earlier_replay_is_replaced_only_when_asked(
 @pytest.mark.parametrize('options, reason', [
     (['--threshold', '1.5'], '1.5'), (['--threshold', 'nan'], 'nan'),
     (['--model', 'absent'], 'absent'), (['--labels', 'absent'], 'absent'),
+    (['--labels', 'cityscapes'], "class 0 is 'sky' in 'camvid' and 'road' in 'cityscapes'"),
     (['--topic', '/absent'], '/absent')])
 def test_impossible_options_leave_nothing(
         options: list[str], reason: str, tmp_path: pathlib.Path, model: pathlib.Path,

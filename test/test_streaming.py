@@ -62,15 +62,15 @@ def test_stated_durations_make_frames_wait() -> None:
     assert newest_of(frames(5), found) == [None, 0, 0, 1, 2]
 
 
-@pytest.mark.parametrize('schedule, key_frame, is_small, expected_s', [
-    ('every_frame', True, False, 0.22 + 0.18), ('every_frame', True, True, 0.055),
-    ('low_latency', True, False, 0.055), ('adaptive', True, False, 0.4),
-    ('fixed', False, False, 0.055)])
+@pytest.mark.parametrize('schedule, key_frame, small_share, expected_s', [
+    ('every_frame', True, None, 0.22 + 0.18), ('every_frame', True, 1.0, 0.055),
+    ('every_frame', True, 0.5, 0.0275), ('low_latency', True, None, 0.055),
+    ('adaptive', True, None, 0.4), ('fixed', False, None, 0.055)])
 def test_what_is_computed_in_full_takes_as_long_as_the_full_network(
-        schedule: str, key_frame: bool, is_small: bool, expected_s: float) -> None:
+        schedule: str, key_frame: bool, small_share: float | None, expected_s: float) -> None:
     status = dataclasses.replace(STATUS, schedule=schedule, key_frame=key_frame)
     durations = StatedDurations(full_s=0.22, slow_s=0.18, flip_averaging=True)
-    assert durations.of(status, is_small=is_small) == pytest.approx(expected_s)
+    assert durations.of(status, small_share=small_share) == pytest.approx(expected_s)
 
 
 def test_the_whole_takes_no_less_than_its_part() -> None:

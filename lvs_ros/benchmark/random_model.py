@@ -23,11 +23,11 @@ def random_model(variant: str) -> Iterator[str]:
     :param variant: one of :data:`~lvs_ros.model.config.VARIANTS`
     :return: its path, for :class:`~lvs_ros.options.PipelineOptions`
     """
-    label_set = _LABEL_SETS.get(variant, 'camvid')
+    labels = load_label_set(_LABEL_SETS.get(variant, 'camvid'))
     with tempfile.TemporaryDirectory(prefix='lvs_benchmark_') as folder:
         path = pathlib.Path(folder) / f'{variant}.safetensors'
         with progress(f'making a {variant} network of random weights', 1):
             torch.manual_seed(0)
-            save_network(SegmentationNetwork(
-                VARIANTS[variant](label_set, len(load_label_set(label_set)))), path)
+            save_network(SegmentationNetwork(VARIANTS[variant](
+                labels.name, len(labels)).with_labels(labels)), path)
         yield str(path)

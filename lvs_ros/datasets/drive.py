@@ -4,46 +4,16 @@
 
 import dataclasses
 import pathlib
-from typing import Mapping, Optional
+from typing import Optional
 
 import cv2
 import numpy as np
 
+from lvs_ros.datasets.label_files import LabelFiles
 from lvs_ros.datasets.orientation import exif_orientation, upright, upright_labels
 from lvs_ros.errors import DatasetError, ImageError
-from lvs_ros.labels import UNLABELLED
 from lvs_ros.pipeline.encodings import decode_compressed
 from lvs_ros.pipeline.pixel_limit import FILE_PIXELS
-
-
-@dataclasses.dataclass(frozen=True)
-class LabelIds:
-    """What the bytes of a data set's label files mean.
-
-    :param class_ids: class id (255 = unlabelled) of each byte that may occur
-    :param expected: which bytes these are, in words, for the error about another one
-    """
-
-    class_ids: Mapping[int, int]
-    expected: str
-
-    def translate(self, stored: np.ndarray, path: pathlib.Path) -> np.ndarray:
-        """Return class ids.
-
-        :param stored: (H, W) uint8, the content of a label file
-        :param path: that file, for the error
-        :return: (H, W) uint8, 255 = unlabelled
-        :raises DatasetError: at a byte that means nothing.
-        """
-        table = np.full(256, UNLABELLED, np.uint8)
-        allowed = np.zeros(256, bool)
-        for byte, class_id in self.class_ids.items():
-            table[byte], allowed[byte] = class_id, True
-        wrong = ~allowed & (np.bincount(stored.reshape(-1), minlength=256) > 0)
-        if wrong.any():
-            raise DatasetError(f'{path}: class id {int(np.flatnonzero(wrong)[0])}; '
-                               f'expected {self.expected}')
-        return table[stored]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,14 +23,15 @@ class DriveFrame:
     :param sequence: name of the drive; frames of one sequence follow each other in time
     :param time_s: time within that drive
     :param label_path: None = this frame has no labels
-    :param label_ids: what the bytes of the label file mean; needed with ``label_path``
+    :param label_files: reads the label file; needed with ``label_path``
     """
 
     sequence: str
     time_s: float
     image_path: pathlib.Path
     label_path: Optional[pathlib.Path] = None
-    label_ids: Optional[LabelIds] = dataclasses.field(default=None, repr=False)
+    label_files: Optional[LabelFiles] = dataclasses.field(
+        default=None, repr=False, compare=False)
 
     def load(self) -> tuple[np.ndarray, Optional[np.ndarray]]:
         """Read the image, and the labels where there are some; upright, by EXIF's orientation.
@@ -86,16 +57,9 @@ class DriveFrame:
 
     def without_labels(self) -> 'DriveFrame':
         """Return the same frame as if it had never been labelled."""
-        return dataclasses.replace(self, label_path=None, label_ids=None)
+        return dataclasses.replace(self, label_path=None, label_files=None)
 
     def _load_labels(self, path: pathlib.Path) -> np.ndarray:
-        labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        if labels is None:
-            raise DatasetError(f'{path}: cannot be read as an image; copy it again, or remove it '
-                               'together with its image')
-        if labels.ndim != 2 or labels.dtype != np.uint8:
-            raise DatasetError(f'{path}: expected one byte a pixel (the class id), '
-                               f'found shape {labels.shape} of {labels.dtype}')
-        if self.label_ids is None:
-            raise ValueError(f'{path}: label_path without label_ids')
-        return self.label_ids.translate(labels, path)
+        if self.label_files is None:
+            raise ValueError(f'{path}: label_path without label_files')
+        return self.label_files.read(path)

@@ -7,8 +7,9 @@ import re
 
 from lvs_ros.errors import DatasetError
 
-FORMATS = {'.jpg': 'jpeg', '.jpeg': 'jpeg', '.png': 'png'}
-"""File name endings that are taken, with the format that a CompressedImage calls them."""
+FORMATS = {'.jpg': 'jpeg', '.jpeg': 'jpeg', '.png': 'png', '.bmp': 'bmp', '.webp': 'webp',
+           '.tif': 'tiff', '.tiff': 'tiff'}
+"""File name endings that are taken, in any case, with what a CompressedImage calls the format."""
 
 
 def image_files(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -22,9 +23,10 @@ def image_files(folder: pathlib.Path) -> list[pathlib.Path]:
              if path.suffix.lower() in FORMATS and path.is_file()]
     if not files:
         raise DatasetError(f'{folder}: no images; expected files ending in ' + ', '.join(FORMATS))
-    return sorted(files, key=lambda path: _natural_key(path.name))
+    return sorted(files, key=lambda path: natural_key(path.name))
 
 
-def _natural_key(name: str) -> list[tuple[int, str]]:
+def natural_key(name: str) -> list[tuple[int, str]]:
+    """Return what to sort names by, so that frame9 comes before frame10."""
     return [(int(part), '') if part.isdigit() else (-1, part)
             for part in re.split(r'([0-9]+)', name)]

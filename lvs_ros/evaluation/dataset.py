@@ -5,14 +5,16 @@
 import dataclasses
 import itertools
 import pathlib
-from typing import Optional, Sequence
+from typing import Optional, Sequence, Union
 
 import numpy as np
 
-from lvs_ros.datasets.camvid import list_camvid
-from lvs_ros.datasets.cityscapes import list_cityscapes
+from lvs_ros.datasets.camvid import list_folder
+from lvs_ros.datasets.cityscapes import list_split
 from lvs_ros.datasets.drive import DriveFrame
-from lvs_ros.errors import ConfigurationError, DatasetError
+from lvs_ros.datasets.listed import list_listed
+from lvs_ros.datasets.listing import Listing
+from lvs_ros.errors import ConfigurationError, DatasetError, LabelSetError
 from lvs_ros.labels import LabelSet, load_label_set
 from lvs_ros.pipeline.frame import Frame
 from lvs_ros.pipeline.pipeline import SegmentationPipeline
@@ -65,11 +67,13 @@ class Dataset:
 
     :param name: what the tables call it; never a path
     :param label_set: of its labels
+    :param told: how its files were read, for people
     """
 
     name: str
     label_set: LabelSet
     drives: tuple[Drive, ...]
+    told: tuple[str, ...] = ()
 
     @property
     def frame_count(self) -> int:
@@ -85,39 +89,65 @@ class Dataset:
 
     def check_model(self, pipeline: SegmentationPipeline, model: str) -> None:
         """Raise :class:`~lvs_ros.errors.DatasetError` unless the model has these classes."""
-        expected = (self.label_set.name, len(self.label_set))
-        found = (pipeline.config.label_set, pipeline.config.classes)
-        if found != expected:
+        config = pipeline.config
+        try:
+            difference = config.labels_as(None).difference(self.label_set)
+        except LabelSetError as error:    # of an older file, which holds no more than its name
+            difference = '' if (config.label_set, config.classes) == (
+                self.label_set.name, len(self.label_set)) else str(error)
+        if difference:
             raise DatasetError(
-                f'the model {model} labels {found[1]} classes of {found[0]!r}, the data '
-                f'{self.name} {expected[1]} of {expected[0]!r}; choose a model that was trained '
-                f'for {expected[0]}, or the data that fits it')
+                f'the model {model} labels {config.classes} classes of {config.label_set!r}, the '
+                f'data {self.name} {len(self.label_set)} of {self.label_set.name!r} '
+                f'({difference}); choose a model that was trained for these classes, or name the '
+                'label set of the data with --labels')
 
 
-def camvid(folder: pathlib.Path, *, limit: Optional[int] = None,
-           rate_hz: Optional[float] = None) -> Dataset:
-    """Return a split of CamVid; ``limit`` and ``rate_hz`` as in :func:`make_dataset`.
+def camvid(folder: pathlib.Path, label_set: Optional[LabelSet] = None, *,
+           limit: Optional[int] = None, rate_hz: Optional[float] = None) -> Dataset:
+    """Return a folder of images/ and labels/.
 
+    :param label_set: of the labels; None = that of CamVid
+    :param limit: as in :func:`make_dataset`, and so is ``rate_hz``
     :raises DatasetError: when the folder, or a file of it, is missing.
     """
-    frames = list_camvid(folder)
-    return make_dataset(f'camvid {folder.resolve().name}', 'camvid', frames, limit=limit,
-                        rate_hz=rate_hz)
+    label_set = label_set or load_label_set('camvid')
+    return _of_listing(f'{label_set.name} {folder.resolve().name}', label_set,
+                       list_folder(folder, label_set, rate_hz=rate_hz), limit, rate_hz)
 
 
-def cityscapes(root: pathlib.Path, split: str, *, limit: Optional[int] = None,
-               rate_hz: Optional[float] = None) -> Dataset:
-    """Return a split of Cityscapes; ``limit`` and ``rate_hz`` as in :func:`make_dataset`.
+def cityscapes(root: pathlib.Path, split: str, label_set: Optional[LabelSet] = None, *,
+               limit: Optional[int] = None, rate_hz: Optional[float] = None) -> Dataset:
+    """Return a split of Cityscapes; arguments as of :func:`camvid`.
 
     :raises DatasetError: when a folder, or a file, is missing.
     """
-    return make_dataset(f'cityscapes {split}', 'cityscapes', list_cityscapes(root, split),
-                        limit=limit, rate_hz=rate_hz)
+    label_set = label_set or load_label_set('cityscapes')
+    return _of_listing(f'cityscapes {split}', label_set, list_split(root, split, label_set),
+                       limit, rate_hz)
 
 
-def make_dataset(name: str, label_set: str, frames: Sequence[DriveFrame], *,
+def listed(path: pathlib.Path, label_set: LabelSet, *, limit: Optional[int] = None,
+           rate_hz: Optional[float] = None) -> Dataset:
+    """Return the drives of a list of images and labels; arguments as of :func:`camvid`.
+
+    :raises DatasetError: for a list that cannot be read, or a file that is missing.
+    """
+    return _of_listing(path.name, label_set, list_listed(path, label_set, rate_hz=rate_hz), limit,
+                       rate_hz)
+
+
+def _of_listing(name: str, label_set: LabelSet, listing: Listing, limit: Optional[int],
+                rate_hz: Optional[float]) -> Dataset:
+    dataset = make_dataset(name, label_set, listing.frames, limit=limit, rate_hz=rate_hz)
+    return dataclasses.replace(dataset, told=(*listing.notes, listing.label_files.description))
+
+
+def make_dataset(name: str, label_set: Union[str, LabelSet], frames: Sequence[DriveFrame], *,
                  limit: Optional[int] = None, rate_hz: Optional[float] = None) -> Dataset:
     """Sort frames into drives.
+
+    :param label_set: of the labels, or its name
 
     :param frames: by sequence and time
     :param limit: take so many of the frames, from the first on; None = all
@@ -135,7 +165,9 @@ def make_dataset(name: str, label_set: str, frames: Sequence[DriveFrame], *,
                            'nothing can be measured; take more of them')
     drives = tuple(_drive(tuple(group), rate_hz) for _, group in
                    itertools.groupby(taken, key=lambda frame: frame.sequence))
-    return Dataset(name, load_label_set(label_set), drives)
+    if isinstance(label_set, str):
+        label_set = load_label_set(label_set)
+    return Dataset(name, label_set, drives)
 
 
 def _drive(frames: tuple[DriveFrame, ...], rate_hz: Optional[float]) -> Drive:

@@ -49,9 +49,9 @@ class Row:
     looks_ahead: bool = False
 
     @property
-    def is_small(self) -> bool:
-        """Whether the network is the small one."""
-        return self.rival not in (None, 'recurrent')
+    def small_share(self) -> Optional[float]:
+        """Time of a small network, of that of the fast track; None = it is none."""
+        return {'small': 1.0, 'small_half': 0.5}.get(self.rival or '')
 
     @property
     def has_background(self) -> bool:

@@ -201,7 +201,7 @@ class Runner:
         """
         if stated is not None:
             steps = with_durations(drive.frames, steps, [
-                stated.of(step.status, is_small=row.is_small) for step in steps])
+                stated.of(step.status, small_share=row.small_share) for step in steps])
         if any_overtaken(drive.frames, steps):
             masks, forecasts = (np.full_like(outputs, UNLABELLED) for _ in range(2))
             steps = stream(pipeline, row, drive, self._clock, stated, masks=masks,
@@ -236,7 +236,7 @@ def stream(pipeline: SegmentationPipeline, row: Row, drive: LoadedDrive, clock: 
     steps: Steps = pipeline
     if stated is not None:
         clock = StatedClock()
-        steps = StatedPipeline(pipeline, stated, clock, is_small=row.is_small)
+        steps = StatedPipeline(pipeline, stated, clock, small_share=row.small_share)
     with uncollected():
         return play(steps, drive.frames, clock, newest_only=True, masks=masks, finish=None
                     if forecasts is None else looking_ahead(pipeline, forecasts))

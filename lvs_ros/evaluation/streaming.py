@@ -46,12 +46,14 @@ class StatedDurations:
                 f'the simulated duration of the full network is {self.full_s:g} s: expected at '
                 f'least {self.slow_s:g} s, that of S_h, which is a part of it (--full-s)')
 
-    def of(self, status: StepStatus, *, is_small: bool) -> float:
+    def of(self, status: StepStatus, *, small_share: Optional[float]) -> float:
         """Return the duration of a frame.
 
-        :param is_small: it is one of the small network
+        :param small_share: of a small network, in times of the fast track; None = it is none
         """
-        if is_small or not status.key_frame or status.schedule == 'low_latency':
+        if small_share is not None:
+            return self.full_s * FAST_SHARE * small_share
+        if not status.key_frame or status.schedule == 'low_latency':
             return self.full_s * FAST_SHARE
         return self.full_s + self.slow_s * self.flip_averaging
 
@@ -82,14 +84,14 @@ class StatedPipeline:
     """A pipeline each of whose steps takes a stated time of a clock."""
 
     def __init__(self, pipeline: SegmentationPipeline, durations: StatedDurations,
-                 clock: StatedClock, *, is_small: bool) -> None:
+                 clock: StatedClock, *, small_share: Optional[float]) -> None:
         self._pipeline, self._durations, self._clock = pipeline, durations, clock
-        self._is_small = is_small
+        self._small_share = small_share
 
     def step(self, frame: Frame) -> StepResult:
         """Label one frame."""
         result = self._pipeline.step(frame)
-        self._clock.go_on(self._durations.of(result.status, is_small=self._is_small))
+        self._clock.go_on(self._durations.of(result.status, small_share=self._small_share))
         return result
 
 

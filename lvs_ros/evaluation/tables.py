@@ -85,7 +85,7 @@ def row_tables(rows: Sequence[RowSummary], perfect_miou: Optional[float]
         row.compute_worst_ms)), f'{row.overtaken:.0%}'] for row in rows]
     return ((['row', 'mIoU, %', 'streaming mIoU, %', f'minus {REFERENCE}',
               f'equals {REFERENCE}, %', 'key frames'], quality),
-            (['milliseconds', 'latency mean', 'p99', 'worst', 'compute mean', 'p99', 'worst',
+            (['times, ms', 'latency mean', 'p99', 'worst', 'compute mean', 'p99', 'worst',
               'lost'], times))
 
 

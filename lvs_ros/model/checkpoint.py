@@ -98,16 +98,30 @@ def load_network(name_or_path: Union[str, os.PathLike]) -> SegmentationNetwork:
     """
     path = find_model(name_or_path)
     metadata, state = _read(path, FORMAT, 'a model')
-    try:
-        config = ModelConfig.from_json(metadata.get('config', ''))
-    except ConfigurationError as error:
-        raise ModelFileError(f'{path}: {error}') from error
+    config = _config(path, metadata)
     # First without memory: a configuration may ask for far more than the file holds.
     with torch.device('meta'):
         _check_fit(path, SegmentationNetwork(config).state_dict(), state)
     network = SegmentationNetwork(config)
     network.origin = str(path)
     return _fill(network, state)
+
+
+def read_config(name_or_path: Union[str, os.PathLike]) -> ModelConfig:
+    """Return the architecture and the label set of a model without its weights.
+
+    :raises ModelFileError: naming the file and what is wrong with it.
+    """
+    path = find_model(name_or_path)
+    with _opened(path) as file:
+        return _config(path, file.metadata() or {})
+
+
+def _config(path: pathlib.Path, metadata: Mapping[str, str]) -> ModelConfig:
+    try:
+        return ModelConfig.from_json(metadata.get('config', ''))
+    except ConfigurationError as error:
+        raise ModelFileError(f'{path}: {error}') from error
 
 
 def rivals_path(name_or_path: Union[str, os.PathLike]) -> pathlib.Path:

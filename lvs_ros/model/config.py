@@ -7,7 +7,9 @@ import json
 from typing import Any, Optional
 
 from lvs_ros.errors import ConfigurationError
-from lvs_ros.model.fields import flag, numbers, one_of, read_fields, size, text, whole
+from lvs_ros.labels import LabelSet, labels_of_model, read_label_set
+from lvs_ros.model.fields import (flag, instance_of, numbers, one_of, read_fields, size, text,
+                                  whole)
 
 BLOCKS = {
     'resnet18': (2, 2, 2, 2),
@@ -56,6 +58,7 @@ class ModelConfig:
     :param std: per channel standard deviation (RGB, 0..255) it is divided by
     :param image_size: (width, height) of the images that it was trained on crops of; None =
         unknown
+    :param labels: the label set itself; None in files of before it was stored
     """
 
     label_set: str = text(100)
@@ -77,11 +80,30 @@ class ModelConfig:
     mean: tuple[float, float, float] = numbers(3, -1e4, 1e4, default=(123.675, 116.28, 103.53))
     std: tuple[float, float, float] = numbers(3, 1e-3, 1e4, default=(58.395, 57.12, 57.375))
     image_size: Optional[tuple[int, int]] = size(1, 16384, default=None)
+    labels: Optional[LabelSet] = instance_of(LabelSet, 'a label set or null', default=None)
 
     def __post_init__(self) -> None:
         for name, value in read_fields(self, 'model').items():
             object.__setattr__(self, name, value)    # the class is frozen
         self.split_at()
+        if self.labels is not None and (self.labels.name, len(self.labels)) != (
+                self.label_set, self.classes):
+            raise ConfigurationError(
+                f'model labels are the {len(self.labels)} classes of {self.labels.name!r}: '
+                f'expected the {self.classes} of {self.label_set!r}')
+
+    def with_labels(self, labels: LabelSet) -> 'ModelConfig':
+        """Return the same architecture with this label set."""
+        return dataclasses.replace(self, label_set=labels.name, classes=len(labels),
+                                   labels=labels)
+
+    def labels_as(self, given: Optional[LabelSet]) -> LabelSet:
+        """Return the label set, with the colours of the given one where there is one.
+
+        :raises LabelSetError: the given one has other classes, or an older file has no set and its
+            name is not known.
+        """
+        return labels_of_model(self.labels, self.label_set, self.classes, given)
 
     def split_at(self) -> tuple[int, int]:
         """Return (stage 1..4, block from 0) of the last block of S_l."""
@@ -97,7 +119,11 @@ class ModelConfig:
 
     def to_json(self) -> str:
         """Return all fields as a JSON object."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        del fields['labels']
+        if self.labels is not None:
+            fields['labels'] = self.labels.content()
+        return json.dumps(fields, sort_keys=True)
 
     @classmethod
     def from_json(cls, written: str) -> 'ModelConfig':
@@ -114,6 +140,8 @@ class ModelConfig:
                 raise ConfigurationError(
                     f'model configuration has unknown fields {", ".join(unknown)[:200]}: '
                     'was the file written by a newer version of lvs_ros?')
+            if isinstance(fields, dict) and fields.get('labels') is not None:
+                fields['labels'] = read_label_set(fields['labels'])
             return cls(**fields)
         except (ValueError, TypeError, RecursionError) as error:
             raise ConfigurationError(f'model configuration cannot be read: {error}') from error

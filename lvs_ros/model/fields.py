@@ -94,5 +94,14 @@ def flag(**options: Any) -> Any:
     return _field(_Kind('true or false', lambda value: type(value) is bool), **options)
 
 
+def instance_of(kind: type, expected: str, **options: Any) -> Any:
+    """Return a field for an instance of a class, or None.
+
+    :param expected: in words
+    """
+    return _field(_Kind(expected, lambda value: value is None or isinstance(value, kind)),
+                  **options)
+
+
 def _field(kind: _Kind, **options: Any) -> Any:
     return dataclasses.field(metadata={_KIND: kind}, **options)

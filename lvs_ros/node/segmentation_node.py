@@ -19,7 +19,8 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
-from lvs_ros.errors import ConfigurationError, DeviceLostError, ImageError, LvsError, cut
+from lvs_ros.errors import (ConfigurationError, DeviceLostError, ImageError, LabelSetError,
+                            LvsError, cut)
 from lvs_ros.labels import LabelSet, load_label_set
 from lvs_ros.node import qos
 from lvs_ros.node.diagnostic_messages import (diagnostic_array, memory_values, status_values,
@@ -196,13 +197,11 @@ class SegmentationNode(LifecycleNode):
             f'threshold {options.threshold:g}, {seen}')
 
     def _load_labels(self, pipeline: SegmentationPipeline) -> LabelSet:
-        name = self.parameters.node.labels or pipeline.config.label_set
-        label_set = load_label_set(name)
-        if len(label_set) != pipeline.config.classes:
-            raise ConfigurationError(
-                f'labels: the label set {name!r} has {len(label_set)} classes, the model '
-                f"{pipeline.config.classes}; leave the parameter empty to use the model's own")
-        return label_set
+        name = self.parameters.node.labels
+        try:
+            return pipeline.config.labels_as(load_label_set(name) if name else None)
+        except LabelSetError as error:
+            raise ConfigurationError(f'labels: {error}') from error
 
     def _activate(self) -> None:
         assert self._outputs is not None

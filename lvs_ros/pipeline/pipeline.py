@@ -87,8 +87,8 @@ class SegmentationPipeline:
     :ivar options: as they are now, see :meth:`change`
     :ivar inference_size: at what size the network sees the images
     :ivar on_refined: told, in the worker, a better mask of the newest frame: one of the schedule
-        low_latency that became a key frame and whose S_h is done, with flip averaging where that
-        is on, before the next frame; None = such masks are not made
+        low_latency that became a key frame and whose S_h is done before the next frame; and a
+        still better one after flip averaging. None = such masks are not made
     :ivar slow_track_ms: duration of the last S_h that finished; None before the first
     """
 

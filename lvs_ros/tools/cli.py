@@ -22,6 +22,7 @@ COMMANDS = {
     'benchmark': 'measure how long everything takes on this computer',
     'soak': 'run the node for thousands of frames and watch its memory',
     'train': 'train a model',
+    'labels': 'check labelled images and their label set before a training',
     'import-checkpoint': 'turn weights of mmsegmentation, semseg, torchvision or timm into a '
                          'model',
     'street': 'publish the synthetic street as a camera',

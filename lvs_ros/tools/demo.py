@@ -53,9 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='folder for video, plots and figures; an earlier one is replaced '
                              '(default: %(default)s)')
     add_street_arguments(parser, seed=185)
-    parser.add_argument('--labels', metavar='L', default='camvid',
-                        help='label set of the model; only masks of the CamVid classes can be '
-                             'compared with those of the street (default: %(default)s)')
+    parser.add_argument('--labels', metavar='L',
+                        help="other colours: a label set with the model's classes; only masks of "
+                             'the CamVid classes can be compared with those of the street '
+                             '(default: that of the model)')
     add_options(parser, 'model', 'threshold', 'schedule')
     parser.add_argument('--domain-id', metavar='N', type=int,
                         help='ROS domain (default: one without other nodes)')
@@ -66,14 +67,16 @@ def run(args: argparse.Namespace) -> int:
     check_positive(args, 'duration', 'rate')
     width, height = args.size
     scene = StreetScene(seed=args.seed, width=width, height=height)
-    labels, options = load_label_set(args.labels), pipeline_options(args)
+    given, options = args.labels and load_label_set(args.labels), pipeline_options(args)
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     prepare_shared_memory('lvs demo')
     log = RunLog()
     with interrupted_once(), output_folder(args.out, marker=SUMMARY, force=True) as folder:
         origin_ns = _watch(args, options, log)
-        # matplotlib and PyAV take a second to load: not before there is something to draw
+        # torch, matplotlib and PyAV take seconds to load: not before there is something to draw
+        from lvs_ros.model.checkpoint import read_config
         from lvs_ros.tools.demo_report import CONTENTS, DemoReport
+        labels = read_config(options.model).labels_as(given)
         _say(f'{len(log.arrivals)} masks received; drawing them for {args.out}/ ...')
         report = DemoReport(log, scene, origin_ns=origin_ns, labels=labels, rate_hz=args.rate)
         summary = report.write(folder)

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from lvs_ros.evaluation.metrics import ConfusionMatrix
-from lvs_ros.labels import LabelSet
+from lvs_ros.labels import LabelSet, load_label_set
 from lvs_ros.packed_mask import unpack
 from lvs_ros.plots import DeviationSample, new_figure, plot_deviation, save_figure
 from lvs_ros.recordings.video import VideoWriter
@@ -56,6 +56,7 @@ class DemoReport:
 
     def __post_init__(self) -> None:
         self._stamps = sorted(self.log.arrivals)
+        self._street_labels = load_label_set('camvid')    # what the street is drawn in
 
     def write(self, folder: pathlib.Path) -> dict[str, Any]:
         """Write everything.
@@ -90,7 +91,8 @@ class DemoReport:
 
     def _write_video(self, path: pathlib.Path) -> ConfusionMatrix | None:
         """Write the video; return the confusion matrix where the classes are the street's."""
-        confusion = ConfusionMatrix(len(self.labels)) if self.labels.name == 'camvid' else None
+        same = self.labels.names == self._street_labels.names
+        confusion = ConfusionMatrix(len(self.labels)) if same else None
         with VideoWriter(path, rate_hz=self.rate_hz) as video:
             for stamp in self._stamps:
                 image, labels, mask = self._frame(stamp)
@@ -119,7 +121,7 @@ class DemoReport:
     def _write_picture(self, path: pathlib.Path) -> None:
         image, labels, mask = self._frame(self._stamps[len(self._stamps) // 2])
         picture = np.hstack([image, self.labels.overlay(image, mask, alpha=0.7),
-                             self.labels.overlay(image, labels, alpha=0.7)])
+                             self._street_labels.overlay(image, labels, alpha=0.7)])
         encoded = cv2.imencode('.png', cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
         path.write_bytes(encoded.tobytes())
 

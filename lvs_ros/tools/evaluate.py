@@ -11,7 +11,7 @@ from typing import Sequence
 
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.evaluation.clock import RealClock, SkippingClock
-from lvs_ros.evaluation.dataset import Dataset, camvid, cityscapes
+from lvs_ros.evaluation.dataset import Dataset, camvid, cityscapes, listed
 from lvs_ros.evaluation.evaluation import Evaluation, Plan, evaluate
 from lvs_ros.evaluation.refined import RefinedSummary, run_refined
 from lvs_ros.evaluation.report import JSON, write_report
@@ -19,7 +19,8 @@ from lvs_ros.evaluation.rows import ROWS
 from lvs_ros.evaluation.run import stated_durations
 from lvs_ros.evaluation.sweep import DURATIONS_S, THRESHOLDS
 from lvs_ros.evaluation.tables import notes, terminal_table
-from lvs_ros.model.checkpoint import rivals_in, rivals_path
+from lvs_ros.labels import LabelSet, comes_with_package, load_label_set
+from lvs_ros.model.checkpoint import read_config, rivals_in, rivals_path
 from lvs_ros.tables import WIDTH
 from lvs_ros.tools.pipeline_options import (DEVICE, add_options, add_slow_delay,
                                             pipeline_options)
@@ -36,6 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument('--cityscapes', type=pathlib.Path, metavar='DIR',
                       help='root of Cityscapes (leftImg8bit, gtFine, and leftImg8bit_sequence '
                            'for the frames in between)')
+    data.add_argument('--data', type=pathlib.Path, metavar='LIST',
+                      help='a .csv or .json list of images, labels, times and drives '
+                           '(docs/data.md)')
+    parser.add_argument('--labels', metavar='SET',
+                        help='label set of the labels, by name or as a .yaml file (default: the '
+                             "model's own; camvid or cityscapes if it has none of its own)")
     parser.add_argument('--split', default='val',
                         help='of Cityscapes (default: %(default)s)')
     parser.add_argument('--limit', type=int, metavar='N',
@@ -79,6 +86,8 @@ def run(args: argparse.Namespace) -> int:
     if args.refined_mask and args.slow_delay_s is None:
         raise ConfigurationError('--refined-mask needs --slow-delay-s: give the duration of S_h')
     dataset = _dataset(args)
+    for text in dataset.told:
+        print(textwrap.fill(text, WIDTH), file=sys.stderr)
     with report_folder(args, marker=JSON) as folder:
         evaluation = evaluate(plan, dataset, SkippingClock() if plan.simulated else RealClock())
         _print(evaluation)
@@ -151,9 +160,23 @@ def _listed(values: Sequence[float]) -> str:
 
 
 def _dataset(args: argparse.Namespace) -> Dataset:
+    label_set = _label_set(args)
+    if args.data is not None:
+        return listed(args.data, label_set, limit=args.limit, rate_hz=args.rate)
     if args.camvid is not None:
-        return camvid(args.camvid, limit=args.limit, rate_hz=args.rate)
-    return cityscapes(args.cityscapes, args.split, limit=args.limit, rate_hz=args.rate)
+        return camvid(args.camvid, label_set, limit=args.limit, rate_hz=args.rate)
+    return cityscapes(args.cityscapes, args.split, label_set, limit=args.limit, rate_hz=args.rate)
+
+
+def _label_set(args: argparse.Namespace) -> LabelSet:
+    """Return the label set of the data: the one named, the model's own, or the data set's."""
+    if args.labels is not None:
+        return load_label_set(args.labels)
+    config = read_config(args.model)
+    own = config.labels is not None and not comes_with_package(config.labels)
+    if args.data is not None or (own and args.camvid is not None):
+        return config.labels_as(None)
+    return load_label_set('camvid' if args.camvid is not None else 'cityscapes')
 
 
 def _print(evaluation: Evaluation) -> None:

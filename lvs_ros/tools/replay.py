@@ -55,8 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--topic', metavar='T',
                         help='image topic of the recording; needed where it has several')
     parser.add_argument('--labels', metavar='NAME',
-                        help="label set for the overlay's colours: camvid, cityscapes, or the "
-                             'path of a .yaml file (default: that of the model)')
+                        help="other colours for the overlay: a label set with the model's "
+                             'classes, by name or as a .yaml file (default: that of the model)')
     add_options(parser, 'model', 'schedule', 'threshold', 'fixed_interval', 'max_key_age_frames',
                 'forecast_s', *DEVICE, 'max_pixels', 'refined_mask')
     add_slow_delay(parser, default=0.3, otherwise='%(default)s')
@@ -98,7 +98,7 @@ def _replay(recording: Recording, topic: RecordedTopic, options: PipelineOptions
         forecast_video = stack.enter_context(VideoWriter(folder / FORECAST_VIDEO))
         newest: Optional[np.ndarray] = None    # forecast
         writer = stack.enter_context(RecordingWriter(folder / RECORDING, storage=args.storage))
-        labels = load_label_set(args.labels or pipeline.config.label_set)
+        labels = pipeline.config.labels_as(load_label_set(args.labels) if args.labels else None)
         summary.device = str(pipeline.device)
         refined: list[RefinedMask] = []
         if args.refined_mask:

@@ -16,6 +16,7 @@ import torch
 
 from lvs_ros.backends.prepare import choose_device
 from lvs_ros.errors import ConfigurationError, ModelFileError
+from lvs_ros.labels import comes_with_package
 from lvs_ros.model import VARIANTS, SegmentationNetwork, read_notes, save_network
 from lvs_ros.model.checkpoint import RIVALS_SUFFIX, load_rivals, rivals_path, save_rivals
 from lvs_ros.model.digest import weights_digest
@@ -101,10 +102,10 @@ def run(args: argparse.Namespace) -> int:
                                anew=args.anew).to(device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     with distributed.process_group(device):
-        data = load_data(options, device, label_set=network.config.label_set,
+        data = load_data(options, device, label_set=network.config.labels_as(None),
                          teacher=Teacher(network) if options.needs_teacher else None)
         if distributed.is_main():
-            print(data.description)
+            print(data.description, *data.told, sep='\n')
         # So far nothing has been written: whatever is wrong with the data leaves no trace.
         args.out.mkdir(parents=True, exist_ok=True)
         if 'network' in stages:
@@ -130,9 +131,16 @@ def _train(args: argparse.Namespace, network: SegmentationNetwork, data: Trainin
             steps=int(steps), minutes=minutes, batch_size=distributed.share_of(args.batch_size),
             learning_rate=args.learning_rate, folder=args.out, precision=args.precision,
             should_stop=is_interrupted,
-            origin=f'{weights_digest([network])}, {data.description}'))
+            origin=', '.join((weights_digest([network]), data.description,
+                              *_own_classes(network)))))
         if distributed.is_main():
             _save(args, network, rivals, stage, _notes(args, data, stage))
+
+
+def _own_classes(network: SegmentationNetwork) -> Sequence[str]:
+    """Return the classes where they are the user's: a training goes on with the same ones only."""
+    labels = network.config.labels
+    return () if labels is None or comes_with_package(labels) else labels.names
 
 
 def _save(args: argparse.Namespace, network: SegmentationNetwork, rivals: Rivals, stage: str,

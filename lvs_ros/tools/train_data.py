@@ -7,6 +7,7 @@ import dataclasses
 import pathlib
 from typing import Any
 
+from lvs_ros.labels import load_label_set
 from lvs_ros.training.data_options import DataOptions
 
 
@@ -35,18 +36,29 @@ def data_options(args: argparse.Namespace) -> DataOptions:
     """
     given: dict[str, Any] = {field.name: getattr(args, field.name)
                              for field in dataclasses.fields(DataOptions)}
-    options = DataOptions(**{**given, 'size': args.size and tuple(args.size)})
+    options = DataOptions(**{**given, 'size': args.size and tuple(args.size),
+                             'labels': args.labels and load_label_set(args.labels)})
     options.check()
     return options
 
 
 def _add_labelled(group: argparse._ArgumentGroup) -> None:
     group.add_argument('--camvid', type=pathlib.Path, metavar='DIR',
-                       help='a training split in the layout of CamVid: images/NAME.jpg, '
-                            'labels/NAME.png')
+                       help='a folder in the layout of CamVid: images/NAME.jpg, labels/NAME.png; '
+                            'docs/data.md says which other files and names are taken')
     group.add_argument('--cityscapes', type=pathlib.Path, metavar='DIR',
                        help='the root of Cityscapes (leftImg8bit, gtFine, and '
                             'leftImg8bit_sequence if it is there); its train split is taken')
+    group.add_argument('--data', type=pathlib.Path, metavar='LIST',
+                       help='a .csv or .json list of images, labels, times and drives, of any '
+                            'layout; needs --labels; docs/data.md has examples')
+    group.add_argument('--labels', metavar='SET',
+                       help='label set of the labels: a name in config/labels/ or a .yaml file '
+                            '(default: that of --init if it has classes of its own, else camvid, '
+                            'or cityscapes with --cityscapes)')
+    group.add_argument('--rate', dest='rate_hz', type=float, metavar='HZ',
+                       help='images a second of --camvid or --data, in order (default: by their '
+                            'times, or a guess by their names, which is told)')
     group.add_argument('--hide-labels', action='store_true',
                        help='never read their labels and take the drives as recordings, to '
                             'measure what labels are worth')
@@ -71,7 +83,7 @@ def _add_unlabelled(group: argparse._ArgumentGroup) -> None:
 def _add_street(group: argparse._ArgumentGroup) -> None:
     group.add_argument('--street-clips', type=int, metavar='N',
                        help='clips, each of another street; 0 = none (default: 40 beside '
-                            'labelled CamVid, else none; its classes are those of CamVid)')
+                            'labelled CamVid, else none; if the label set has its classes)')
     group.add_argument('--street-frames', type=int, default=DataOptions.street_frames,
                        metavar='N', help='frames of each of them, at 15 Hz (default: %(default)s)')
     group.add_argument('--street-share', type=float, default=DataOptions.street_share,

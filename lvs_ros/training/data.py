@@ -7,19 +7,21 @@ from typing import Optional, Sequence
 
 import torch
 
-from lvs_ros.datasets import camvid, cityscapes
+from lvs_ros.datasets.camvid import list_folder
+from lvs_ros.datasets.cityscapes import list_split
 from lvs_ros.datasets.footage import open_footage
+from lvs_ros.datasets.listed import list_listed
+from lvs_ros.datasets.listing import Listing
 from lvs_ros.errors import ConfigurationError
+from lvs_ros.labels import LabelSet
 from lvs_ros.training.data_options import DataOptions
 from lvs_ros.training.drive_pool import drive_pool
 from lvs_ros.training.footage_pool import footage_pool
+from lvs_ros.training.label_statistics import label_statistics
 from lvs_ros.training.pool_options import PoolOptions
 from lvs_ros.training.sampling import Source
-from lvs_ros.training.street_frames import street_pool
+from lvs_ros.training.street_frames import street_class_ids, street_pool
 from lvs_ros.training.teacher import Teacher
-
-CLASSES = {'camvid': camvid.CLASSES, 'cityscapes': cityscapes.CLASSES}
-"""Label sets that data comes in, with their number of classes; the street is drawn in CamVid's."""
 
 _STREET_SIZE = (360, 480)
 _STREET_CLIPS = 40
@@ -35,11 +37,13 @@ class TrainingData:
     :param label_sample: (N,) uint8, labels to count the classes in: of the real frames, where
         there are some, as what is rare on a drive is not what is rare on the synthetic street
     :param description: what they are, for the notes of a model; without paths
+    :param told: how they were read, and what is odd about their labels
     """
 
     sources: tuple[Source, ...]
     label_sample: torch.Tensor
     description: str
+    told: tuple[str, ...] = ()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -47,19 +51,24 @@ class TrainingData:
         return self.sources[0].pool.size
 
 
-def load_data(options: DataOptions, device: torch.device, *, label_set: str,
+def load_data(options: DataOptions, device: torch.device, *, label_set: LabelSet,
               teacher: Optional[Teacher] = None) -> TrainingData:
     """Read what is to be trained on; nothing is written.
 
-    :param label_set: what the network labels
+    :param label_set: of the network, and of the labels
     :param teacher: labels the frames of recordings; needed where there are some
     :raises DatasetError: naming a file that is missing or does not fit
     :raises RecordingError: naming a recording or video that cannot be read
     :raises ConfigurationError: when the frames cannot be mixed.
     """
     pools = PoolOptions(device, options.size, options.memory_gb, teacher)
-    real = _drives(options, pools) + _recordings(options, pools)
-    street = _street(options, device, label_set, real)
+    listed, told = _listed(options, label_set), []
+    real = _drives(options, pools, listed, label_set) + _recordings(options, pools)
+    if options.labelled and listed is not None:
+        told = [*listed.notes, listed.label_files.description,
+                *label_statistics([source.pool for source in real if not source.pool.taught],
+                                  label_set, assumed=options.labels is None)]
+    street = _street(options, device, label_set, real, told)
     sources = real + street
     if real and street:
         weight = (1 - options.street_share) / sum(source.share for source in real)
@@ -69,16 +78,27 @@ def load_data(options: DataOptions, device: torch.device, *, label_set: str,
     return TrainingData(
         tuple(sources),
         torch.cat([source.pool.label_sample.flatten() for source in real or street]),
-        ', '.join(f'{source.name}: {len(source.pool)} frames' for source in sources))
+        ', '.join(f'{source.name}: {len(source.pool)} frames' for source in sources), tuple(told))
 
 
-def _drives(options: DataOptions, pools: PoolOptions) -> list[Source]:
+def _listed(options: DataOptions, label_set: LabelSet) -> Optional[Listing]:
     if options.camvid is not None:
-        name, frames = f'CamVid {options.camvid.name}', camvid.list_camvid(options.camvid)
-    elif options.cityscapes is not None:
-        name, frames = 'Cityscapes train', cityscapes.list_cityscapes(options.cityscapes, 'train')
-    else:
+        return list_folder(options.camvid, label_set, rate_hz=options.rate_hz)
+    if options.cityscapes is not None:
+        return list_split(options.cityscapes, 'train', label_set)
+    if options.data is not None:
+        return list_listed(options.data, label_set, rate_hz=options.rate_hz)
+    return None
+
+
+def _drives(options: DataOptions, pools: PoolOptions, listed: Optional[Listing],
+            label_set: LabelSet) -> list[Source]:
+    if listed is None:
         return []
+    frames = listed.frames
+    name = 'CamVid' if label_set.name == 'camvid' else label_set.name
+    folder = options.camvid or options.data
+    name = 'Cityscapes train' if folder is None else f'{name} {folder.name}'
     if not options.hide_labels:
         return [Source(drive_pool(frames, dataclasses.replace(pools, teacher=None)), name=name)]
     return [Source(drive_pool(frames, pools), real_time=_RECORDED_REAL_TIME,
@@ -96,23 +116,29 @@ def _recordings(options: DataOptions, pools: PoolOptions) -> list[Source]:
             for one, pool in zip(opened, read)]
 
 
-def _street(options: DataOptions, device: torch.device, label_set: str,
-            real: Sequence[Source]) -> list[Source]:
+def _street(options: DataOptions, device: torch.device, label_set: LabelSet,
+            real: Sequence[Source], told: list[str]) -> list[Source]:
     clips = options.street_clips
     if clips is None:
         # What adapts to recordings, or measures how well that goes, needs no other labels.
-        clips = _STREET_CLIPS if options.label_set == 'camvid' else 0
+        clips = _STREET_CLIPS if options.labelled else 0
     if not clips:
         return []
-    if label_set != 'camvid':
-        raise ConfigurationError(f'the street has the classes of camvid, the network those of '
-                                 f'{label_set}: leave --street-clips away')
+    class_ids, missing = street_class_ids(label_set)
+    if missing:
+        text = (f'no class of the label set {label_set.name!r} stands for these of the street: '
+                f'{", ".join(missing)}')
+        if options.street_clips:
+            raise ConfigurationError(f'{text}; leave --street-clips away, or name them in the '
+                                     'label set (street), see docs/data.md')
+        told.append(f'the synthetic street is not mixed in: {text}')
+        return []
     height, width = options.size[::-1] if options.size else _STREET_SIZE
     if real:
         height, width = real[0].pool.size
     print(f'rendering {clips} clips of the street')
     pool = street_pool(device, clips=clips, frames=options.street_frames, width=width,
-                       height=height, seed=options.seed)
+                       height=height, seed=options.seed, class_ids=class_ids)
     return [Source(pool, name='synthetic street')]
 
 

@@ -7,6 +7,7 @@ import pathlib
 from typing import Optional, Sequence
 
 from lvs_ros.errors import ConfigurationError
+from lvs_ros.labels import LabelSet, load_label_set
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,6 +15,9 @@ class DataOptions:
     """What to train on.
 
     :param camvid: folder of a split in the layout of CamVid
+    :param data: list of images and labels
+    :param labels: label set that was asked for; None = that of the data set, or of the model
+    :param rate_hz: images a second of ``camvid`` and ``data``; None = by their names or the list
     :param cityscapes: root of Cityscapes, of which ``train`` is taken
     :param hide_labels: treat these as if they were recordings
     :param recordings: recordings, folders of images, video files
@@ -29,6 +33,9 @@ class DataOptions:
     """
 
     camvid: Optional[pathlib.Path] = None
+    data: Optional[pathlib.Path] = None
+    labels: Optional[LabelSet] = None
+    rate_hz: Optional[float] = None
     cityscapes: Optional[pathlib.Path] = None
     hide_labels: bool = False
     recordings: Sequence[pathlib.Path] = ()
@@ -47,16 +54,20 @@ class DataOptions:
 
         :raises ConfigurationError: saying which do not.
         """
-        drives = [one for one in (self.camvid, self.cityscapes) if one is not None]
+        drives = [one for one in (self.camvid, self.cityscapes, self.data) if one is not None]
         if not drives and not self.recordings and not self.street_clips:
-            raise ConfigurationError('nothing to train on: give --camvid, --cityscapes, '
+            raise ConfigurationError('nothing to train on: give --camvid, --cityscapes, --data, '
                                      '--recording or --street-clips')
         if len(drives) > 1:
             raise ConfigurationError('CamVid and Cityscapes do not share a label set: give '
-                                     '--camvid or --cityscapes')
+                                     '--camvid or --cityscapes, or one list of both with --data')
+        if self.rate_hz is not None and not (self.camvid or self.data):
+            raise ConfigurationError('--rate is that of the images of --camvid or --data: give '
+                                     'one of them, or --recording-rate for a folder without '
+                                     'labels')
         if self.hide_labels and not drives:
-            raise ConfigurationError('--hide-labels hides the labels of --camvid or --cityscapes: '
-                                     'give one of them')
+            raise ConfigurationError('--hide-labels hides the labels of --camvid, --cityscapes '
+                                     'or --data: give one of them')
         if (self.street_clips or 0) < 0 or not 0 <= self.street_share <= 1:
             raise ConfigurationError('--street-clips must not be negative, and --street-share '
                                      'must lie between 0 and 1')
@@ -76,9 +87,15 @@ class DataOptions:
         return bool(self.recordings) or self.hide_labels
 
     @property
-    def label_set(self) -> Optional[str]:
-        """Name of the label set that the data's own labels come in; None = they have none."""
-        if self.cityscapes is not None and not self.hide_labels:
-            return 'cityscapes'
-        labelled = self.camvid is not None and not self.hide_labels
-        return 'camvid' if labelled or self.street_clips else None
+    def labelled(self) -> bool:
+        """Whether there are drives whose labels are trained on."""
+        return bool(self.camvid or self.cityscapes or self.data) and not self.hide_labels
+
+    @property
+    def label_set(self) -> Optional[LabelSet]:
+        """The label set that the data's own labels come in; None = they have none, or any."""
+        if self.labels is not None or not (self.labelled or self.street_clips):
+            return self.labels
+        if self.labelled and self.data is not None:
+            return None
+        return load_label_set('cityscapes' if self.labelled and self.cityscapes else 'camvid')

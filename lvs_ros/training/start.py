@@ -5,10 +5,11 @@
 import dataclasses
 from typing import Optional, Sequence
 
-from lvs_ros.errors import ConfigurationError, ModelFileError
-from lvs_ros.model import VARIANTS, SegmentationNetwork, find_model, load_network, read_notes
+from lvs_ros.errors import ConfigurationError, LabelSetError, ModelFileError
+from lvs_ros.labels import LabelSet, comes_with_package
+from lvs_ros.model import (VARIANTS, ModelConfig, SegmentationNetwork, find_model, load_network,
+                           read_notes)
 from lvs_ros.model.finite import check_network
-from lvs_ros.training.data import CLASSES
 from lvs_ros.training.data_options import DataOptions
 
 # The settings that make the full network what it is; the others belong to the propagation.
@@ -31,25 +32,26 @@ def starting_network(data: DataOptions, *, init: Optional[str], variant: Optiona
     :raises ModelFileError: when ``init`` cannot be read, or has other classes than the data.
     """
     if init is None:
-        if data.needs_teacher or data.label_set is None:
+        if data.needs_teacher:
             raise ConfigurationError('what has no labels is labelled by the full network: give a '
                                      'trained model with --init')
-        return SegmentationNetwork(VARIANTS[variant or 'lite'](
-            data.label_set, CLASSES[data.label_set]))
+        if data.label_set is None:
+            raise ConfigurationError('a list of images does not say which classes its labels have:'
+                                     ' give their label set with --labels')
+        return SegmentationNetwork(_config(variant or 'lite', data.label_set))
     source = load_network(init)
     check_network(source)
     if data.needs_teacher and 'classifier' in read_notes(init).get('starts_anew', ''):
         raise ModelFileError(
             f'{find_model(init)}: only its backbone has been trained, so it cannot label what has '
             'no labels; train the stage network on labelled data first')
-    network = source
+    network, label_set = source, _label_set(data, source)
     if variant is None:
-        _check_classes(source, data.label_set, init)
+        _check_classes(source, label_set, init)
+        network.config = source.config.with_labels(label_set)    # an older file has but its name
     else:
-        label_set = data.label_set or source.config.label_set
-        config = VARIANTS[variant](label_set, CLASSES.get(label_set, source.config.classes))
         network = SegmentationNetwork(dataclasses.replace(
-            config, image_size=source.config.image_size))
+            _config(variant, label_set), image_size=source.config.image_size))
         if data.needs_teacher:
             _check_teacher(network, source, init)
         _take_over(network, source)
@@ -59,14 +61,32 @@ def starting_network(data: DataOptions, *, init: Optional[str], variant: Optiona
     return network
 
 
-def _check_classes(network: SegmentationNetwork, label_set: Optional[str], init: str) -> None:
-    found = network.config.label_set, network.config.classes
-    if label_set is None or found == (label_set, CLASSES[label_set]):
-        return
-    raise ModelFileError(
-        f'{find_model(init)}: the model labels the {found[1]} classes of {found[0]!r}, the data '
-        f'has the {CLASSES[label_set]} of {label_set!r}; choose a model that was trained on such '
-        'data, or name an architecture with --variant to take over only the parts that fit')
+def _config(variant: str, label_set: LabelSet) -> ModelConfig:
+    return VARIANTS[variant](label_set.name, len(label_set)).with_labels(label_set)
+
+
+def _label_set(data: DataOptions, source: SegmentationNetwork) -> LabelSet:
+    """Return the label set of the data: where none was named, classes of the model's own count."""
+    stored = source.config.labels
+    if data.label_set is None or (data.labels is None and data.camvid is not None
+                                  and stored is not None and not comes_with_package(stored)):
+        return source.config.labels_as(None)
+    return data.label_set
+
+
+def _check_classes(network: SegmentationNetwork, label_set: LabelSet, init: str) -> None:
+    config = network.config
+    try:
+        difference = config.labels_as(None).difference(label_set)
+    except LabelSetError as error:    # of an older file, which holds no more than its name
+        known = config.label_set == label_set.name and config.classes == len(label_set)
+        difference = '' if known else str(error)
+    if difference:
+        raise ModelFileError(
+            f'{find_model(init)}: the model labels the {config.classes} classes of '
+            f'{config.label_set!r}, the data has the {len(label_set)} of {label_set.name!r} '
+            f'({difference}); choose a model that was trained on such data, or name an '
+            'architecture with --variant to take over only the parts that fit')
 
 
 def _check_teacher(network: SegmentationNetwork, source: SegmentationNetwork, init: str) -> None:

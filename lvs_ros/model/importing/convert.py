@@ -103,8 +103,8 @@ def _config(file: ForeignFile, layout: Layout, settings: Settings, labels: Label
                 'it was trained with, or the path of a .yaml file of it; or take the backbone '
                 'alone, with --backbone-only')
     return ModelConfig(
-        label_set=labels.name, classes=len(labels), backbone=backbone, base_width=width,
-        stem=_stem(file, layout, width), dilation=settings.dilation,
+        label_set=labels.name, classes=len(labels), labels=labels, backbone=backbone,
+        base_width=width, stem=_stem(file, layout, width), dilation=settings.dilation,
         split=split or ('layer3.0' if backbone == 'resnet18' else PAPER_SPLIT),
         head=layout.head or 'psp', head_channels=head_channels,
         align_corners=settings.align_corners, mean=settings.mean, std=settings.std)

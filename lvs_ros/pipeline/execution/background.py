@@ -91,7 +91,7 @@ class BackgroundExecutor(abc.ABC):
         """Run jobs until closed."""
 
     def _run_job(self) -> None:
-        """Compute the job that waits; refine and use its result where no other waits then.
+        """Compute the job that waits; use and refine its result where no other waits then.
 
         At its checkpoints, :meth:`_check` is to be called.
         """
@@ -103,18 +103,18 @@ class BackgroundExecutor(abc.ABC):
         self._refining, self._progress_s = False, time.monotonic()
         try:
             result = compute(job)
-            self._refining = self._put(result)
-            if self._refining:
+            goes_on = self._put(result)
+            self._refining = True    # what follows ends for a job that comes
+            while goes_on:
+                self._add(use(result))
+                if job.refine is None or result.refined:
+                    break
                 result = refine(result)
-                self._put(result)
-            if self._running is job:
-                self._refining = True    # it ends for a job that comes now
-                failure = use(result)
-                with self._changed:
-                    if self._running is job:
-                        self._results += failure
-                        self._running = None
-                        self._changed.notify_all()
+                goes_on = self._put(result)
+            with self._changed:
+                if self._running is job:
+                    self._running = None
+                    self._changed.notify_all()
         except Cancelled:
             with self._changed:
                 if self._running is job:    # given up for the one that waits
@@ -132,16 +132,20 @@ class BackgroundExecutor(abc.ABC):
             raise Cancelled
 
     def _put(self, result: JobResult) -> bool:
-        """Hand a result out; tell whether it is to be refined."""
+        """Hand a result out; tell whether it is to be used or refined."""
+        job = result.job
+        goes_on = result.high is not None and (
+            job.use is not None or job.refine is not None and not result.refined)
         with self._changed:
             if self._running is not self._job:
                 raise Cancelled
             self._results.append(result)
-            is_to_be_refined = (result.job.refine is not None and result.high is not None
-                                and not result.refined and self._waiting is None)
-            is_to_be_used = (result.job.use is not None and result.high is not None
-                             and self._waiting is None)
-            if not is_to_be_refined and not is_to_be_used:
-                self._running = None
+            if self._waiting is not None or not goes_on:
+                self._running, goes_on = None, False
                 self._changed.notify_all()
-            return is_to_be_refined
+        return goes_on
+
+    def _add(self, failures: list[JobResult]) -> None:
+        with self._changed:
+            if self._running is self._job:
+                self._results += failures

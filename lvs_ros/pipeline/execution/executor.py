@@ -17,7 +17,7 @@ class Executor(Protocol):
     """Computes frames, and jobs in the background; used by one thread, that of the pipeline.
 
     At most one job runs and one waits; a newer job replaces the waiting one. Where no other waits
-    after a job, its result is refined and used, until a newer job is submitted.
+    after a job, its result is used and refined, until a newer job is submitted.
     """
 
     description: str      # its kind and its threads, for people

@@ -32,8 +32,8 @@ class Job:
     :param compute: returns F_h, (1, C_h, h, w)
     :param refine: F_h → better F_h, computed after it unless another job waits; None = nothing
         improves it
-    :param use: told the last F_h of the two, in the worker, where no newer job waits; None =
-        nothing is done with it
+    :param use: told each F_h, in the worker, where no newer job waits; None = nothing is done
+        with it
     """
 
     key: Any

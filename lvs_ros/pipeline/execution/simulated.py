@@ -63,10 +63,10 @@ class SimulatedExecutor:
             if self._waiting is not None:
                 self._running = (self._waiting, end_ns + self._delay_ns)
                 self._waiting = None
-            elif job.refine is not None and result.high is not None:
-                self._refining = (result, end_ns + self._delay_ns)
             else:
                 results += use(result, fatal=INTERRUPTIONS)
+                if job.refine is not None and result.high is not None:
+                    self._refining = (result, end_ns + self._delay_ns)
         if self._refining is not None and self._refining[1] <= now_ns:
             result = refine(self._refining[0], fatal=INTERRUPTIONS)
             results += [result, *use(result, fatal=INTERRUPTIONS)]
