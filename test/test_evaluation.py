@@ -404,12 +404,11 @@ def test_rows_without_their_weights(street: pathlib.Path, tiny_model: pathlib.Pa
 
 
 def test_refined_masks_are_as_good_as_the_full_network(
-        street: pathlib.Path, tiny_model: pathlib.Path,
-        capsys: pytest.CaptureFixture[str]) -> None:
+        street: pathlib.Path, model: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ('--rows', 'per_frame', '--limit', '5', '--no-flip-averaging', '--refined-mask')
-    assert evaluated(street, tiny_model, *words, '--threshold', '0', '--rate', '1') == 0
+    assert evaluated(street, model, *words, '--threshold', '0', '--rate', '1') == 0
     printed = capsys.readouterr().out
-    in_full = re.search(r'per-frame network +([0-9.]+)', printed)
+    in_full = re.search(r'\nper-frame +([0-9.]+)', printed)
     refined = re.search(r'with refined masks: mIoU ([0-9.]+) %; 4 of 5 frames', printed)
     assert in_full is not None and refined is not None and in_full[1] == refined[1]
 
