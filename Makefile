@@ -15,8 +15,8 @@ setup:  ## make the environment in .venv (ROS 2, PyTorch, the compiled messages)
 demo: setup  ## a synthetic street camera, the node, and what came out of it in demo_output/
 	@. ./env.sh && lvs demo
 
-test: setup  ## run the tests
-	@. ./env.sh && python -m pytest $(ARGS)
+test: setup  ## run the tests, two files at a time: most of them wait for processes or messages
+	@. ./env.sh && python -m pytest -n 2 --dist loadfile $(ARGS)
 
 gpu-check: setup  ## on a computer with a GPU: test it, and measure what it must reach
 	@. ./env.sh && python scripts/gpu_check.py $(ARGS)

@@ -100,7 +100,8 @@ def test_the_whole_table(street: pathlib.Path, model: pathlib.Path, tmp_path: pa
                      '--sweep', 'threshold', '0.1', '0.9', '--sweep', 'duration', '0.2'
                      ) == 0
     printed = capsys.readouterr().out.splitlines()
-    assert max(map(len, printed)) <= 80
+    assert printed[-1] == f'written to {out}'
+    assert max(map(len, printed[:-1])) <= 80
     found = read(out)
 
     assert [row['name'] for row in found['rows']] == list(ROWS)

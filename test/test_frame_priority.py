@@ -25,6 +25,12 @@ from lvs_ros.pipeline.threads import team_threads
 OTHER, FIFO = 'other', 'fifo'
 
 
+@pytest.fixture(autouse=True)
+def without_priority() -> None:
+    """Begin as other threads, whatever has run in this process before."""
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
 def policy(thread: int = 0) -> str:
     """Return the class of a thread; 0 = the calling one."""
     found = os.sched_getscheduler(thread) & ~os.SCHED_RESET_ON_FORK

@@ -4,6 +4,7 @@
 
 import dataclasses
 import itertools
+import os
 import pathlib
 from typing import Optional, Sequence, Union
 
@@ -112,7 +113,7 @@ def camvid(folder: pathlib.Path, label_set: Optional[LabelSet] = None, *,
     :raises DatasetError: when the folder, or a file of it, is missing.
     """
     label_set = label_set or load_label_set('camvid')
-    return _of_listing(f'{label_set.name} {folder.resolve().name}', label_set,
+    return _of_listing(f'{label_set.name} {os.path.basename(os.path.abspath(folder))}', label_set,
                        list_folder(folder, label_set, rate_hz=rate_hz), limit, rate_hz)
 
 
