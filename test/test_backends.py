@@ -18,8 +18,9 @@ from lvs_ros.backends.cpu import library
 from lvs_ros.backends.cpu.buffers import BufferPool
 from lvs_ros.backends.cpu.prepare import prepare
 from lvs_ros.errors import ConfigurationError
-from lvs_ros.model import VARIANTS, ModelConfig, SegmentationNetwork
+from lvs_ros.model import VARIANTS, SegmentationNetwork
 from native_levels import forced, needs_kernels
+from random_networks import random_network
 
 CPU = torch.device('cpu')
 SIZE = 43, 61    # of the images; not a multiple of anything
@@ -31,17 +32,6 @@ CONFIGS = {
                                       embed_channels=12, align_corners=True),
     'odd': dataclasses.replace(TINY, base_width=12, stem='conv3_wide', head='fcn',
                                head_channels=20, adapt_channels=9, deviation_stride=1)}
-
-
-def network_of(config: ModelConfig) -> SegmentationNetwork:
-    torch.manual_seed(0)
-    network = SegmentationNetwork(config).eval().requires_grad_(False)
-    for module in network.modules():    # as after training: no batch norm is the identity
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.bias, std=0.1)
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-    nn.init.normal_(network.adapt_net.correction.weight, std=0.1)
-    return network
 
 
 def outputs_of(network: SegmentationNetwork, dtype: Optional[torch.dtype] = None
@@ -67,7 +57,7 @@ def outputs_of(network: SegmentationNetwork, dtype: Optional[torch.dtype] = None
 @pytest.mark.parametrize('name', CONFIGS)
 @torch.inference_mode()
 def test_a_network_computes_the_same_on_every_backend(name: str) -> None:
-    network = network_of(CONFIGS[name])
+    network = random_network(CONFIGS[name])
     expected = outputs_of(copy.deepcopy(network).double(), torch.float64)
     for level in ('none', *library.supported_levels()):
         with forced(level):
@@ -86,7 +76,7 @@ def test_a_network_computes_the_same_on_every_backend(name: str) -> None:
 
 @needs_kernels
 def test_native_kernels_compute_all_convolutions_and_stems() -> None:
-    network = network_of(CONFIGS['lite'])
+    network = random_network(CONFIGS['lite'])
     prepare(network, torch.float32)
     assert not any(isinstance(module, nn.Conv2d) for module in network.modules())
     image = torch.randint(0, 256, (1, 3, 40, 56), dtype=torch.uint8)
@@ -95,7 +85,7 @@ def test_native_kernels_compute_all_convolutions_and_stems() -> None:
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 def test_what_the_kernels_cannot_read_is_left_to_torch(dtype: torch.dtype) -> None:
-    network = network_of(TINY)
+    network = random_network(TINY)
     with forced('none'):
         prepare(network, dtype)
     assert network.low(torch.zeros(1, 3, 32, 32, dtype=torch.uint8)).dtype == dtype
@@ -103,7 +93,7 @@ def test_what_the_kernels_cannot_read_is_left_to_torch(dtype: torch.dtype) -> No
 
 @torch.inference_mode()
 def test_eager_reads_bytes_and_floats_alike() -> None:
-    network = network_of(TINY)
+    network = random_network(TINY)
     eager.prepare(network, CPU, torch.float32)
     image = torch.randint(0, 256, (1, 3, 45, 61), dtype=torch.uint8)
     torch.testing.assert_close(network.low(image), network.low(image.float()))
@@ -114,7 +104,7 @@ def test_eager_reads_bytes_and_floats_alike() -> None:
 def test_frames_make_no_new_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     pool = BufferPool()
     monkeypatch.setattr('lvs_ros.backends.cpu.buffers.empty', pool.empty)
-    network = network_of(TINY)
+    network = random_network(TINY)
     prepare(network, torch.float32)
     image = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
     key_low, kept = network.low(image), list[torch.Tensor]()
@@ -159,7 +149,7 @@ def test_kernels_that_were_not_built_or_are_broken(
         library.kernels()
     with forced(''):
         assert library.kernels() is None and not library.has_amx()
-        network = network_of(TINY)
+        network = random_network(TINY)
         prepare(network, torch.float32)
         assert 'native kernels: torch in place of them' in network.fallbacks[0]
     told = ['Build lvs_ros again' in str(warning.message) for warning in recwarn]
@@ -167,7 +157,7 @@ def test_kernels_that_were_not_built_or_are_broken(
 
 
 def test_none_leaves_the_kernels_out() -> None:
-    network = network_of(TINY)
+    network = random_network(TINY)
     with forced('none'):
         assert library.kernels() is None
         prepare(network, torch.float32)

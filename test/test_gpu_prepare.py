@@ -17,6 +17,7 @@ from lvs_ros.backends.cuda.prepare import prepare
 from lvs_ros.checkpoints import checkpoints
 from lvs_ros.errors import ModelFileError
 from lvs_ros.model import VARIANTS, SegmentationNetwork
+from random_networks import random_network
 
 TINY = VARIANTS['tiny']('camvid', 3)
 CONFIGS = {
@@ -41,17 +42,6 @@ def fusing(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr('lvs_ros.backends.cuda.prepare.in_one_kernel', in_several_kernels)
 
 
-def network_of(name: str) -> SegmentationNetwork:
-    torch.manual_seed(0)
-    network = SegmentationNetwork(CONFIGS[name]).eval().requires_grad_(False)
-    for module in network.modules():    # as after training: no batch norm is the identity
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.bias, std=0.1)
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-    nn.init.normal_(network.adapt_net.correction.weight, std=0.1)
-    return network
-
-
 def outputs_of(network: SegmentationNetwork, dtype: torch.dtype) -> dict[str, torch.Tensor]:
     """Return what a network computes of two frames, the first of which is the key frame."""
     generator = torch.Generator().manual_seed(1)
@@ -72,7 +62,7 @@ def outputs_of(network: SegmentationNetwork, dtype: torch.dtype) -> dict[str, to
     ('basic', torch.float32), ('bottleneck', torch.float16)])
 @torch.inference_mode()
 def test_a_network_computes_the_same(fusing: None, name: str, dtype: torch.dtype) -> None:
-    network = network_of(name)
+    network = random_network(CONFIGS[name])
     expected = outputs_of(copy.deepcopy(network), torch.float32)
     with warnings.catch_warnings():
         warnings.simplefilter('error')
@@ -93,7 +83,7 @@ def test_a_network_computes_the_same(fusing: None, name: str, dtype: torch.dtype
 
 @torch.inference_mode()
 def test_interrupted_it_computes_the_same(fusing: None) -> None:
-    network = network_of('basic')
+    network = random_network(TINY)
     prepare(network, DEVICE, torch.float32)
     low = network.low(torch.full((1, 3, 24, 32), 90, dtype=torch.uint8, device=DEVICE))
     whole = network.high(low)
@@ -117,7 +107,7 @@ def test_what_cannot_be_used_is_left_to_torch_and_told(
         monkeypatch: pytest.MonkeyPatch, kernels: dict[str, Any]) -> None:
     monkeypatch.setattr('lvs_ros.backends.cuda.prepare.in_one_kernel', fails)
     monkeypatch.setattr(kernels['spatially_variant_convolution'], 'convolve', fails)
-    network, other = network_of('basic'), network_of('basic')
+    network, other = random_network(TINY), random_network(TINY)
     plain = copy.deepcopy(network).to(DEVICE)
     with pytest.warns(UserWarning, match='takes longer.*no such engine'):
         prepare(network, DEVICE, torch.float32)
@@ -133,11 +123,11 @@ def test_what_cannot_be_used_is_left_to_torch_and_told(
 
 
 def test_features_that_may_overflow_are_not_hidden(fusing: None) -> None:
-    network = network_of('basic')
+    network = random_network(TINY)
     network.backbone.stem[0].weight.mul_(2000)  # type: ignore[index]
     with pytest.warns(UserWarning, match='all layers.*may overflow'):
         prepare(network, DEVICE, torch.float16)
-    network = network_of('basic')
+    network = random_network(TINY)
     network.backbone.stem[0].weight.mul_(1e9)  # type: ignore[index]
     with pytest.raises(ModelFileError, match='not finite in float16'):
         prepare(network, DEVICE, torch.float16)

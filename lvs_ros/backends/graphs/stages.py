@@ -4,6 +4,7 @@
 
 import collections
 import dataclasses
+import functools
 import warnings
 from typing import Any, Callable, Hashable, Iterator, Optional, Sequence, cast
 
@@ -131,7 +132,7 @@ class GraphStages(NetworkStages):
             return self._network.high(low),
 
         high, = self._call('high', low.shape[2:], function, (low,),
-                           modules=self._convolutions())
+                           modules=self._convolutions)
         return self._result(high)
 
     def refine(self, high: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
@@ -140,7 +141,7 @@ class GraphStages(NetworkStages):
             return self._network.refine(high, image),
 
         refined, = self._call('refine', high.shape[2:], function, (high, image),
-                              modules=self._convolutions())
+                              modules=self._convolutions)
         return self._result(refined)
 
     def _result(self, high: Optional[torch.Tensor]) -> torch.Tensor:
@@ -237,7 +238,9 @@ class GraphStages(NetworkStages):
         self.fallbacks.append(f'no captured graphs: every kernel is launched by itself ({reason})')
         warnings.warn(f'frames take longer on {self._device}: {self.fallbacks[-1]}')
 
+    @functools.cached_property
     def _convolutions(self) -> list[nn.Module]:
+        """Of S_h, and of S_l, which flip averaging runs, too."""
         return [module for part in (self._network.backbone, self._network.head)
                 for module in part.modules() if hasattr(module, 'pieces')]
 

@@ -7,28 +7,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace {
-
-// Two neighbours of a coordinate, and the weight of the second; outside counts the border.
-struct Between {
-  int first, second;
-  float weight;
-
-  Between(float coordinate, int size) {
-    const float last = float(size - 1);
-    // Written so that what is not a number becomes the border, too.
-    const float inside = coordinate > 0.0f ? std::min(coordinate, last) : 0.0f;
-    first = int(inside);
-    second = std::min(first + 1, size - 1);
-    weight = inside - float(first);
-  }
-
-  float of(const float* values) const {
-    return values[first] + weight * (values[second] - values[first]);
-  }
-};
-
-}  // namespace
+#include "between.h"
 
 // motion: (2, rows, columns), where the content of each position was one frame before; mask and
 // confidence: (height, width), confidence null for none -> moved_mask, moved_confidence: each pixel

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "between.h"
 #include "vectors.h"
 
 namespace {
@@ -14,21 +15,6 @@ using lvs::kLanes;
 using lvs::Lanes;
 using lvs::load;
 using lvs::store;
-
-// Two neighbours of a coordinate, and the weight of the second.
-struct Between {
-  int first, second;
-  float weight;
-
-  Between(float coordinate, int size) {
-    // Written so that what is not a number becomes the border, too.
-    const float last = float(size - 1);
-    const float inside = coordinate > 0.0f ? std::min(coordinate, last) : 0.0f;
-    first = int(inside);
-    second = std::min(first + 1, size - 1);
-    weight = inside - float(first);
-  }
-};
 
 }  // namespace
 
