@@ -21,10 +21,31 @@ def label_statistics(pools: Sequence[FramePool], label_set: LabelSet, *, assumed
     :return: lines of text
     :raises DatasetError: nothing is labelled.
     """
-    counts = np.zeros(256, np.int64)
-    for pool in pools:
-        counts += torch.bincount(pool.label_sample.flatten().int(), minlength=256).cpu().numpy()
-    return describe_counts(counts, label_set, assumed=assumed)
+    return describe_counts(_total(pools), label_set, assumed=assumed)
+
+
+def class_counts(pool: FramePool) -> np.ndarray:
+    """Count the pixels of each class id in each frame of a label sample, (M, 256) int64."""
+    return np.stack([torch.bincount(one.flatten().int(), minlength=256).cpu().numpy()
+                     for one in pool.label_sample])
+
+
+def absent_classes(pools: Sequence[FramePool], label_set: LabelSet) -> list[str]:
+    """Say which classes the held-out part lacks.
+
+    :raises DatasetError: nothing in it is labelled.
+    """
+    known = _total(pools)[:len(label_set)]
+    if not known.any():
+        raise DatasetError('no pixel of the held-out part is labelled, so nothing can be measured '
+                           'on it; hold out other frames')
+    absent = [name for name, count in zip(label_set.names, known) if not count]
+    return [f'WARNING: the held-out part lacks {len(absent)} of {len(label_set)} classes: '
+            f'{", ".join(absent)}; how well they are labelled is not measured'] * bool(absent)
+
+
+def _total(pools: Sequence[FramePool]) -> np.ndarray:
+    return np.sum([class_counts(pool).sum(0) for pool in pools], 0)
 
 
 def describe_counts(counts: np.ndarray, label_set: LabelSet, *, assumed: bool) -> list[str]:
