@@ -117,7 +117,9 @@ def _as_words(path: pathlib.Path, name: str, action: argparse.Action, value: Any
     if isinstance(value, dict):    # name: weight
         value = [f'{key}={one}' for key, one in value.items()]
     values = [str(one) for one in value] if isinstance(value, (list, tuple)) else [str(value)]
-    if action.nargs is None and len(values) == 1:
+    if action.nargs is None:
+        if len(values) != 1:
+            raise ConfigurationError(f'{path}: {name} has {len(values)} values; expected one')
         return [f'--{name}={values[0]}']
     return [f'--{name}', *values] if values else []
 

@@ -42,9 +42,9 @@ def chosen_weights(words: Sequence[str], names: Sequence[str], counts: np.ndarra
         weights = dict(zip(names, values))
     else:
         weights = dict.fromkeys(names, 1.0)
-        for (name, _, _), value in zip(named, values):
+        for (name, _, word), value in zip(named, values):
             if name not in names:
-                raise ConfigurationError(f'--class-weights: {name or value!r} is none of the '
+                raise ConfigurationError(f'--class-weights: {name or word!r} is none of the '
                                          f'classes {", ".join(names)}; {_EXPECTED}')
             weights[name] = value
     if not any(weights.values()):

@@ -22,7 +22,7 @@ from lvs_ros.training.drive_pool import drive_pool
 from lvs_ros.training.footage_pool import footage_pool
 from lvs_ros.training.frames import FramePool
 from lvs_ros.training.held_out import GAP_S, Moment, drives_of, hold_out
-from lvs_ros.training.label_statistics import absent_classes, class_counts, label_statistics
+from lvs_ros.training.label_statistics import class_counts, held_out_statistics, label_statistics
 from lvs_ros.training.overlap import apart_from, same_files
 from lvs_ros.training.pool_options import PoolOptions
 from lvs_ros.training.sampling import Source
@@ -132,7 +132,7 @@ def _held_out(loading: _Loading) -> Optional[HeldOut]:
         return None
     labelled = [pool for pool in pools if not pool.taught]
     if labelled:
-        loading.told += absent_classes(labelled, loading.label_set)
+        loading.told += held_out_statistics(labelled, loading.label_set)
     chosen = labelled or pools
     frames = sum(int(pool.labelled.sum()) for pool in chosen)
     options = loading.options

@@ -30,8 +30,8 @@ def class_counts(pool: FramePool) -> np.ndarray:
                      for one in pool.label_sample])
 
 
-def absent_classes(pools: Sequence[FramePool], label_set: LabelSet) -> list[str]:
-    """Say which classes the held-out part lacks.
+def held_out_statistics(pools: Sequence[FramePool], label_set: LabelSet) -> list[str]:
+    """Say which classes the held-out part lacks, and what is worth nothing on it.
 
     :raises DatasetError: nothing in it is labelled.
     """
@@ -40,8 +40,12 @@ def absent_classes(pools: Sequence[FramePool], label_set: LabelSet) -> list[str]
         raise DatasetError('no pixel of the held-out part is labelled, so nothing can be measured '
                            'on it; hold out other frames')
     absent = [name for name, count in zip(label_set.names, known) if not count]
-    return [f'WARNING: the held-out part lacks {len(absent)} of {len(label_set)} classes: '
-            f'{", ".join(absent)}; how well they are labelled is not measured'] * bool(absent)
+    most = int(known.argmax())
+    lines = [f'held out, for comparison: {label_set.names[most]!r} everywhere would have mIoU '
+             f'{100 * known[most] / known.sum() / np.count_nonzero(known):.1f} %']
+    return lines + [f'WARNING: the held-out part lacks {len(absent)} of {len(label_set)} classes: '
+                    f'{", ".join(absent)}; how well they are labelled is not measured'
+                    ] * bool(absent)
 
 
 def _total(pools: Sequence[FramePool]) -> np.ndarray:
