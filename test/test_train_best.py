@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from lvs_ros.training import loop
 from lvs_ros.training.best import Best, Measured
 from lvs_ros.training.curves import plot_curves
 from lvs_ros.training.loop import Fitted, LoopOptions, fit
@@ -19,7 +20,13 @@ from lvs_ros.training.progress_display import LaterStage, RecentSteps, describe
 from lvs_ros.training.stage_log import (Record, StageLog, ValidationRecord, read_records,
                                         read_validations)
 
-pytestmark = pytest.mark.usefixtures('one_thread')
+pytestmark = pytest.mark.usefixtures('one_thread', 'no_pictures')
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw no curves at every checkpoint: most of the time of so small a training."""
+    monkeypatch.setattr(loop, 'plot_curves', lambda _folder: None)
 
 
 def measured(value: float, **classes: float) -> Measured:
@@ -35,7 +42,8 @@ class Run:
     def __init__(self, folder: Optional[pathlib.Path], scores: Sequence[float], *,
                  steps: int = 6, stop_after: int = 10 ** 6, **more: object) -> None:
         torch.manual_seed(1)
-        self.model = nn.Sequential(nn.Linear(1, 1, bias=False), nn.Dropout(0.5))
+        self._linear = nn.Linear(1, 1, bias=False)
+        self.model = nn.Sequential(self._linear, nn.Dropout(0.5))
         self.seen: list[float] = []
         self.modes: list[bool] = []
         self._scores = list(scores)
@@ -47,7 +55,7 @@ class Run:
 
     @property
     def weight(self) -> float:
-        return float(self.model[0].weight)
+        return self._linear.weight.item()
 
     def losses(self) -> dict[str, torch.Tensor]:
         return {'square': (self.model(torch.ones(4, 1)) - 9).square().mean()}
@@ -129,8 +137,11 @@ def test_an_interrupted_stage_remembers_the_best_and_its_patience(tmp_path: path
 
 def test_the_best_weights_are_there_when_they_are_told() -> None:
     told: list[tuple[int, float]] = []
-    run = Run(None, [0.2, 0.1, 0.3, 0.4, 0.1, 0.1, 0.1],
-              on_best=lambda best: told.append((best.step, run.weight)))
+
+    def note(best: Best) -> None:
+        told.append((best.step, run.weight))
+
+    run: Run = Run(None, [0.2, 0.1, 0.3, 0.4, 0.1, 0.1, 0.1], on_best=note)
     run.fit()
     assert told == [(0, run.seen[0]), (2, run.seen[2]), (3, run.seen[3])]
 

@@ -66,7 +66,7 @@ def test_the_last_part_of_each_drive_is_held_out_with_a_gap() -> None:
     for drive, count in (('A', 100), ('B', 50)):
         trained, held = ([frames[index].time_s for index in part if frames[index].drive == drive]
                          for part in (parts.trained, parts.held))
-        assert min(held) - max(trained) >= 2.0
+        assert min(held) - max(trained) >= 2.0 - 1e-9
         assert max(held) == (count - 1) / 10 and len(trained) + len(held) + 19 <= count
         labelled = [one for one in frames if one.drive == drive and one.labelled]
         assert sum(one.time_s >= min(held) for one in labelled) == round(0.2 * len(labelled))
@@ -315,8 +315,8 @@ def test_made_up_motion_is_the_same_every_time_and_leaves_no_trace(
     assert torch.equal(torch.get_rng_state(), before)
     for one, other in zip(first.images, second.images):
         assert torch.equal(one, other)
-    assert not torch.equal(first.images[0], first.images[2])
-    assert torch.equal(first.images[2], alone.request(np.array([0]))()[0])    # as it is
+    assert not torch.equal(first.images[0], first.images[-1])
+    assert torch.equal(first.images[-1], alone.request(np.array([0]))()[0])    # as it is
 
 
 def test_many_held_out_frames_are_thinned_out() -> None:
@@ -324,4 +324,4 @@ def test_many_held_out_frames_are_thinned_out() -> None:
                       torch.zeros(1200, 1, 1, dtype=torch.uint8), ('a',) * 1200,
                       tuple(float(one) for one in range(1200)))
     clips = HeldOutClips([pool])
-    assert len(clips) == 500 and 'measured on 500 of the 1200' in clips.told[0]
+    assert len(clips) == 500 and 'measured on 500 of the 1200' in ' '.join(clips.told)

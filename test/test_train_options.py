@@ -15,19 +15,21 @@ from lvs_ros import __version__
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import load_network, read_notes
 from lvs_ros.tools.cli import main
+from lvs_ros.training import loop
 from lvs_ros.training.class_weights import chosen_weights
 from lvs_ros.training.stage_log import read_validations
 
-pytestmark = pytest.mark.usefixtures('one_thread', 'no_tensorboard')
+pytestmark = pytest.mark.usefixtures('one_thread', 'only_what_counts')
 
 NAMES = ('road', 'car', 'person')
 WIDTH, HEIGHT = 64, 48
 
 
 @pytest.fixture
-def no_tensorboard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave its files out: seconds to import."""
+def only_what_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave curves and the files for TensorBoard out: seconds a test."""
     monkeypatch.setitem(sys.modules, 'torch.utils.tensorboard', None)
+    monkeypatch.setattr(loop, 'plot_curves', lambda _folder: None)
 
 
 # --- weights of the classes
@@ -112,7 +114,7 @@ def test_the_model_file_holds_the_best_step_and_says_so(
     network, both = load_network(path), []
     for index in range(4):
         name = f'B_{index * 30:05d}.png'
-        image = cv2.imread(str(data / 'images' / name))[:, :, ::-1].copy()
+        image = np.asarray(cv2.imread(str(data / 'images' / name)))[:, :, ::-1].copy()
         with torch.no_grad():
             mask = network(torch.from_numpy(image).permute(2, 0, 1)[None]).argmax(1)[0].numpy()
         both.append((cv2.imread(str(data / 'labels' / name), cv2.IMREAD_UNCHANGED), mask))

@@ -160,7 +160,7 @@ def run(args: argparse.Namespace) -> int:
 def _told(data: TrainingData, clips: Optional[HeldOutClips], weights: torch.Tensor,
           names: Sequence[str]) -> Sequence[str]:
     """Say what is trained on, and what is not."""
-    lines = [data.description, *data.told,
+    lines = [*data.told,
              f'weights of the classes: {describe_weights(weights, names)}']
     if clips is None:
         return [*lines, 'nothing is held out: the last model comes out, and nothing tells how '

@@ -3,27 +3,25 @@
 """The data of a training: reads what the options ask for, and mixes it."""
 
 import dataclasses
-import pathlib
 from typing import Optional, Sequence
 
 import numpy as np
 import torch
 
-from lvs_ros.datasets.any_layout import is_labelled, list_labelled
 from lvs_ros.datasets.camvid import list_folder
 from lvs_ros.datasets.cityscapes import list_split
 from lvs_ros.datasets.footage import Footage, open_footage
 from lvs_ros.datasets.listed import list_listed
 from lvs_ros.datasets.listing import Listing
-from lvs_ros.errors import ConfigurationError, DatasetError
+from lvs_ros.errors import ConfigurationError
 from lvs_ros.labels import LabelSet
 from lvs_ros.training.data_options import DataOptions
 from lvs_ros.training.drive_pool import drive_pool
 from lvs_ros.training.footage_pool import footage_pool
 from lvs_ros.training.frames import FramePool
-from lvs_ros.training.held_out import GAP_S, Moment, drives_of, hold_out
-from lvs_ros.training.label_statistics import class_counts, held_out_statistics, label_statistics
-from lvs_ros.training.overlap import apart_from, same_files
+from lvs_ros.training.held_out_clips import LONGEST_S
+from lvs_ros.training.holding_out import HeldOut, HoldingOut
+from lvs_ros.training.label_statistics import class_counts, label_statistics
 from lvs_ros.training.pool_options import PoolOptions
 from lvs_ros.training.sampling import Source
 from lvs_ros.training.street_frames import street_class_ids, street_pool
@@ -33,18 +31,6 @@ _STREET_SIZE = (360, 480)
 _STREET_CLIPS = 40
 # A slow drive has few large motions: half of the clips of recordings move synthetically.
 _RECORDED_REAL_TIME = 0.5
-
-
-@dataclasses.dataclass(frozen=True)
-class HeldOut:
-    """What is measured on and never trained on.
-
-    :param pools: with labels, all of them an annotator's or all masks of the full network
-    :param description: what they are, for the notes of a model; without paths
-    """
-
-    pools: tuple[FramePool, ...]
-    description: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,19 +58,6 @@ class TrainingData:
         return self.sources[0].pool.size
 
 
-class _Loading:
-    """What has been read so far.
-
-    :ivar held: pools of what is held out
-    :ivar told: see :class:`TrainingData`
-    """
-
-    def __init__(self, options: DataOptions, pools: PoolOptions, label_set: LabelSet) -> None:
-        self.options, self.pools, self.label_set = options, pools, label_set
-        self.held: list[FramePool] = []
-        self.told: list[str] = []
-
-
 def load_data(options: DataOptions, device: torch.device, *, label_set: LabelSet,
               teacher: Optional[Teacher] = None) -> TrainingData:
     """Read what is to be trained on; nothing is written.
@@ -95,83 +68,42 @@ def load_data(options: DataOptions, device: torch.device, *, label_set: LabelSet
     :raises RecordingError: naming a recording or video that cannot be read
     :raises ConfigurationError: when the frames cannot be mixed, or not be shared out.
     """
-    loading = _Loading(options, PoolOptions(device, options.size, options.memory_gb, teacher),
-                       label_set)
+    pools = PoolOptions(device, options.size, options.memory_gb, teacher)
+    holding = HoldingOut(options, pools, label_set)
     # All are opened before one is read: a mistyped name shall be found at once.
     listed = _listed(options, label_set)
     opened = [open_footage(path, topic=options.topic, rate_hz=options.recording_rate_hz)
               for path in options.recordings]
-    if options.val is not None:
-        _read_val(loading, options.val, listed)
-    real = _drives(loading, listed) + _recordings(loading, opened)
+    holding.read_val(listed)
+    real = (_drives(options, pools, holding, listed, label_set)
+            + _recordings(options, pools, holding, opened))
+    told: list[str] = []
     if options.labelled and listed is not None:
-        loading.told += [*listed.notes, listed.label_files.description, *label_statistics(
-            [source.pool for source in real if not source.pool.taught], label_set,
-            assumed=options.labels is None)]
-    street = _street(loading, real)
+        told = [*listed.notes, listed.label_files.description,
+                *label_statistics([source.pool for source in real if not source.pool.taught],
+                                  label_set, assumed=options.labels is None)]
+    street = _street(options, pools, holding, label_set, real, told)
     sources = real + street
     if real and street:
         weight = (1 - options.street_share) / sum(source.share for source in real)
         sources = [dataclasses.replace(source, share=source.share * weight) for source in real]
         sources += [dataclasses.replace(one, share=options.street_share) for one in street]
     _check_sizes(sources)
-    held_out = _held_out(loading)
+    held_out = holding.result()
     return TrainingData(
         tuple(sources), np.concatenate([class_counts(source.pool) for source in real or street]),
-        _described([(source.name, source.pool) for source in sources]), tuple(loading.told),
-        held_out)
+        ', '.join(f'{source.name}: {len(source.pool)} frames' for source in sources),
+        tuple(map(_extent, sources)) + tuple(told + holding.told), held_out)
 
 
-def _described(pools: Sequence[tuple[str, FramePool]]) -> str:
-    return ', '.join(f'{name}: {len(pool)} frames' for name, pool in pools)
-
-
-def _held_out(loading: _Loading) -> Optional[HeldOut]:
-    pools = loading.held
-    if not pools:
-        return None
-    labelled = [pool for pool in pools if not pool.taught]
-    if labelled:
-        loading.told += held_out_statistics(labelled, loading.label_set)
-    chosen = labelled or pools
-    frames = sum(int(pool.labelled.sum()) for pool in chosen)
-    options = loading.options
-    name = (options.val.name if options.val is not None
-            else f'a share of {options.val_share:g}' + (f' by {options.val_by}' * bool(
-                options.val_by)))
-    return HeldOut(tuple(chosen), f'{name}: {frames} frames')
-
-
-def _read_val(loading: _Loading, path: pathlib.Path, listed: Optional[Listing]) -> None:
-    """Read the data that --val names."""
-    options, pools = loading.options, loading.pools
-    if is_labelled(path) or pools.teacher is None:
-        found = list_labelled(path, loading.label_set, split='val', rate_hz=options.rate_hz)
-        if all(frame.label_path is None for frame in found.frames):
-            raise DatasetError(f'--val {path}: none of its {len(found.frames)} frames is '
-                               'labelled, so nothing can be measured on them')
-        _check_apart(path, found, listed)
-        loading.held.append(drive_pool(found.frames, dataclasses.replace(pools, teacher=None)))
-        loading.told.append(
-            f'held out: {path.name}, {sum(one.label_path is not None for one in found.frames)} '
-            f'labelled frames; {found.label_files.description}')
-    else:
-        footage = open_footage(path, topic=options.topic, rate_hz=options.recording_rate_hz)
-        loading.held.append(footage_pool(footage, pools, limit=options.frames_per_recording))
-        loading.told.append(f'held out: {path.name}, {len(loading.held[-1])} frames without '
-                            'labels; measured is the agreement with the full network')
-
-
-def _check_apart(path: pathlib.Path, held: Listing, trained: Optional[Listing]) -> None:
-    if trained is None:
-        return
-    same = same_files([frame.image_path for frame in held.frames],
-                      [frame.image_path for frame in trained.frames])
-    if same:
-        raise DatasetError(
-            f'--val {path}: {len(same)} of its {len(held.frames)} images are among those to be '
-            f'trained on, the first is {same[0].name}; expected other images: take them out of '
-            'the training, or let --val-share choose some of it')
+def _extent(source: Source) -> str:
+    pool = source.pool
+    height, width = pool.size
+    drives = len(set(pool.clips))
+    labels = 'by the full network' if pool.taught else f'{int(pool.labelled.sum())} labelled'
+    return (f'{source.name}: {len(pool)} frames ({labels}) of {width}x{height}, '
+            f'{drives} drive{"s" * (drives > 1)} or single frames; '
+            f'{len(pool.with_earlier(LONGEST_S))} have others at most {LONGEST_S:g} s before them')
 
 
 def _listed(options: DataOptions, label_set: LabelSet) -> Optional[Listing]:
@@ -184,26 +116,14 @@ def _listed(options: DataOptions, label_set: LabelSet) -> Optional[Listing]:
     return None
 
 
-def _drives(loading: _Loading, listed: Optional[Listing]) -> list[Source]:
+def _drives(options: DataOptions, pools: PoolOptions, holding: HoldingOut,
+            listed: Optional[Listing], label_set: LabelSet) -> list[Source]:
     if listed is None:
         return []
-    options, pools = loading.options, loading.pools
     if not options.hide_labels:
         pools = dataclasses.replace(pools, teacher=None)
-    frames = listed.frames
-    if options.val_share is not None:
-        if options.cityscapes is not None:    # its clips are single frames, or short runs
-            drives = [frame.image_path.parent.name for frame in frames]
-        else:
-            drives = drives_of([frame.sequence for frame in frames])
-        parts = hold_out(
-            [Moment(drive, frame.sequence, frame.time_s,
-                    options.hide_labels or frame.label_path is not None)
-             for drive, frame in zip(drives, frames)], options.val_share, options.val_by)
-        loading.held.append(drive_pool([frames[index] for index in parts.held], pools))
-        loading.told += parts.told
-        frames = [frames[index] for index in parts.trained]
-    name = 'CamVid' if loading.label_set.name == 'camvid' else loading.label_set.name
+    frames = holding.rest_of_drives(listed.frames, pools)
+    name = 'CamVid' if label_set.name == 'camvid' else label_set.name
     folder = options.camvid or options.data
     name = 'Cityscapes train' if folder is None else f'{name} {folder.name}'
     if not options.hide_labels:
@@ -212,54 +132,18 @@ def _drives(loading: _Loading, listed: Optional[Listing]) -> list[Source]:
                    name=f'{name} without its labels')]
 
 
-def _recordings(loading: _Loading, opened: Sequence[Footage]) -> list[Source]:
+def _recordings(options: DataOptions, pools: PoolOptions, holding: HoldingOut,
+                opened: Sequence[Footage]) -> list[Source]:
     """Read all recordings, which together have as much weight as a labelled data set."""
-    read = [footage_pool(one, loading.pools, limit=loading.options.frames_per_recording)
-            for one in opened]
-    names = [f'recording {one.path.name}' for one in opened]
-    if loading.held:
-        read = [_apart(loading, pool, name) for pool, name in zip(read, names)]
-    elif loading.options.val_share is not None and read:
-        read = _shared_out(loading, read)
-    found = [(pool, name) for pool, name in zip(read, names) if len(pool)]
-    total = sum(len(pool) for pool, _ in found)
-    return [Source(pool, len(pool) / total, _RECORDED_REAL_TIME, name) for pool, name in found]
+    read = holding.rest_of_pools(
+        [footage_pool(one, pools, limit=options.frames_per_recording) for one in opened])
+    total = sum(map(len, read))
+    return [Source(pool, len(pool) / total, _RECORDED_REAL_TIME, f'recording {one.path.name}')
+            for one, pool in zip(opened, read) if len(pool)]
 
 
-def _apart(loading: _Loading, pool: FramePool, name: str) -> FramePool:
-    """Leave out what shows held-out frames."""
-    kept = apart_from(pool, loading.held)
-    if len(kept) == len(pool):
-        return pool
-    loading.told.append(f'{name}: {len(pool) - len(kept)} of {len(pool)} frames show what is held '
-                        f'out, or are within {GAP_S:g} s of it; they are not trained on')
-    if not len(kept):
-        raise DatasetError(f'{name}: all of its frames show what is held out, or are within '
-                           f'{GAP_S:g} s of it; expected another drive')
-    return pool.subset(kept)
-
-
-def _shared_out(loading: _Loading, read: Sequence[FramePool]) -> list[FramePool]:
-    """Hold out a share of pools: of their clips, or of the last part of each."""
-    share = loading.options.val_share
-    assert share is not None
-    parts = hold_out([Moment(clip, clip, time_s, bool(labelled)) for pool in read
-                      for clip, time_s, labelled in zip(pool.clips, pool.times_s, pool.labelled)],
-                     share, loading.options.val_by)
-    loading.told += parts.told
-    kept, begin = [], 0
-    for pool in read:
-        own = [part[(part >= begin) & (part < begin + len(pool))] - begin
-               for part in (parts.trained, parts.held)]
-        begin += len(pool)
-        kept.append(pool.subset(own[0]))
-        if len(own[1]):
-            loading.held.append(pool.subset(own[1]))
-    return kept
-
-
-def _street(loading: _Loading, real: Sequence[Source]) -> list[Source]:
-    options, label_set = loading.options, loading.label_set
+def _street(options: DataOptions, pools: PoolOptions, holding: HoldingOut, label_set: LabelSet,
+            real: Sequence[Source], told: list[str]) -> list[Source]:
     clips = options.street_clips
     if clips is None:
         # What adapts to recordings, or measures how well that goes, needs no other labels.
@@ -273,17 +157,17 @@ def _street(loading: _Loading, real: Sequence[Source]) -> list[Source]:
         if options.street_clips:
             raise ConfigurationError(f'{text}; leave --street-clips away, or name them in the '
                                      'label set (street), see docs/data.md')
-        loading.told.append(f'the synthetic street is not mixed in: {text}')
+        told.append(f'the synthetic street is not mixed in: {text}')
         return []
     height, width = options.size[::-1] if options.size else _STREET_SIZE
     if real:
         height, width = real[0].pool.size
     print(f'rendering {clips} clips of the street')
     pool: FramePool = street_pool(
-        loading.pools.device, clips=clips, frames=options.street_frames, width=width,
+        pools.device, clips=clips, frames=options.street_frames, width=width,
         height=height, seed=options.seed, class_ids=class_ids)
     if not real and options.val_share is not None:
-        [pool] = _shared_out(loading, [pool])
+        [pool] = holding.rest_of_pools([pool])
     return [Source(pool, name='synthetic street')]
 
 
