@@ -140,7 +140,7 @@ def _check(path: pathlib.Path, name: str, parser: argparse.ArgumentParser, words
 def _plain(value: Any) -> Any:
     if isinstance(value, pathlib.Path):
         return str(value.absolute())
-    if isinstance(value, str) and '/' in value and pathlib.Path(value).exists():
+    if isinstance(value, str) and pathlib.Path(value).suffix and pathlib.Path(value).is_file():
         return str(pathlib.Path(value).absolute())
     if isinstance(value, (list, tuple)):
         return [_plain(one) for one in value]

@@ -17,7 +17,7 @@ import torch
 from lvs_ros.backends.prepare import choose_device
 from lvs_ros.errors import ConfigurationError, ModelFileError
 from lvs_ros.labels import comes_with_package
-from lvs_ros.model import VARIANTS, SegmentationNetwork, read_notes, save_network
+from lvs_ros.model import VARIANTS, SegmentationNetwork, find_model, read_notes, save_network
 from lvs_ros.model.checkpoint import RIVALS_SUFFIX, load_rivals, rivals_path, save_rivals
 from lvs_ros.model.digest import weights_digest
 from lvs_ros.model.rivals import Rivals
@@ -184,11 +184,13 @@ def _train(args: argparse.Namespace, network: SegmentationNetwork, data: Trainin
     limits = [LaterStage(int(steps), 60 * minutes or math.inf, COSTS[stage])
               for stage, steps, minutes in zip(stages, _each(args.steps, stages),
                                                _each(args.minutes, stages))]
+    path = args.out / 'model.safetensors'
+    # Then it must stay as it is to the end of the stage, for a training that is interrupted.
+    starts_there = args.init is not None and find_model(args.init).resolve() == path.resolve()
     for index, (stage, limit) in enumerate(zip(stages, limits)):
-        path = args.out / 'model.safetensors'
 
         def on_best(best: Best) -> None:
-            if stage not in RIVAL_STAGES:
+            if stage not in RIVAL_STAGES and not starts_there:
                 save_network(network, path, notes=notes.of(stage, best=best))
 
         trained = train_stage(stage, network, rivals, sampler, weights, LoopOptions(

@@ -43,6 +43,7 @@ class HoldingOut:
     def __init__(self, options: DataOptions, pools: PoolOptions, label_set: LabelSet) -> None:
         self._options, self._pools, self._label_set = options, pools, label_set
         self._held: list[FramePool] = []
+        self._description = ''
         self.told: list[str] = []
 
     def read_val(self, trained: Optional[Listing]) -> None:
@@ -54,6 +55,7 @@ class HoldingOut:
         path, options = self._options.val, self._options
         if path is None:
             return
+        self._description = path.name
         if is_labelled(path) or self._pools.teacher is None:
             found = list_labelled(path, self._label_set, split='val', rate_hz=options.rate_hz)
             if all(frame.label_path is None for frame in found.frames):
@@ -83,7 +85,7 @@ class HoldingOut:
             [Moment(drive, frame.sequence, frame.time_s,
                     options.hide_labels or frame.label_path is not None)
              for drive, frame in zip(drives, frames)], options.val_share, options.val_by)
-        self.told += parts.told
+        self._tell(parts.told)
         self._hold([frames[index] for index in parts.held], pools)
         return [frames[index] for index in parts.trained]
 
@@ -100,7 +102,7 @@ class HoldingOut:
         parts = hold_out([Moment(clip, clip, time_s, bool(labelled)) for pool in pools for
                           clip, time_s, labelled in zip(pool.clips, pool.times_s, pool.labelled)],
                          share, self._options.val_by)
-        self.told += parts.told
+        self._tell(parts.told)
         kept, begin = [], 0
         for pool in pools:
             trained, held = (part[(part >= begin) & (part < begin + len(pool))] - begin
@@ -121,12 +123,11 @@ class HoldingOut:
         labelled = [pool for pool in self._held if not pool.taught]
         if labelled:
             self.told += held_out_statistics(labelled, self._label_set)
-        pools, options = labelled or self._held, self._options
-        name = (options.val.name if options.val is not None
-                else f'a share of {options.val_share:g}'
-                + (f' by {options.val_by}' if options.val_by else ''))
-        frames = sum(int(pool.labelled.sum()) for pool in pools)
-        return HeldOut(tuple(pools), f'{name}: {frames} frames')
+        return HeldOut(tuple(labelled or self._held), self._description)
+
+    def _tell(self, told: Sequence[str]) -> None:
+        self.told += told
+        self._description = told[0].removeprefix('held out ')
 
     def _hold(self, frames: Sequence[DriveFrame], pools: PoolOptions) -> None:
         self._held.append(drive_pool(frames, pools))
