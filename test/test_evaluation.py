@@ -125,12 +125,13 @@ def test_the_whole_table(street: pathlib.Path, model: pathlib.Path, tmp_path: pa
             np.mean([value for value in row['iou'].values() if value is not None]))
 
     assert sorted(path.name for path in out.iterdir()) == [
-        'deviation.png', 'evaluation.json', 'evaluation.md', 'frames.csv', 'masks.png',
-        'scatter.png', 'streaming.png', 'sweep.png']
+        'drives.csv', 'evaluation.json', 'frames.csv', 'tiny_deviation.png',
+        'tiny_evaluation.md', 'tiny_masks.png', 'tiny_scatter.png', 'tiny_streaming.png',
+        'tiny_sweep.png']
     assert [path.name for path in out.parent.iterdir()] == ['street']
     with open(out / 'frames.csv', encoding='utf-8', newline='') as file:
         assert sum(row['row'] == 'fixed' for row in csv.DictReader(file)) == FRAMES
-    assert '| GRFP(5) |' in (out / 'evaluation.md').read_text(encoding='utf-8')
+    assert '| GRFP(5) |' in (out / 'tiny_evaluation.md').read_text(encoding='utf-8')
     assert str(street.parent) not in (out / 'evaluation.json').read_text(encoding='utf-8')
     for path in out.glob('*.png'):
         assert cv2.imread(str(path)) is not None

@@ -63,7 +63,8 @@ class FolderFootage(Footage):
         """
         for index, frame in enumerate(self._frames):
             if index in chosen:
-                yield FootageFrame(frame.time_s, frame.load()[0], str(frame.image_path))
+                yield FootageFrame(frame.time_s, frame.load()[0], str(frame.image_path),
+                                   index)
 
 
 def _times(files: list[pathlib.Path], rate_hz: Optional[float], sidecar: pathlib.Path

@@ -40,11 +40,13 @@ class FootageFrame(NamedTuple):
     :param time_s: time from any origin
     :param image: (H, W, 3) uint8 RGB
     :param name: what to call it in an error
+    :param number: of it in the recording, from 0
     """
 
     time_s: float
     image: np.ndarray
     name: str
+    number: int
 
 
 class Footage(abc.ABC):
@@ -95,7 +97,8 @@ class Footage(abc.ABC):
                 frame, _ = message.decode(FILE_PIXELS)
             except ImageError:
                 continue
-            yield FootageFrame(frame.stamp_ns / 1e9, as_rgb(frame), f'{self.path}, image {index}')
+            yield FootageFrame(frame.stamp_ns / 1e9, as_rgb(frame), f'{self.path}, image {index}',
+                               index)
 
 
 def open_footage(path: pathlib.Path, *, topic: Optional[str] = None,
