@@ -5,10 +5,9 @@
 import csv
 import dataclasses
 import json
-import os
 import pathlib
 import re
-from typing import Any, Iterator
+from typing import Any
 
 import cv2
 import numpy as np
@@ -37,17 +36,10 @@ from lvs_ros.pipeline.pipeline import SegmentationPipeline
 from lvs_ros.street import StreetScene
 from lvs_ros.tools.cli import main
 
+pytestmark = pytest.mark.usefixtures('one_core')
+
 FRAMES = 12
 SIZE = (96, 64)
-
-
-@pytest.fixture(scope='module', autouse=True)
-def one_core() -> Iterator[None]:
-    """Let the pipelines use one core: threads of so small a network only wait for each other."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(before)})
-    yield
-    os.sched_setaffinity(0, before)
 
 
 @pytest.fixture(scope='module')

@@ -49,7 +49,7 @@ class VideoFootage(Footage):
         try:
             with av.open(str(self.path)) as container:
                 stream = self._stream(container)
-                stream.thread_type = 'AUTO'
+                stream.thread_type = 'SLICE'    # threads over frames would tell of damage late
                 rate_hz = float(stream.average_rate or 25)
                 for index, frame in enumerate(self._decoded(container, stream)):
                     time_s = None if isinstance(frame, ImageError) else frame.time

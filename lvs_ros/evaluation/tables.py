@@ -72,7 +72,7 @@ def markdown(evaluation: Evaluation, pictures: Sequence[tuple[str, str]]) -> str
     if evaluation.sweep is not None:
         parts += ['## Sweep', markdown_table(sweep_table(evaluation)),
                   '### Adaptive against fixed at an equal key-frame rate',
-                  "The fixed schedule's mIoU is linear between its intervals.",
+                  'The fixed schedule is linear between its intervals.',
                   markdown_table(equal_rate_table(evaluation))]
     if evaluation.durations is not None:
         parts += [f'## Streaming {name} (%) by the duration of the full network',
