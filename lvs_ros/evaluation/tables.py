@@ -118,8 +118,8 @@ def row_tables(evaluation: Evaluation) -> tuple[Table, Table]:
                     percent(row.agreement), f'{row.key_rate:.0%}'] for row in rows]
         last = [PERFECT, '100.0', perfect, *[''] * 3]
     else:
-        head = ['row', 'agreement, % of pixels', 'agreement, IoU %',
-                'streaming agreement, IoU %', 'key frames']
+        head = ['row', 'agreement: pixels, %', 'agreement: IoU, %',
+                'streaming agreement: IoU, %', 'key frames']
         quality = [[row.title, percent(row.agreement), _points(row.miou, row.miou_se),
                     _streaming(row.streaming_miou, row.streaming_miou_se), f'{row.key_rate:.0%}']
                    for row in rows]

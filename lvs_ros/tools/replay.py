@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from lvs_ros.captions import Captions
 from lvs_ros.datasets.footage import Footage
 from lvs_ros.errors import ImageError, RecordingError
 from lvs_ros.labels import load_label_set
@@ -33,9 +34,9 @@ from lvs_ros.tools.pipeline_options import (DEVICE, add_options, add_slow_delay,
 from lvs_ros.tools.recording_options import add_recording, add_recording_details, recording_of
 from lvs_ros.tools.replay_summary import ReplaySummary
 
-RECORDING, VIDEO, PLOT, SUMMARY = 'recording', 'overlay.mp4', 'deviation.png', 'summary.json'
-FORECAST_VIDEO = 'overlay_forecast.mp4'
-"""What stands in the output folder."""
+RECORDING, SUMMARY = 'recording', 'summary.json'
+VIDEO, FORECAST_VIDEO, PLOT = 'overlay.mp4', 'overlay_forecast.mp4', 'deviation.png'
+"""What stands in the output folder; what people look at has the model's name before it."""
 
 MASK_TOPIC, STATUS_TOPIC = '/lvs/mask', '/lvs/status'
 REFINED_TOPIC, FORECAST_TOPIC = '/lvs/mask_refined', '/lvs/mask_forecast'
@@ -50,8 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_recording_details(parser)
     parser.add_argument('--out', metavar='DIR', type=pathlib.Path, required=True,
                         help=f'folder to be written: {RECORDING}/ with masks, forecasts and '
-                             f'status, {VIDEO}, {FORECAST_VIDEO} (each image under the forecast '
-                             f'that was there when it came), {PLOT}, {SUMMARY}')
+                             f'status, MODEL_{VIDEO}, MODEL_{FORECAST_VIDEO} (each image under '
+                             'the forecast that was there when it came), both with the time, key '
+                             f'frames and the classes under the picture, MODEL_{PLOT}, {SUMMARY}')
     parser.add_argument('--force', action='store_true', help='replace an earlier replay')
     parser.add_argument('--labels', metavar='NAME',
                         help="other colours for the overlay: a label set with the model's "
@@ -80,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
             first = summary.dropped[0][1] if summary.dropped else 'it is not in the file'
             raise RecordingError(f'{footage.path}: none of the {len(footage)} images of '
                                  f'{footage.topic} could be decoded; the first: {first}')
-        plot_deviation(folder / PLOT, summary.samples, title=summary.title)
+        plot_deviation(folder / summary.named(PLOT), summary.samples, title=summary.title)
         summary.write(folder / SUMMARY)
     print(f'{args.out}: {summary.text}')
     return 0
@@ -92,9 +94,10 @@ def _replay(footage: Footage, options: PipelineOptions, summary: ReplaySummary,
     with contextlib.ExitStack() as stack:
         executor = SimulatedExecutor(args.slow_delay_s, threads=options.cpu_threads)
         pipeline = stack.enter_context(build_pipeline(options, executor=executor))
-        video = stack.enter_context(VideoWriter(folder / VIDEO))
-        forecast_video = stack.enter_context(VideoWriter(folder / FORECAST_VIDEO))
+        video = stack.enter_context(VideoWriter(folder / summary.named(VIDEO)))
+        forecast_video = stack.enter_context(VideoWriter(folder / summary.named(FORECAST_VIDEO)))
         newest: Optional[np.ndarray] = None    # forecast
+        captions: dict[VideoWriter, Captions] = {}
         writer = stack.enter_context(RecordingWriter(folder / RECORDING, storage=args.storage))
         labels = pipeline.config.labels_as(load_label_set(args.labels) if args.labels else None)
         summary.device = str(pipeline.device)
@@ -131,10 +134,16 @@ def _replay(footage: Footage, options: PipelineOptions, summary: ReplaySummary,
                                **written | {'stamp_ns': forecast.stamp_ns})
             writer.write_status(STATUS_TOPIC, result.status, frames_received=summary.frames,
                                 frames_dropped=len(summary.dropped), **written)
+            if not captions:
+                captions = {output: Captions(labels, f'{summary.title}{what}', frame.size)
+                            for output, what in ((video, ''), (forecast_video, ', forecast'))}
             for output, mask in ((video, result.mask), (forecast_video, newest)):
                 if mask is not None:
-                    output.write(labels.overlay(as_rgb(frame), cv2.resize(
-                        mask, frame.size, interpolation=cv2.INTER_NEAREST)), frame.stamp_ns)
+                    overlay = labels.overlay(as_rgb(frame), cv2.resize(
+                        mask, frame.size, interpolation=cv2.INTER_NEAREST))
+                    output.write(captions[output].under(
+                        overlay, time_s=summary.samples[-1].time_s,
+                        key_age_frames=result.status.key_age_frames), frame.stamp_ns)
             newest = forecast.mask
         if written:
             pipeline.take_results(_FOREVER_NS)
