@@ -34,10 +34,11 @@ from lvs_ros.training.class_weights import (BY_FREQUENCY, DEFAULT, chosen_weight
                                             describe_weights)
 from lvs_ros.training.data import TrainingData, load_data
 from lvs_ros.training.held_out_clips import HeldOutClips
-from lvs_ros.training.loop import PRECISIONS, VALIDATIONS, LoopOptions
+from lvs_ros.training.loop import PRECISIONS, LoopOptions
 from lvs_ros.training.losses import root_frequency_weights
 from lvs_ros.training.progress_display import LaterStage
 from lvs_ros.training.sampling import Sampler
+from lvs_ros.training.selection import VALIDATIONS, Validation
 from lvs_ros.training.stages import Trained, train_stage
 from lvs_ros.training.start import PARTS, starting_network
 from lvs_ros.training.teacher import Teacher
@@ -197,14 +198,16 @@ def _train(args: argparse.Namespace, network: SegmentationNetwork, data: Trainin
             steps=limit.steps, minutes=_each(args.minutes, stages)[index],
             batch_size=distributed.share_of(args.batch_size),
             learning_rate=args.learning_rate, folder=args.out, precision=args.precision,
-            should_stop=is_interrupted, validate_every=args.validate_every,
-            patience=args.patience, on_best=on_best,
+            should_stop=is_interrupted,
             later=[dataclasses.replace(one, cost=one.cost / limit.cost)
                    for one in limits[index + 1:]],
             origin=', '.join((weights_digest([network]), data.description,
                               *_own_classes(network),
                               *([f'held out: {data.held_out.description}']
-                                if data.held_out else [])))), validator)
+                                if data.held_out else [])))),
+            None if validator is None else Validation(
+                validator.of_stage(stage, network, rivals), every=args.validate_every,
+                patience=args.patience, on_best=on_best))
         if distributed.is_main():
             _save(args, network, rivals, stage, trained, notes)
 
