@@ -5,7 +5,7 @@
 import json
 import math
 import pathlib
-from typing import Optional, Sequence
+from typing import Callable, Optional, Sequence
 
 import cv2
 import pytest
@@ -17,6 +17,7 @@ from lvs_ros.training.best import Best, Measured
 from lvs_ros.training.curves import plot_curves
 from lvs_ros.training.loop import Fitted, LoopOptions, fit
 from lvs_ros.training.progress_display import LaterStage, RecentSteps, describe
+from lvs_ros.training.selection import Validation
 from lvs_ros.training.stage_log import (Record, StageLog, ValidationRecord, read_records,
                                         read_validations)
 
@@ -40,7 +41,9 @@ class Run:
     """
 
     def __init__(self, folder: Optional[pathlib.Path], scores: Sequence[float], *,
-                 steps: int = 6, stop_after: int = 10 ** 6, **more: object) -> None:
+                 steps: int = 6, stop_after: int = 10 ** 6, every: Optional[int] = 1,
+                 patience: int = 0, on_best: Callable[[Best], None] = lambda _best: None
+                 ) -> None:
         torch.manual_seed(1)
         self._linear = nn.Linear(1, 1, bias=False)
         self.model = nn.Sequential(self._linear, nn.Dropout(0.5))
@@ -48,10 +51,10 @@ class Run:
         self.modes: list[bool] = []
         self._scores = list(scores)
         looks = iter(range(10 ** 6))
-        more.setdefault('validate_every', 1)
         self._options = LoopOptions(
             steps=steps, batch_size=1, learning_rate=0.05, folder=folder,
-            should_stop=lambda: next(looks) >= stop_after, **more)  # type: ignore[arg-type]
+            should_stop=lambda: next(looks) >= stop_after)
+        self._validation = Validation(self.validate, every, patience, on_best)
 
     @property
     def weight(self) -> float:
@@ -67,7 +70,7 @@ class Run:
 
     def fit(self, *, validates: bool = True) -> Fitted:
         return fit('stage', self.model, self.losses, self._options,
-                   validate=self.validate if validates else None)
+                   validation=self._validation if validates else None)
 
 
 def test_the_best_weights_come_out_and_the_last_are_kept(tmp_path: pathlib.Path,
@@ -114,7 +117,7 @@ def test_patience_ends_a_stage(tmp_path: pathlib.Path, capsys: pytest.CaptureFix
     scores = [0.1, 0.5, 0.4, 0.3, 0.9, 0.9, 0.9]
     fitted = Run(tmp_path, scores, patience=2).fit()
     assert fitted.step == 3 and fitted.best is not None and fitted.best.step == 1
-    assert 'no better model in 2 validations (--patience 2): the stage ends at step 3' \
+    assert 'no better model in 2 validations (--patience): the stage ends at step 3' \
         in capsys.readouterr().out
     again = Run(tmp_path, scores, patience=2)    # has ended, and stays so
     assert again.fit().step == 3 and not again.seen
@@ -147,7 +150,7 @@ def test_the_best_weights_are_there_when_they_are_told() -> None:
 
 
 def test_by_default_it_measures_at_the_start_and_at_the_end() -> None:
-    run = Run(None, [0.5] * 99, steps=60, validate_every=None)
+    run = Run(None, [0.5] * 99, steps=60, every=None)
     fitted = run.fit()
     assert 2 <= len(run.seen) <= 21
     assert fitted.last is not None and run.seen[-1] == float(fitted.last['0.weight'])

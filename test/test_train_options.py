@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Options of a training: its file, the weights of classes, and what the model file says of it."""
 
+import argparse
 import pathlib
 import sys
 
@@ -15,6 +16,7 @@ from lvs_ros import __version__
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import load_network, read_notes
 from lvs_ros.tools.cli import main
+from lvs_ros.tools.train import add_arguments, with_files
 from lvs_ros.training import loop
 from lvs_ros.training.class_weights import chosen_weights
 from lvs_ros.training.stage_log import read_validations
@@ -167,6 +169,16 @@ def test_options_of_the_command_line_win(tmp_path: pathlib.Path, data: pathlib.P
     content = yaml.safe_load((tmp_path / 'out' / 'config.yaml').read_text())
     assert content['val'] is None and content['camvid'] == str(data)
     assert content['batch-size'] == 2 and content['class-weights'] == ['road=2', 'car=3']
+
+
+def test_what_cannot_be_given_together_is_left_out_of_the_file(tmp_path: pathlib.Path) -> None:
+    parser = argparse.ArgumentParser(prog='lvs train')
+    add_arguments(parser)
+    path = tmp_path / 'my.yaml'
+    path.write_text('cityscapes: a\nval-share: 0.2\nval-by: time\nsize: [64, 48]\n')
+    given = ['train', '--data', 'b', f'--config={path}', '--val', 'c']
+    assert with_files(given, parser) == ['train', '--size', '64', '48', *given[1:]]
+    assert with_files(given[:4], parser)[1:3] == ['--val-share=0.2', '--val-by=time']
 
 
 @pytest.mark.parametrize('text, reason', [

@@ -29,6 +29,7 @@ from lvs_ros.training.curves import plot_curves, smoothed
 from lvs_ros.training.loop import LoopOptions, fit
 from lvs_ros.training.progress_display import RecentSteps, describe
 from lvs_ros.training.random_state import RandomState
+from lvs_ros.training.selection import Validation
 from lvs_ros.training.stage_log import Record, StageLog, read_records
 
 pytestmark = pytest.mark.usefixtures('one_thread')
@@ -476,7 +477,8 @@ def worker(folder: pathlib.Path) -> None:
             return Measured('miou', {'miou': measured[-1]})
 
         fitted = fit('held_out', model, lambda: {'square': (model.weight - 3).square().sum()},
-                     options(folder, steps=4, validate_every=1, patience=2), validate=validate)
+                     options(folder, steps=4),
+                     validation=Validation(validate, every=1, patience=2))
         assert fitted.best is not None
         (folder / f'held_out{rank}.json').write_text(json.dumps(
             [measured, fitted.step, fitted.best.step, float(model.weight)]))

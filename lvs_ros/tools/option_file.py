@@ -17,12 +17,12 @@ _MOST_BYTES = 100_000
 
 
 def with_option_file(words: Sequence[str], parser: argparse.ArgumentParser, *,
-                     displaces: Sequence[Sequence[str]] = ()) -> list[str]:
+                     displaces: Mapping[str, Sequence[str]]) -> list[str]:
     """Put the options of the file that ``--config`` names in front of those of the command line.
 
     :param words: of the command line: the command, and its options
-    :param displaces: groups of options of which one alone can be given: one on the command line
-        goes before all of its group in the file
+    :param displaces: which options of the file do not count beside one of the command line, as
+        the two cannot be given together
     :raises ConfigurationError: naming the file, and the option that is unknown or wrong.
     """
     path = _named_file(words)
@@ -30,7 +30,7 @@ def with_option_file(words: Sequence[str], parser: argparse.ArgumentParser, *,
         return list(words)
     content = _read(path)
     given = {word.partition('=')[0].removeprefix('--') for word in words}
-    displaced = {name for group in displaces if given & set(group) for name in group}
+    displaced = {name for one in given for name in displaces.get(one, ())}
     actions = dict(_options(parser))
     found: list[str] = []
     for key, value in content.items():

@@ -34,10 +34,11 @@ from lvs_ros.training.class_weights import (BY_FREQUENCY, DEFAULT, chosen_weight
                                             describe_weights)
 from lvs_ros.training.data import TrainingData, load_data
 from lvs_ros.training.held_out_clips import HeldOutClips
-from lvs_ros.training.loop import PRECISIONS, VALIDATIONS, LoopOptions
+from lvs_ros.training.loop import PRECISIONS, LoopOptions
 from lvs_ros.training.losses import root_frequency_weights
 from lvs_ros.training.progress_display import LaterStage
 from lvs_ros.training.sampling import Sampler
+from lvs_ros.training.selection import VALIDATIONS, Validation
 from lvs_ros.training.stages import Trained, train_stage
 from lvs_ros.training.start import PARTS, starting_network
 from lvs_ros.training.teacher import Teacher
@@ -49,9 +50,11 @@ RIVAL_STAGES = {'small': 12000, 'small_half': 12000, 'recurrent': 500}
 """Those of the comparison rows small_per_frame, small_per_frame_half and grfp5 of
 ``lvs evaluate``.
 """
-COSTS = {'network': 1.0, 'propagation': 1.0, 'deviation': 0.7, 'small': 0.5, 'small_half': 0.3,
-         'recurrent': 1.0}
-"""What a step takes, in steps of the stage network, about: for the time left."""
+COSTS = {'network': 1.0, 'propagation': 1.5, 'deviation': 2.0, 'small': 0.5, 'small_half': 0.3,
+         'recurrent': 2.0}
+"""What a step takes, in steps of the stage network, by the passes through S_l and S_h: for the
+time left, about.
+"""
 CONFIG, LAST = 'config.yaml', 'model.last.safetensors'
 UNLABELLED_STAGES = ('propagation', 'deviation')
 """Those that learn from the full network, and need no labels."""
@@ -83,8 +86,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def with_files(words: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
     """Read the options that are in a file, see :func:`with_option_file`."""
-    return with_option_file(words, parser, displaces=(
-        ('camvid', 'cityscapes', 'data'), ('val', 'val-share')))
+    return with_option_file(words, parser, displaces={
+        'camvid': ('cityscapes', 'data'), 'cityscapes': ('camvid', 'data'),
+        'data': ('camvid', 'cityscapes'), 'val': ('val-share', 'val-by'), 'val-share': ('val',)})
 
 
 def _add_training(group: argparse._ArgumentGroup) -> None:
@@ -127,7 +131,6 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     options = data_options(args)
     stages = _stages(args.stages, without_labels=options.needs_teacher)
-    args.steps = args.steps or [{**STAGES, **RIVAL_STAGES}[stage] for stage in stages]
     _check_counts(args, stages)
     torch.manual_seed(args.seed)
     torch.backends.cudnn.benchmark = True
@@ -147,6 +150,7 @@ def run(args: argparse.Namespace) -> int:
         args.out.mkdir(parents=True, exist_ok=True)
         if distributed.is_main():
             write_option_file(args.out / CONFIG, args, args.parser)
+        args.steps = args.steps or [{**STAGES, **RIVAL_STAGES}[stage] for stage in stages]
         if 'network' in stages:
             height, width = data.size
             network.config = dataclasses.replace(network.config, image_size=(width, height))
@@ -197,14 +201,16 @@ def _train(args: argparse.Namespace, network: SegmentationNetwork, data: Trainin
             steps=limit.steps, minutes=_each(args.minutes, stages)[index],
             batch_size=distributed.share_of(args.batch_size),
             learning_rate=args.learning_rate, folder=args.out, precision=args.precision,
-            should_stop=is_interrupted, validate_every=args.validate_every,
-            patience=args.patience, on_best=on_best,
+            should_stop=is_interrupted,
             later=[dataclasses.replace(one, cost=one.cost / limit.cost)
                    for one in limits[index + 1:]],
             origin=', '.join((weights_digest([network]), data.description,
                               *_own_classes(network),
                               *([f'held out: {data.held_out.description}']
-                                if data.held_out else [])))), validator)
+                                if data.held_out else [])))),
+            None if validator is None else Validation(
+                validator.of_stage(stage, network, rivals), every=args.validate_every,
+                patience=args.patience, on_best=on_best))
         if distributed.is_main():
             _save(args, network, rivals, stage, trained, notes)
 
@@ -279,6 +285,8 @@ def _check(args: argparse.Namespace) -> None:
 def _check_counts(args: argparse.Namespace, stages: Sequence[str]) -> None:
     for name in ('steps', 'minutes'):
         given = getattr(args, name)
+        if given is None:
+            continue
         if len(given) not in (1, len(stages)):
             raise ConfigurationError(
                 f'--{name} has {len(given)} numbers: expected one for each of the stages '

@@ -31,7 +31,7 @@ def plot_curves(folder: pathlib.Path) -> None:
     validations = {name: list(read_validations(folder / f'{name}.jsonl')) for name in stages}
     columns = 2 if any(validations.values()) else 1
     figure = new_figure(10 if columns == 1 else 15, 3.4 * len(stages) + 0.3)
-    panels = figure.subplots(len(stages), columns, squeeze=False)
+    panels = figure.subplots(len(stages), columns, squeeze=False, sharex='row')
     for row, stage in zip(panels, stages):
         _draw_stage(row[0], stage, logs[stage], validations[stage])
         if columns == 2:
@@ -118,8 +118,6 @@ def _draw_held_out(axes: Axes, validations: Sequence[ValidationRecord]) -> None:
                    loc='left', fontsize='medium')
     axes.set_ylabel('%')
     axes.set_ylim(0, 100 if measured.classes or not measured.falls else None)
-    axes.set_xlim(left=0)
-    axes.margins(x=0.01)
     axes.grid(alpha=0.25)
     # beside the panel: curves of many classes leave no room in it
     axes.legend(loc='upper left', bbox_to_anchor=(1.0, 1.0), fontsize='small', frameon=False)

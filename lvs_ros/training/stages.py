@@ -17,7 +17,7 @@ from lvs_ros.training.loop import Fitted, LoopOptions, Losses, fit
 from lvs_ros.training.losses import (PROPAGATED_SHARE, cross_entropy, distillation,
                                      feature_distance, soft_jaccard)
 from lvs_ros.training.sampling import Clip, Sampler
-from lvs_ros.training.validation import Validator
+from lvs_ros.training.selection import Validation
 
 
 Stage = tuple[nn.Module, Callable[[], Losses]]
@@ -33,14 +33,14 @@ class Trained(NamedTuple):
 
 def train_stage(stage: str, network: SegmentationNetwork, rivals: Rivals, sampler: Sampler,
                 weights: torch.Tensor, options: LoopOptions,
-                validator: Optional[Validator] = None) -> Trained:
+                validation: Optional[Validation] = None) -> Trained:
     """Run one stage by its name: network, propagation, deviation, small, small_half, recurrent.
 
     What the stage does not train is frozen.
 
     :param rivals: what the last three train; for ``network``
     :param weights: (classes,), of the cross-entropy
-    :param validator: chooses the weights that come out; None = the last ones do
+    :param validation: chooses the weights that come out; None = the last ones do
     """
     begin = {'network': _network_stage, 'propagation': _propagation_stage,
              'deviation': _deviation_stage, 'recurrent': _recurrent_stage}
@@ -49,9 +49,7 @@ def train_stage(stage: str, network: SegmentationNetwork, rivals: Rivals, sample
     trained, losses = begin[stage](network, rivals, sampler, weights, options.batch_size)
     rivals.eval()
     fitted = fit(stage, trained.train().requires_grad_(True), losses, options,
-                 generator=sampler.random,
-                 validate=None if validator is None else validator.of_stage(
-                     stage, network, rivals))
+                 generator=sampler.random, validation=validation)
     network.eval()
     rivals.eval()
     rivals.trained |= {stage} & set(RIVALS)

@@ -14,6 +14,7 @@ By the network's own forward path and the node's label map, without flip averagi
 import math
 from typing import Callable, Optional, Sequence
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -124,11 +125,12 @@ class _Deviation:
                 masks = [self._mask(low, clip.labels) for low in lows]
                 self._truths += [float((mask != masks[2]).float().mean()) for mask in masks[:2]]
             predicted += [float(network.deviation(low, lows[2])) for low in lows[:2]]
-        found, truth = torch.tensor(predicted), torch.tensor(self._truths)
+        found, truth = np.array(predicted), np.array(self._truths)
+        chance = found.clip(1e-6, 1 - 1e-6)
+        losses = -truth * np.log(chance) - (1 - truth) * np.log1p(-chance)
         return Measured('deviation_error', {
-            'deviation_error': float((found - truth).abs().mean()),
-            'deviation': float(functional.binary_cross_entropy(found.clamp(0, 1), truth))},
-            falls=True)
+            'deviation_error': float(np.abs(found - truth).mean()),
+            'deviation': float(losses.mean())}, falls=True)
 
     def _mask(self, low: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         size = (labels.shape[1], labels.shape[2])
