@@ -16,6 +16,7 @@ from launch_ros.substitutions import FindPackageShare
 
 from lvs_ros.dds_profile import large_image_environment
 from lvs_ros.exit_codes import is_worth_a_restart
+from lvs_ros.launcher_watch import launcher_environment
 from lvs_ros.launching import (PARAMETERS, check_params_file, node_name, parameter_values,
                                topic_names, transport_of)
 from lvs_ros.options import OPTIONS
@@ -96,7 +97,8 @@ def start_node(context: LaunchContext) -> list[Any]:
         parameters=[value('params_file'), *([overrides] if overrides else [])],
         remappings=[('image_raw', raw_topic), ('image_raw/compressed', compressed_topic)],
         arguments=['--ros-args', '--log-level', value('log_level')],
-        additional_env=large_image_environment({**os.environ, **context.environment}),
+        additional_env={**large_image_environment({**os.environ, **context.environment}),
+                        **launcher_environment()},
         output='screen',
         emulate_tty=True,
         respawn=value('respawn') == 'true',

@@ -63,7 +63,7 @@ def camvid_dir() -> pathlib.Path:
 @pytest.fixture(scope='session')
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """Return the file of a small network with random weights: quick, and right about nothing."""
-    import torch
+    torch = pytest.importorskip('torch', reason='PyTorch is not installed')
 
     from lvs_ros.model import VARIANTS, SegmentationNetwork, save_network
     torch.manual_seed(1)

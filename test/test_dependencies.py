@@ -22,7 +22,7 @@ REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 OF_ROS = {
     'ament_cmake': ['ament_cmake', 'ament_cmake_pytest', 'ament_cmake_python'],
     'ament_index': ['ament_index_python'],
-    'ament_lint': ['ament_cmake_flake8', 'ament_cmake_lint_cmake', 'ament_cmake_xmllint'],
+    'ament_lint': ['ament_cmake_lint_cmake'],
     'common_interfaces': ['diagnostic_msgs', 'sensor_msgs', 'std_msgs', 'std_srvs'],
     'launch': ['launch'],
     'launch_ros': ['launch_ros', 'ros2launch'],

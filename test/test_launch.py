@@ -4,6 +4,7 @@
 
 import asyncio
 import importlib.util
+import os
 import pathlib
 from types import ModuleType
 from typing import Any
@@ -93,12 +94,12 @@ def test_empty_arguments_leave_the_parameters_to_the_file() -> None:
     assert isinstance(overrides['threshold'], float)
 
 
-def test_the_node_gets_the_profile_for_large_images() -> None:
+def test_the_node_gets_the_profile_for_large_images_and_its_launcher() -> None:
     context = context_with({})
     node, = load('lvs.launch.py').start_node(context)
     environment = {text(context, name): text(context, value)
                    for name, value in node.additional_env}
-    assert list(environment.values()) == [str(PROFILE)]
+    assert sorted(environment.values()) == sorted([str(PROFILE), str(os.getpid())])
 
 
 @pytest.mark.parametrize(('distribution', 'name'), [

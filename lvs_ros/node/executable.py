@@ -11,6 +11,7 @@ from typing import Sequence
 
 from lvs_ros import exit_codes
 from lvs_ros.errors import ConfigurationError, LvsError, ros_needed
+from lvs_ros.launcher_watch import ended_with_launcher
 from lvs_ros.program_settings import prepare_process
 from lvs_ros.shared_memory import prepare_shared_memory
 
@@ -26,12 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, signal.default_int_handler)
-        prepare_process()
-        _check_domain_id(os.environ.get('ROS_DOMAIN_ID', ''))
-        prepare_shared_memory('lvs_node')
-        with ros_needed('the node'):
-            from lvs_ros.node.main import main as run_node
-        return run_node(arguments)
+        with ended_with_launcher(os.environ):
+            prepare_process()
+            _check_domain_id(os.environ.get('ROS_DOMAIN_ID', ''))
+            prepare_shared_memory('lvs_node')
+            with ros_needed('the node'):
+                from lvs_ros.node.main import main as run_node
+            return run_node(arguments)
     except LvsError as error:
         print(f'lvs_node: error: {error}', file=sys.stderr)
         return exit_codes.USER_ERROR

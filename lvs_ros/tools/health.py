@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""``lvs health``: ask a running node for its condition, as the health check of a container does."""
+"""``lvs health``: ask a running node for its condition; the health check of a container."""
 
 import argparse
 
