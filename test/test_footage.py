@@ -232,7 +232,7 @@ def test_another_size_begins_a_drive(tmp_path: pathlib.Path) -> None:
     assert [len(drive.frames) for drive in drives] == [3, 1, 1]
     for index in (1, 2, 4):
         (path / f'frame{index}.png').unlink()
-    with pytest.raises(DatasetError, match='no two of one size follow each other'):
+    with pytest.raises(DatasetError, match='no two images of one size follow each other'):
         of_footage(open_footage(path), LABELS)
 
 
@@ -292,7 +292,7 @@ def test_without_labels_agreement_is_measured_and_called_so(
     (('--refined-mask', '--slow-delay-s', '1'), '--refined-mask needs labels'),
     (('--labels', 'cityscapes'), "class 0 is 'sky' in 'camvid' and 'road' in 'cityscapes'"),
     (('--limit', '0'), 'limit is 0'),
-    (('--limit', '1'), 'no two of one size follow each other')])
+    (('--limit', '1'), 'no two images of one size follow each other')])
 def test_what_needs_labels_or_images_is_refused(
         words: tuple[str, ...], reason: str, tmp_path: pathlib.Path, tiny_model: pathlib.Path,
         capsys: pytest.CaptureFixture[str]) -> None:
@@ -315,6 +315,6 @@ def test_a_benchmark_of_own_images(tmp_path: pathlib.Path,
     cv2.imwrite(str(tmp_path / 'one' / '1.png'), PICTURES[0])
     assert main(['benchmark', '--recording', str(tmp_path / 'one'), '--variant', 'tiny',
                  '--no-dds']) == 2
-    assert 'no two images of one size follow each other' in capsys.readouterr().err
+    assert 'no two images of one size among the 1' in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(['benchmark', '--recording', str(path), '--size', '64x48'])

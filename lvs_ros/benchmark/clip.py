@@ -55,8 +55,8 @@ def recorded_clip(footage: Footage, *, length: int = LENGTH) -> RecordedClip:
     frames = [frame for frame in frames if frame.image.shape == frames[0].image.shape]
     if len(frames) < 2:
         raise BenchmarkError(
-            f'{footage.path}: no two images of one size follow each other in the middle of its '
-            f'{len(footage)} images; expected consecutive images of a camera')
+            f'{footage.path}: no two images of one size among the {min(length, len(footage))} in '
+            'its middle; expected consecutive images of a camera')
     spacing_s = float(np.median(np.diff([frame.time_s for frame in frames])))
     return RecordedClip([frame.image for frame in frames],
                         1 / spacing_s if spacing_s > 0 else None)

@@ -56,9 +56,9 @@ def of_footage(footage: Footage, label_set: LabelSet, *, limit: Optional[int] = 
                    for drive in _drives(footage, frames))
     if all(len(drive.frames) < 2 for drive in drives):
         raise DatasetError(
-            f'{footage.path}: {len(frames)} of its {len(footage)} images can be decoded, and no '
-            'two of one size follow each other, so nothing can be propagated; expected '
-            'consecutive images of a camera')
+            f'{footage.path}: no two images of one size follow each other among the '
+            f'{len(frames)} that are taken, so nothing can be propagated; expected consecutive '
+            'images of a camera')
     told = [] if len(frames) == len(footage) else [
         f'{len(frames)} of the {len(footage)} images of {footage.name} are taken'
         + (f', {len(chosen) - len(frames)} cannot be decoded' if len(frames) < len(chosen)

@@ -64,7 +64,8 @@ def markdown(evaluation: Evaluation, pictures: Sequence[tuple[str, str]]) -> str
               if evaluation.is_labelled else 'Those with the smallest share of pixels that equal '
               "the per-frame network's; all frames: frames.csv.",
               markdown_table(worst_table(evaluation))]
-    parts += ['## Deviation', markdown_table(deviation_table(evaluation))]
+    if evaluation.pairs:
+        parts += ['## Deviation', markdown_table(deviation_table(evaluation))]
     if evaluation.offsets is not None:
         parts += ['## mIoU (%) by the distance from the key frame',
                   'Each labelled frame is propagated to, directly, from the key frame that lies '
@@ -179,12 +180,11 @@ def offsets_table(evaluation: Evaluation) -> Table:
 def sweep_table(evaluation: Evaluation) -> Table:
     """Return a line a point."""
     assert evaluation.sweep is not None
-    return (['schedule', 'threshold or interval', 'key frames, %', f'{measure(evaluation)}, %',
-             'minus per-frame', 'latency mean, ms', 'compute mean, ms', 'compute worst, ms'],
+    return (['threshold, or interval', '', 'key frames, %', f'{measure(evaluation)}, %',
+             f'minus {REFERENCE}', 'compute mean, ms', 'worst, ms'],
             [[name.replace('_', '-'), f'{point.setting:g}', percent(point.row.key_rate),
               _points(point.row.miou, point.row.miou_se), _difference(point.row),
-              f'{point.row.mean_ms:.1f}', f'{point.row.compute_mean_ms:.1f}',
-              f'{point.row.compute_worst_ms:.1f}']
+              f'{point.row.compute_mean_ms:.1f}', f'{point.row.compute_worst_ms:.1f}']
              for name, points in evaluation.sweep.curves.items() for point in points])
 
 

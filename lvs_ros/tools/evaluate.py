@@ -247,9 +247,10 @@ def _print(evaluation: Evaluation) -> None:
     print(terminal_table(evaluation), end='\n\n')
     for note in notes(evaluation):
         print(textwrap.fill(note, WIDTH))
-    value = evaluation.deviation_spearman
-    print('Spearman of predicted and true deviation: '
-          + ('not defined' if value is None else f'{value:.3f}'))
+    if evaluation.pairs:
+        value = evaluation.deviation_spearman
+        print('Spearman of predicted and true deviation: '
+              + ('not defined' if value is None else f'{value:.3f}'))
 
 
 def _print_refined(summary: RefinedSummary) -> None:
