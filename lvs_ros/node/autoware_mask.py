@@ -14,6 +14,7 @@ import difflib
 import pathlib
 from typing import Any, Mapping
 
+import cv2
 import numpy as np
 import yaml
 
@@ -79,7 +80,7 @@ def write_autoware_mask(mask: np.ndarray, ids: np.ndarray, header: SerializedHea
     :param ids: (256,) uint8, of :func:`load_ids`.
     :param header: of the image.
     """
-    pixels = ids[mask].reshape(-1)
+    pixels = cv2.LUT(mask, ids).reshape(-1)
     starts = np.concatenate(([0], np.flatnonzero(pixels[1:] != pixels[:-1]) + 1))
     runs = np.empty(len(starts), _RUN)
     runs['id'] = pixels[starts]

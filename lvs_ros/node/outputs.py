@@ -16,6 +16,7 @@ from lvs_ros.msg import FrameStatus
 from lvs_ros.node import qos
 from lvs_ros.node.autoware_mask import load_ids, write_autoware_mask
 from lvs_ros.node.camera_info import CameraInfoRelay
+from lvs_ros.node.colour_mask import ColourMask
 from lvs_ros.node.compressed_mask import write_compressed_mask
 from lvs_ros.node.image_messages import ns_to_stamp
 from lvs_ros.node.serialized_images import ReceivedImage, SerializedHeader, write_image
@@ -74,7 +75,7 @@ class Outputs:
         """Return publishers of what is made of a mask alone, and how its message is made."""
         derived: list[tuple[Any, Callable[[np.ndarray, SerializedHeader], bytes]]] = [
             (self._publisher(Image, '~/mask/color', qos.image_output()),
-             lambda mask, header: write_image(self._label_set.colourise(mask), header)),
+             ColourMask(self._label_set).write),
             (self._publisher(CompressedImage, '~/mask/compressed', qos.image_output()),
              write_compressed_mask)]
         if options.autoware_classes:
