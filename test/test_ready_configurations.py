@@ -3,8 +3,10 @@
 """The configurations for other programs fit the node's topics and classes."""
 
 import pathlib
+import types
 from typing import Any
 
+import numpy as np
 import yaml
 
 from lvs_ros.labels import load_label_set
@@ -30,3 +32,20 @@ def test_nav2_reads_our_topics_and_knows_every_class() -> None:
     assert sorted(classes) == sorted(load_label_set('camvid').names), 'each once'
     assert all(0 <= camera[kind]['base_cost'] <= camera[kind]['max_cost'] <= 254
                for kind in camera['class_types'])
+
+
+def test_the_recipe_finds_the_point_on_the_ground() -> None:
+    """A camera 2 m above the ground, which looks ahead and 30 degrees down."""
+    text = (REPOSITORY / 'docs' / 'outputs.md').read_text(encoding='utf-8')
+    recipe = text.split('```python')[1].split('```')[0]
+    k = np.array([[400.0, 0, 320], [0, 410, 240], [0, 0, 1]])
+    down = np.deg2rad(30)
+    # Columns: the camera's x (right), y (down) and z (ahead) in a frame of x ahead, y left, z up.
+    rotation = np.array([[0, -np.sin(down), np.cos(down)], [-1, 0, 0],
+                         [0, -np.cos(down), -np.sin(down)]])
+    translation, expected = np.array([0.5, 0.1, 2.0]), np.array([5.0, -1.0, 0.0])
+    u, v, w = k @ rotation.T @ (expected - translation)
+    scope = {'np': np, 'info': types.SimpleNamespace(k=k.ravel()), 'u': u / w, 'v': v / w,
+             'rotation': rotation, 'translation': translation}
+    exec(recipe, scope)
+    np.testing.assert_allclose(scope['point'], expected, atol=1e-9)

@@ -12,7 +12,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo
 
-from lvs_ros.errors import cut
+from lvs_ros.errors import one_line
 from lvs_ros.node.serialized_images import SerializedHeader, read_header
 
 _KEPT = 100    # messages that may come while one frame is computed
@@ -145,7 +145,7 @@ class CameraInfoRelay:
                 self._infos.popitem(last=False)
         except Exception as error:    # whatever a foreign message holds: masks go on
             self._node.get_logger().error(
-                f'camera info not published: {type(error).__name__}: {cut(str(error))}',
+                f'camera info not published: {one_line(error)}',
                 throttle_duration_sec=1.0)
 
     def _publish(self, cdr: bytes, mask: _Mask) -> None:

@@ -20,7 +20,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
 from lvs_ros.errors import (ConfigurationError, DeviceLostError, ImageError, LabelSetError,
-                            LvsError, cut)
+                            LvsError, cut, one_line)
 from lvs_ros.labels import LabelSet, load_label_set
 from lvs_ros.node import qos
 from lvs_ros.node.diagnostic_messages import (diagnostic_array, memory_values, status_values,
@@ -74,8 +74,7 @@ class SegmentationNode(LifecycleNode):
         self._subscription: Any = None
         self._unseen = contextlib.ExitStack()    # closed: the garbage collector sees it all
         self._read: Callable[[bytes], ReceivedImage] = read_image
-        self._drops = DropCounter()
-        self._window = FrameWindow()
+        self._drops, self._window = DropCounter(), FrameWindow()
         self._pause = Pause(self.get_logger().info)
         self._last_status: StepStatus | None = None
         self._image_size: tuple[int, int] | None = None    # of the last frame with a mask
@@ -290,7 +289,7 @@ class SegmentationNode(LifecycleNode):
             self._window.add(FrameRecord(time_s=time.monotonic(), failed=True))
 
     def _tell_failed(self, error: Exception) -> None:
-        self._last_failure = _one_line(error)
+        self._last_failure = one_line(error)
         self._log_unexpected('frame dropped', error)
 
     def _process(self, cdr: bytes, info: Mapping[str, Any], *, started_s: float) -> None:
@@ -402,7 +401,7 @@ class SegmentationNode(LifecycleNode):
         if not self.context.ok():  # shutting down: nothing can be published any more
             return
         if isinstance(error, (LvsError, MemoryError)):    # where it came about does not matter
-            self.get_logger().error(f'{what}: {_one_line(error)}', throttle_duration_sec=1.0)
+            self.get_logger().error(f'{what}: {one_line(error)}', throttle_duration_sec=1.0)
         else:
             text = cut(''.join(traceback.format_exception(error)), 5000)
             self.get_logger().error(f'{what}: {text}', throttle_duration_sec=1.0)
@@ -498,9 +497,3 @@ class SegmentationNode(LifecycleNode):
             paused=self._pause.active,
             camera_info_problem=None if outputs is None else outputs.camera_info.problem,
             last_malformed=self._last_malformed, last_failure=self._last_failure)
-
-
-def _one_line(error: Exception) -> str:
-    """Describe an unexpected error in one line; its text may come from a message, so it is cut."""
-    kind = 'out of memory' if isinstance(error, MemoryError) else type(error).__name__
-    return f'{kind}: {cut(str(error))}'
