@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The configurations for other programs fit the node's topics and classes."""
 
+import json
 import pathlib
 import types
 from typing import Any
@@ -32,6 +33,30 @@ def test_nav2_reads_our_topics_and_knows_every_class() -> None:
     assert sorted(classes) == sorted(load_label_set('camvid').names), 'each once'
     assert all(0 <= camera[kind]['base_cost'] <= camera[kind]['max_cost'] <= 254
                for kind in camera['class_types'])
+
+
+def panels_of(layout: Any) -> list[str]:
+    """Return the panels of a layout's tree."""
+    return [layout] if isinstance(layout, str) else [
+        *panels_of(layout['first']), *panels_of(layout['second'])]
+
+
+def test_rviz_and_foxglove_show_our_topics() -> None:
+    rviz: Any = yaml.safe_load((CONFIG / 'lvs.rviz').read_text(encoding='utf-8'))
+    for display in rviz['Visualization Manager']['Displays']:
+        assert display['Topic']['Value'] in topics()
+
+    foxglove = json.loads((CONFIG / 'foxglove_layout.json').read_text(encoding='utf-8'))
+    panels = foxglove['configById']
+    assert sorted(panels_of(foxglove['layout'])) == sorted(panels)
+    fields = {line.split()[1] for line in (REPOSITORY / 'msg' / 'FrameStatus.msg').read_text(
+        encoding='utf-8').splitlines() if line and not line.startswith('#')}
+    for panel in panels.values():
+        if 'imageMode' in panel:
+            assert panel['imageMode']['imageTopic'] in topics()
+        for path in panel.get('paths', ()):
+            topic, field = path['value'].split('.')
+            assert topic == '/lvs/status' and field in fields
 
 
 def test_the_recipe_finds_the_point_on_the_ground() -> None:
