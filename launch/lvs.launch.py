@@ -63,8 +63,8 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(
             'rviz', default_value='false', choices=[*BOOLEANS, 'auto'],
             description='Open RViz with overlay and mask in colours; auto: where it is installed'),
+        OpaqueFunction(function=start_rviz),    # first: where it is missing, nothing is started
         OpaqueFunction(function=start_node),
-        OpaqueFunction(function=start_rviz),
     ])
 
 
