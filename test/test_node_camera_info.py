@@ -133,6 +133,7 @@ def test_masks_wait_for_no_calibration_and_the_diagnostics_miss_it(make_rig: Rig
     rig.peer.wait_for(TOPIC, 1)
     status = rig.peer.diagnostics(lambda one: one.level == DiagnosticStatus.WARN)
     assert '/camera_info does not fit the images: it is of images of 128x48' in status.message
+    camera.publish(b'\0\1\0\0\1')    # no message
     for number in range(12):    # each gets its mask; the calibrations are of other times
         camera.publish(calibration(500 * SECOND + number))
         rig.send(image_message(picture(), stamp_ns=(3 + number) * SECOND))
