@@ -24,7 +24,7 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription([
         DeclareLaunchArgument('image_topic', default_value=TOPIC,
                               description='Topic of the images of the street'),
-        DeclareLaunchArgument('rate', default_value='15.0', description='Images a second'),
+        DeclareLaunchArgument('rate', default_value='10.0', description='Images a second'),
         DeclareLaunchArgument('seed', default_value='185',
                               description='Another street, another weather'),
         DeclareLaunchArgument(

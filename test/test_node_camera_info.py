@@ -14,9 +14,12 @@ from diagnostic_msgs.msg import DiagnosticStatus  # noqa: E402
 import node_rig  # noqa: E402
 from node_rig import (HEIGHT, SECOND, WIDTH, Rig, Rigs, image_message, picture,  # noqa: E402
                       values, wait_until)
+import rclpy  # noqa: E402
+from rclpy.context import Context  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
 
-from lvs_ros.node.camera_info import scaled, topic_beside  # noqa: E402
+from lvs_ros.node.camera_info import CameraInfoRelay, scaled, topic_beside  # noqa: E402
+from lvs_ros.node.serialized_images import SerializedHeader  # noqa: E402
 
 TOPIC = '/lvs/camera_info'
 
@@ -73,6 +76,22 @@ def test_a_camera_without_calibration_stays_one() -> None:
     ('/front/camera/image', '/front/camera/camera_info')])
 def test_its_name_is_that_of_image_transport(image_topic: str, expected: str) -> None:
     assert topic_beside(image_topic) == expected
+
+
+@pytest.mark.parametrize('rules, expected', [
+    ([], '/front/camera_info'), (['-r', 'camera_info:=/calibration'], '/calibration')])
+def test_its_topic_can_be_remapped(ros_domain: int, rules: list[str], expected: str) -> None:
+    context = Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node('node', context=context, cli_args=['--ros-args', *rules])
+    publisher = node.create_publisher(CameraInfo, '~/camera_info', 1)
+    node.create_subscription(CameraInfo, '~/camera_info', lambda message: None, 1)
+    wait_until(lambda: publisher.get_subscription_count() == 1)
+    relay = CameraInfoRelay(node, publisher, '/front/image_raw')
+    relay.mask_published(SerializedHeader(1, 0, b'camera'), (64, 48), (64, 48))
+    assert expected in [one.topic_name for one in node.subscriptions]
+    node.destroy_node()
+    context.shutdown()
 
 
 def subscribe(rig: Rig) -> Any:

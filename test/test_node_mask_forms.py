@@ -4,7 +4,7 @@
 
 import pathlib
 import struct
-from typing import Iterator
+from typing import Any, Callable, Iterator
 
 import cv2
 import numpy as np
@@ -18,7 +18,9 @@ from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 
 from lvs_ros.errors import LabelSetError  # noqa: E402
 from lvs_ros.labels import LabelSet, load_label_set  # noqa: E402
+from lvs_ros.node import outputs  # noqa: E402
 from lvs_ros.node.autoware_mask import load_ids, write_autoware_mask  # noqa: E402
+from lvs_ros.node.colour_mask import ColourMask  # noqa: E402
 from lvs_ros.node.serialized_images import SerializedHeader, read_header  # noqa: E402
 
 TOPICS = {'/lvs/mask/color': Image, '/lvs/mask/compressed': CompressedImage,
@@ -67,6 +69,30 @@ def test_every_form_says_what_the_mask_says(make_rig: Rigs) -> None:
     assert (autoware.encoding, autoware.step) == ('mono8', autoware.width)
     ids = np.array([AUTOWARE_IDS[name] for name in CAMVID], np.uint8)
     np.testing.assert_array_equal(decoded(autoware), ids[mask])
+
+
+def test_a_form_is_made_only_where_somebody_subscribes(
+        make_rig: Rigs, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def watched(name: str, write: Callable[..., bytes]) -> Callable[..., bytes]:
+        def wrapper(*arguments: Any) -> bytes:
+            made.append(name)
+            return write(*arguments)
+        return wrapper
+
+    for name in ('write_compressed_mask', 'write_autoware_mask'):
+        monkeypatch.setattr(outputs, name, watched(name, getattr(outputs, name)))
+    monkeypatch.setattr(ColourMask, 'write', watched('color', ColourMask.write))
+    rig = make_rig(autoware_classes='camvid')
+    rig.send(image_message(picture()))
+    rig.peer.diagnostics(lambda _: True)
+    assert not made
+    rig.peer.subscribe(CompressedImage, '/lvs/mask/compressed')
+    rig.connect('/lvs/mask/compressed')
+    rig.send(image_message(picture()))
+    rig.peer.wait_for('/lvs/mask/compressed', 1)
+    assert made == ['write_compressed_mask']
 
 
 def test_runs_go_on_from_row_to_row_and_unlabelled_is_unknown() -> None:
