@@ -5,6 +5,7 @@
 import os
 from typing import Any
 
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch.actions import DeclareLaunchArgument, EmitEvent, LogInfo, OpaqueFunction
 from launch.events import matches_action
 from launch.events.process import ProcessExited, ShutdownProcess
@@ -15,6 +16,7 @@ from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
 from lvs_ros.dds_profile import large_image_environment
+from lvs_ros.errors import ConfigurationError
 from lvs_ros.exit_codes import is_worth_a_restart
 from lvs_ros.launcher_watch import launcher_environment
 from lvs_ros.launching import (PARAMETERS, check_params_file, node_name, parameter_values,
@@ -32,6 +34,10 @@ def generate_launch_description() -> LaunchDescription:
             description="The camera's topic; with input_transport:=compressed, /compressed is "
                         'added to it if it is not there; if it is, input_transport need not be '
                         'given'),
+        DeclareLaunchArgument(
+            'camera_info_topic', default_value='',
+            description="The camera's calibration, for ~/camera_info; empty: camera_info beside "
+                        'the image topic'),
         *(_of_the_parameter(name) for name in PARAMETERS if name in OPTIONS),
         DeclareLaunchArgument(
             'params_file',
@@ -55,6 +61,10 @@ def generate_launch_description() -> LaunchDescription:
             description='Start the node again, after two seconds, when it dies; not when it was '
                         'told to stop (exit code 0) or has found something that the user has to '
                         'mend (2)'),
+        DeclareLaunchArgument(
+            'rviz', default_value='false', choices=[*BOOLEANS, 'auto'],
+            description='Open RViz with overlay and mask in colours; auto: where it is installed'),
+        OpaqueFunction(function=start_rviz),    # first: where it is missing, nothing is started
         OpaqueFunction(function=start_node),
     ])
 
@@ -85,8 +95,7 @@ def start_node(context: LaunchContext) -> list[Any]:
     overrides = parameter_overrides(context)
     raw_topic, compressed_topic = topic_names(value('image_topic'),
                                               overrides.get('input_transport', ''))
-    full_name = node_name(context.launch_configurations.get('ros_namespace', ''),
-                          value('namespace'), value('name'))
+    full_name = name_of_the_node(context)
     # launch_ros only warns of a file that is not there, and the node would start without it.
     warning = check_params_file(value('params_file'), full_name)
     node = Node(
@@ -95,7 +104,9 @@ def start_node(context: LaunchContext) -> list[Any]:
         name=value('name'),
         namespace=value('namespace'),
         parameters=[value('params_file'), *([overrides] if overrides else [])],
-        remappings=[('image_raw', raw_topic), ('image_raw/compressed', compressed_topic)],
+        remappings=[('image_raw', raw_topic), ('image_raw/compressed', compressed_topic),
+                    *([('camera_info', value('camera_info_topic'))]
+                      if value('camera_info_topic') else [])],
         arguments=['--ros-args', '--log-level', value('log_level')],
         additional_env={**large_image_environment({**os.environ, **context.environment}),
                         **launcher_environment()},
@@ -106,6 +117,42 @@ def start_node(context: LaunchContext) -> list[Any]:
         on_exit=stay_down,
     )
     return [node] if warning is None else [LogInfo(msg=f'warning: {warning}'), node]
+
+
+def name_of_the_node(context: LaunchContext) -> str:
+    """Return the full name that the arguments give to the node."""
+    values = context.launch_configurations
+    return node_name(values.get('ros_namespace', ''), values['namespace'], values['name'])
+
+
+def start_rviz(context: LaunchContext) -> list[Node]:
+    """Return RViz's action, if it is wanted.
+
+    :raises ConfigurationError: it is not installed.
+    """
+    wanted = LaunchConfiguration('rviz').perform(context)
+    if wanted == 'false' or wanted == 'auto' and not is_installed('rviz2'):
+        return []
+    if not is_installed('rviz2'):
+        raise ConfigurationError('argument rviz: RViz is not installed (the package rviz2); '
+                                 'install it, or leave the argument out')
+    name = name_of_the_node(context)
+    return [Node(
+        package='rviz2', executable='rviz2', name='rviz_lvs', output='screen',
+        arguments=['-d', PathJoinSubstitution([FindPackageShare('lvs_ros'), 'config',
+                                               'lvs.rviz'])],
+        # The configuration is of a node /lvs.
+        remappings=[(f'/lvs/{topic}', f'{name}/{topic}') for topic in (
+            'overlay', 'mask/color', 'confidence', 'overlay_forecast')])]
+
+
+def is_installed(package: str) -> bool:
+    """Say whether a ROS package is there."""
+    try:
+        get_package_prefix(package)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def stay_down(event: ProcessExited, context: LaunchContext) -> EmitEvent | None:

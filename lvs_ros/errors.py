@@ -83,6 +83,12 @@ def cut(text: str, length: int = 500) -> str:
     return f'{text[:length]} … and {len(text) - length} more characters'
 
 
+def one_line(error: Exception) -> str:
+    """Describe an unexpected error in one line; its text may come from a message, so it is cut."""
+    kind = 'out of memory' if isinstance(error, MemoryError) else type(error).__name__
+    return f'{kind}: {cut(str(error))}'
+
+
 def shown(text: str) -> str:
     """Return a text that came in a message as an error may show it: in quotes, of one line, cut.
 

@@ -188,6 +188,13 @@ class NodeOptions(_Options):
         False, 'Publish ~/mask_refined, too: the mask of the same image once more, by its own '
         'features, where the accurate network has finished with it before the next image comes, '
         'and again after flip averaging. For slow cameras, with schedule: low_latency.')
+    autoware_classes: str = _option(
+        '', "Publish ~/mask/autoware, too: the mask in the form of Autoware's perception nodes. "
+        'Which of their classes each class is: a name in config/autoware/ or the path of a .yaml '
+        'file; empty = not published.')
+    pause_without_subscribers: bool = _option(
+        False, 'Leave images out while nobody subscribes to any output but label_info: the '
+        'networks stand still. The first image after that is computed in full.', dynamic=True)
     max_pixels: int = _option(
         MAX_PIXELS, 'Width times height of the largest image that is taken; a larger one is '
         'dropped before it is decoded.', unit='pixels', minimum=256, maximum=FILE_PIXELS)

@@ -28,17 +28,23 @@ class Listener:
         self._changed = threading.Condition()
         self.received: dict[str, list[Any]] = {}
         self._publishers: dict[str, int] = {}
+        self._subscriptions: dict[str, Any] = {}
         self._thread = threading.Thread(target=self._executor.spin)
         self._thread.start()
 
     def subscribe(self, kind: Any, topic: str, *, reliable: bool = True) -> None:
         reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
         self.received[topic] = []
-        self._node.create_subscription(
+        self._subscriptions[topic] = self._node.create_subscription(
             kind, topic, lambda message: self._take(topic, message),
             QoSProfile(depth=1000, reliability=reliability),
             event_callbacks=SubscriptionEventCallbacks(
                 matched=lambda info: self._match(topic, info.current_count)))
+
+    def unsubscribe(self, *topics: str) -> None:
+        """Listen to these topics no longer."""
+        for topic in topics:
+            self._node.destroy_subscription(self._subscriptions.pop(topic))
 
     def now_ns(self) -> int:
         return self._node.get_clock().now().nanoseconds

@@ -80,6 +80,11 @@ class Peer(Listener):
         self.camera.publish(message)
         self.sent += 1
 
+    def advertise(self, kind: Any, topic: str) -> Any:
+        """Return a publisher of something besides the images."""
+        return self._node.create_publisher(
+            kind, topic, QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT))
+
     def call(self, kind: Any, service: str, request: Any) -> Any:
         """Call a service and return its response."""
         client: Any = self._node.create_client(kind, service)

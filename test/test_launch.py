@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import yaml
 
 from lvs_ros.dds_profile import large_image_environment
 from lvs_ros.errors import ConfigurationError
@@ -64,9 +65,9 @@ def command_of(context: Any, process: Any) -> list[str]:
 def test_the_node_declares_its_arguments() -> None:
     description = load('lvs.launch.py').generate_launch_description()
     assert {argument.name for argument in description.get_launch_arguments()} == {
-        'image_topic', 'input_transport', 'model', 'labels', 'threshold', 'device',
-        'inference_size', 'output_size', 'warm_up_size', 'autostart', 'params_file', 'name',
-        'namespace', 'use_sim_time', 'log_level', 'respawn'}
+        'image_topic', 'camera_info_topic', 'input_transport', 'model', 'labels', 'threshold',
+        'device', 'inference_size', 'output_size', 'warm_up_size', 'autostart', 'params_file',
+        'name', 'namespace', 'use_sim_time', 'log_level', 'respawn', 'rviz'}
 
 
 def test_the_node_gets_what_the_arguments_say() -> None:
@@ -230,3 +231,45 @@ def test_a_compressed_topic_is_subscribed_to_as_such() -> None:
     node, = load('lvs.launch.py').start_node(context)
     node._perform_substitutions(context)
     assert dict(node.expanded_remapping_rules)['image_raw/compressed'] == '/cam/compressed'
+
+
+def test_the_calibration_can_be_elsewhere() -> None:
+    context = context_with({'camera_info_topic': '/calibration'})
+    node, = load('lvs.launch.py').start_node(context)
+    node._perform_substitutions(context)
+    assert dict(node.expanded_remapping_rules)['camera_info'] == '/calibration'
+
+
+@pytest.mark.parametrize('rviz, installed, opens', [
+    ('true', True, True), ('auto', True, True), ('auto', False, False), ('false', True, False)])
+def test_rviz_opens_where_it_is_wanted(monkeypatch: pytest.MonkeyPatch, rviz: str, installed: bool,
+                                       opens: bool) -> None:
+    module = load('lvs.launch.py')
+    monkeypatch.setattr(module, 'is_installed', lambda package: installed)
+    context = context_with({'rviz': rviz, 'namespace': 'front'})
+    actions = module.start_rviz(context)
+    assert len(actions) == opens
+    if opens:
+        assert actions[0].node_executable == 'rviz2'
+        actions[0]._perform_substitutions(context)
+        rules = dict(actions[0].expanded_remapping_rules)
+        assert rules['/lvs/overlay'] == '/front/lvs/overlay'
+        displays = yaml.safe_load((REPOSITORY / 'config' / 'lvs.rviz').read_text())
+        shown = {one['Topic']['Value'] for one in displays['Visualization Manager']['Displays']}
+        assert shown == set(rules)
+
+
+def test_rviz_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = load('lvs.launch.py')
+    monkeypatch.setattr(module, 'is_installed', lambda package: False)
+    with pytest.raises(ConfigurationError, match='argument rviz: RViz is not installed'):
+        module.start_rviz(context_with({'rviz': 'true'}))
+
+
+def test_the_demo_films_the_street_for_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = load('demo.launch.py')
+    monkeypatch.setattr(module, 'ExecutableInPackage', lambda package, executable: executable)
+    context = context_with({'image_topic': module.TOPIC, 'rate': '10.0', 'seed': '3'})
+    camera, = module.start_street(context)
+    assert command_of(context, camera) == [
+        'lvs', 'street', '--topic', '/street/image_raw', '--rate', '10.0', '--seed', '3']

@@ -27,7 +27,7 @@ from lvs_ros.options import GONE, OPTIONS  # noqa: E402
 from lvs_ros.resources import config_dir  # noqa: E402
 
 DYNAMIC = {'threshold', 'schedule', 'fixed_interval', 'max_key_age_frames', 'stale_after_s',
-           'forecast_s'}
+           'forecast_s', 'pause_without_subscribers'}
 
 
 @pytest.fixture

@@ -52,6 +52,7 @@ def stream_values(summary: Summary, totals: Totals, *, window_s: float,
         'frames lost before the node': lost,
         'malformed images': totals.malformed,
         'frames failed': totals.failed,
+        'images left out (paused)': totals.paused,
         'stale masks in window': summary.stale,
         'key frames in window': summary.key_frames,
     }

@@ -52,6 +52,7 @@ class FrameRecord:
     :param published: a mask was published.
     :param malformed: the image could not be read.
     :param failed: an unexpected error.
+    :param paused: the image was left out, since nobody subscribed to an output.
     :param key_frame: the frame became the key frame.
     :param stale: it was older than allowed.
     """
@@ -63,6 +64,7 @@ class FrameRecord:
     published: bool = False
     malformed: bool = False
     failed: bool = False
+    paused: bool = False
     key_frame: bool = False
     stale: bool = False
 
@@ -82,6 +84,7 @@ class Totals:
     lost: int = 0
     malformed: int = 0
     failed: int = 0
+    paused: int = 0
     stale: int = 0
     key_frames: int = 0
 
@@ -92,6 +95,7 @@ class Totals:
         self.lost += record.lost
         self.malformed += record.malformed
         self.failed += record.failed
+        self.paused += record.paused
         self.stale += record.stale
         self.key_frames += record.key_frame
 
@@ -103,7 +107,7 @@ class Totals:
     @property
     def dropped_fraction(self) -> float:
         """Part of the frames sent that got no mask, 0..1."""
-        sent = self.received + self.lost
+        sent = self.received + self.lost - self.paused
         return (sent - self.published) / sent if sent else 0.0
 
 
@@ -194,6 +198,8 @@ class Condition:
     :param watchdog_s: after which the process ends; 0 = never.
     :param clock_problem: why latencies cannot be told; None where they can.
     :param fallbacks: what is computed in a slower way than it should be, and why.
+    :param paused: images are left out, since nobody subscribes to what they would become.
+    :param camera_info_problem: what is wrong with the calibration beside the masks.
     :param last_malformed: why the last malformed image could not be read.
     :param last_failure: text of the last unexpected error that cost a frame.
     """
@@ -213,6 +219,8 @@ class Condition:
     watchdog_s: float = 0.0
     clock_problem: str | None = None
     fallbacks: Sequence[str] = ()
+    paused: bool = False
+    camera_info_problem: str | None = None
     last_malformed: str | None = None
     last_failure: str | None = None
 
@@ -229,7 +237,8 @@ def judge(summary: Summary, condition: Condition) -> tuple[Level, str]:
     findings = [*_errors(summary, condition), *_silence(condition),
                 *_warnings(summary, condition)]
     if not findings:
-        return Level.OK, 'publishing masks'
+        return Level.OK, ('paused: nobody subscribes to an output' if condition.paused
+                          else 'publishing masks')
     # ERROR before STALE before WARN: a broken node explains its silence.
     severity = (Level.ERROR, Level.STALE, Level.WARN)
     findings.sort(key=lambda finding: severity.index(finding[0]))
@@ -309,6 +318,8 @@ def _warnings(summary: Summary, condition: Condition) -> Iterator[Finding]:
         yield Level.WARN, condition.clock_problem
     if condition.fallbacks:
         yield Level.WARN, 'slower than it should be: ' + '; '.join(condition.fallbacks)
+    if condition.camera_info_problem is not None:
+        yield Level.WARN, condition.camera_info_problem
     if summary.stale:
         yield Level.WARN, f'{summary.stale} of {summary.published} masks were stale'
     if summary.dropped_fraction > _DROP_WARN_FRACTION and summary.lost:

@@ -4,18 +4,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable
 
 import cv2
 import numpy as np
 from rclpy.lifecycle import LifecycleNode
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from lvs_ros.labels import LabelSet
 from lvs_ros.msg import FrameStatus
 from lvs_ros.node import qos
+from lvs_ros.node.autoware_mask import load_ids, write_autoware_mask
+from lvs_ros.node.camera_info import CameraInfoRelay
+from lvs_ros.node.colour_mask import ColourMask
+from lvs_ros.node.compressed_mask import write_compressed_mask
 from lvs_ros.node.image_messages import ns_to_stamp
 from lvs_ros.node.serialized_images import ReceivedImage, SerializedHeader, write_image
+from lvs_ros.options import NodeOptions
 from lvs_ros.pipeline.as_rgb import as_rgb
 from lvs_ros.pipeline.forecast import Forecast
 from lvs_ros.pipeline.frame import Frame, StepResult, StepStatus
@@ -23,16 +28,18 @@ from lvs_ros.pipeline.status_fields import nan_if_none, status_fields
 
 
 class Outputs:
-    """The publishers of mask, confidence, overlay, their forecasts, status and label info.
+    """The publishers of the mask in its forms, confidence, overlay, forecasts, status, labels.
 
     They publish only while the node is active. Made on configuring, destroyed on cleaning up.
+    What is not the mask or the status is computed only where somebody subscribes to it.
 
     :param node: publishes on its private topics.
     :param label_set: names and colours of the classes.
-    :param refined: whether there is ~/mask_refined.
+    :param options: which of the outputs there are that are off by default.
+    :raises LvsError: the classes of Autoware, or overrides of the quality of service, are wrong.
     """
 
-    def __init__(self, node: LifecycleNode, label_set: LabelSet, *, refined: bool = False) -> None:
+    def __init__(self, node: LifecycleNode, label_set: LabelSet, options: NodeOptions) -> None:
         self._node = node
         self._label_set = label_set
         self._publishers: list[Any] = []
@@ -47,9 +54,12 @@ class Outputs:
                 Image, '~/overlay_forecast', qos.image_output())
             self._status = self._publisher(FrameStatus, '~/status', qos.status_output())
             self._refined = self._publisher(
-                Image, '~/mask_refined', qos.image_output()) if refined else None
+                Image, '~/mask_refined', qos.image_output()) if options.refined_mask else None
+            self._derived = self._derived_masks(options)
+            self.camera_info = self._camera_info_relay(options)
+            self._heard_by = self._publishers.copy()
             self._label_info = self._label_info_publisher()
-        except Exception:  # an override of the quality of service that cannot be applied
+        except Exception:
             self.destroy()
             raise
 
@@ -60,6 +70,26 @@ class Outputs:
         self._publishers.append(publisher)
         return publisher
 
+    def _derived_masks(self, options: NodeOptions
+                       ) -> list[tuple[Any, Callable[[np.ndarray, SerializedHeader], bytes]]]:
+        """Return publishers of what is made of a mask alone, and how its message is made."""
+        derived: list[tuple[Any, Callable[[np.ndarray, SerializedHeader], bytes]]] = [
+            (self._publisher(Image, '~/mask/color', qos.image_output()),
+             ColourMask(self._label_set).write),
+            (self._publisher(CompressedImage, '~/mask/compressed', qos.image_output()),
+             write_compressed_mask)]
+        if options.autoware_classes:
+            ids = load_ids(options.autoware_classes, self._label_set)
+            derived.append((self._publisher(Image, '~/mask/autoware', qos.image_output()),
+                            lambda mask, header: write_autoware_mask(mask, ids, header)))
+        return derived
+
+    def _camera_info_relay(self, options: NodeOptions) -> CameraInfoRelay:
+        images = 'image_raw' + ('/compressed' if options.input_transport == 'compressed' else '')
+        return CameraInfoRelay(
+            self._node, self._publisher(CameraInfo, '~/camera_info', qos.image_output()),
+            self._node.resolve_topic_name(images))
+
     def _label_info_publisher(self) -> Any:
         try:
             from vision_msgs.msg import LabelInfo
@@ -68,6 +98,11 @@ class Outputs:
                 'vision_msgs is not installed: ~/label_info is not published; everything else is')
             return None
         return self._publisher(LabelInfo, '~/label_info', qos.label_info())
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether anything but the label info has subscribers."""
+        return any(map(_is_heard, self._heard_by))
 
     @property
     def wants_confidence(self) -> bool:
@@ -110,11 +145,15 @@ class Outputs:
 
     def publish_rest(self, received: ReceivedImage, result: StepResult,
                      status: FrameStatus) -> None:
-        """Publish the status, and confidence and overlay where they have subscribers."""
+        """Publish the status, and what else has subscribers, the quickest first."""
         header, frame = received.header, received.frame
         self._status.publish(status)
+        self.camera_info.mask_published(header, frame.size, result.mask.shape[::-1])
         if result.confidence is not None and _is_heard(self._confidence):
             self._confidence.publish(write_image(result.confidence, header))
+        for publisher, write in self._derived:
+            if _is_heard(publisher):
+                publisher.publish(write(result.mask, header))
         if _is_heard(self._overlay):
             self._overlay.publish(write_image(self._blend(frame, result.mask), header))
 

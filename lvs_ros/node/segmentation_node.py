@@ -20,13 +20,14 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
 from lvs_ros.errors import (ConfigurationError, DeviceLostError, ImageError, LabelSetError,
-                            LvsError, cut)
+                            LvsError, cut, one_line)
 from lvs_ros.labels import LabelSet, load_label_set
 from lvs_ros.node import qos
 from lvs_ros.node.diagnostic_messages import (diagnostic_array, memory_values, status_values,
                                               stream_values)
 from lvs_ros.node.diagnostics import Condition, FrameRecord, FrameWindow, hang, judge
 from lvs_ros.node.drop_counter import DropCounter
+from lvs_ros.node.listeners import Pause
 from lvs_ros.node.outputs import Outputs, status_message
 from lvs_ros.node.parameters import NodeParameters
 from lvs_ros.node.periodic_thread import PeriodicThread
@@ -74,8 +75,8 @@ class SegmentationNode(LifecycleNode):
         self._subscription: Any = None
         self._unseen = contextlib.ExitStack()    # closed: the garbage collector sees it all
         self._read: Callable[[bytes], ReceivedImage] = read_image
-        self._drops = DropCounter()
-        self._window = FrameWindow()
+        self._drops, self._window = DropCounter(), FrameWindow()
+        self._pause = Pause(self.get_logger().info)
         self._last_status: StepStatus | None = None
         self._image_size: tuple[int, int] | None = None    # of the last frame with a mask
         self._last_malformed: str | None = None
@@ -181,7 +182,7 @@ class SegmentationNode(LifecycleNode):
         options = self.parameters.pipeline
         self._pipeline = self._pipeline_factory(options)
         label_set = self._load_labels(self._pipeline)
-        self._outputs = Outputs(self, label_set, refined=self.parameters.node.refined_mask)
+        self._outputs = Outputs(self, label_set, self.parameters.node)
         width, height = self.parameters.node.warm_up_size
         seen = f'inference_size {options.inference_size}'
         if width and height:
@@ -230,6 +231,8 @@ class SegmentationNode(LifecycleNode):
     def _unsubscribe(self) -> None:
         if self._watchdog is not None:
             self._watchdog.stop()
+        if self._outputs is not None:
+            self._outputs.camera_info.unsubscribe()
         if self._subscription is not None:
             self.destroy_subscription(self._subscription)
             self._subscription = None
@@ -289,12 +292,16 @@ class SegmentationNode(LifecycleNode):
             self._window.add(FrameRecord(time_s=time.monotonic(), failed=True))
 
     def _tell_failed(self, error: Exception) -> None:
-        self._last_failure = _one_line(error)
+        self._last_failure = one_line(error)
         self._log_unexpected('frame dropped', error)
 
     def _process(self, cdr: bytes, info: Mapping[str, Any], *, started_s: float) -> None:
         """Publish the mask before anything else: its subscribers do not wait for the status."""
-        assert self._outputs is not None
+        assert self._outputs is not None and self._pipeline is not None
+        if self._pause.is_due(wanted=self.parameters.node.pause_without_subscribers,
+                              outputs=self._outputs, reset=self._pipeline.reset):
+            self._count(info, paused=True)
+            return
         received = self._read(cdr)
         self._newest = received.header
         result = self._segment(received.frame)
@@ -397,7 +404,7 @@ class SegmentationNode(LifecycleNode):
         if not self.context.ok():  # shutting down: nothing can be published any more
             return
         if isinstance(error, (LvsError, MemoryError)):    # where it came about does not matter
-            self.get_logger().error(f'{what}: {_one_line(error)}', throttle_duration_sec=1.0)
+            self.get_logger().error(f'{what}: {one_line(error)}', throttle_duration_sec=1.0)
         else:
             text = cut(''.join(traceback.format_exception(error)), 5000)
             self.get_logger().error(f'{what}: {text}', throttle_duration_sec=1.0)
@@ -463,13 +470,14 @@ class SegmentationNode(LifecycleNode):
             'execution': '' if pipeline is None else pipeline.executor.description,
             'inference size': self._inference_size(),
             'forecast': self._forecast,
+            'camera info': '' if self._outputs is None else self._outputs.camera_info.description,
             **memory_values('' if hangs else device),    # torch may hold a lock on the GPU's
         }
         return diagnostic_array(self.get_clock().now().to_msg(), level=level, message=message,
                                 node=self.get_fully_qualified_name(), values=values)
 
     def _condition(self, now_s: float, pipeline: SegmentationPipeline | None) -> Condition:
-        subscription = self._subscription
+        subscription, outputs = self._subscription, self._outputs
         if subscription is None or pipeline is None:
             return Condition(active=False, transition_error=self._transition_error,
                              shut_down=self._is_shut_down)
@@ -489,10 +497,6 @@ class SegmentationNode(LifecycleNode):
             frame_s=0.0 if start_s is None else now_s - start_s,
             watchdog_s=self.parameters.node.watchdog_s if self._watchdog is not None else 0.0,
             clock_problem=self._clock_problem, fallbacks=pipeline.fallbacks,
+            paused=self._pause.active,
+            camera_info_problem=None if outputs is None else outputs.camera_info.problem,
             last_malformed=self._last_malformed, last_failure=self._last_failure)
-
-
-def _one_line(error: Exception) -> str:
-    """Describe an unexpected error in one line; its text may come from a message, so it is cut."""
-    kind = 'out of memory' if isinstance(error, MemoryError) else type(error).__name__
-    return f'{kind}: {cut(str(error))}'

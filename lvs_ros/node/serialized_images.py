@@ -131,31 +131,53 @@ def read_compressed_image(cdr: bytes, max_pixels: int = MAX_PIXELS) -> ReceivedI
     return ReceivedImage(header, Frame(image, header.stamp_ns, channels))
 
 
-def write_image(image: np.ndarray, header: SerializedHeader) -> bytes:
+def write_image(image: np.ndarray, header: SerializedHeader,
+                data: bytes | None = None) -> bytes:
     """Serialise a sensor_msgs/Image; the pixels are copied once.
 
     :param image: (H, W) uint8 for mono8, or (H, W, 3) uint8 for rgb8.
     :param header: becomes the message's header, unchanged.
+    :param data: instead of the pixels, where a receiver expects them in another form.
     """
-    stamp = struct.pack('<iI', header.sec, header.nanosec)
-    return b''.join((_LITTLE_ENDIAN, stamp, _between(header.frame_id, image.shape),
-                     np.ascontiguousarray(image).data))
+    pixels = np.ascontiguousarray(image).data if data is None else data
+    length = image.nbytes if data is None else len(data)
+    return b''.join((_LITTLE_ENDIAN, _stamp(header), _between(header.frame_id, image.shape),
+                     struct.pack('<I', length), pixels))
+
+
+def write_compressed_image(data: bytes, format: str, header: SerializedHeader) -> bytes:
+    """Serialise a sensor_msgs/CompressedImage.
+
+    :param data: the file of the picture.
+    :param format: says what it is.
+    :param header: becomes the message's header, unchanged.
+    """
+    fields = _string(header.frame_id) + _string(format.encode())
+    return b''.join((_LITTLE_ENDIAN, _stamp(header), fields, struct.pack('<I', len(data)), data))
+
+
+def _stamp(header: SerializedHeader) -> bytes:
+    return struct.pack('<iI', header.sec, header.nanosec)
+
+
+def _string(text: bytes) -> bytes:
+    """Return a string, up to where the next number is."""
+    field = struct.pack('<I', len(text) + 1) + text + b'\0'
+    return field + bytes(-len(field) % 4)
 
 
 @functools.lru_cache(maxsize=8)
 def _between(frame_id: bytes, shape: tuple[int, ...]) -> bytes:
-    """Return what lies between stamp and pixels: from frame to frame it is the same.
+    """Return what lies between stamp and length of the pixels: it is the same for each frame.
 
     :param shape: (H, W) of a mono8 image, or (H, W, 3) of an rgb8 image.
     """
     height, width, channels = (*shape, 1)[:3]
     encoding = b'mono8\0' if channels == 1 else b'rgb8\0'
-    fields = struct.pack('<I', len(frame_id) + 1) + frame_id + b'\0'
-    fields += bytes(-len(fields) % 4)
-    fields += struct.pack('<III', height, width, len(encoding)) + encoding
+    fields = _string(frame_id) + struct.pack('<III', height, width, len(encoding)) + encoding
     fields += b'\0'  # is_bigendian
     fields += bytes(-len(fields) % 4)
-    return fields + struct.pack('<II', width * channels, height * width * channels)
+    return fields + struct.pack('<I', width * channels)
 
 
 def _byte_order(cdr: bytes) -> str:

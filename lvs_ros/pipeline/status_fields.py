@@ -23,6 +23,7 @@ def status_fields(status: StepStatus) -> dict[str, Any]:
         'key_frame': status.key_frame,
         'key_age_frames': status.key_age_frames,
         'key_provisional': status.key_provisional,
+        'reset_reason': status.reset_reason or '',
         'deviation': nan_if_none(status.deviation),
         'threshold': status.threshold,
         'slow_track_busy': status.slow_track_busy,
