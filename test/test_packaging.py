@@ -5,6 +5,8 @@
 import configparser
 import pathlib
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree
 from typing import Any
 
@@ -52,6 +54,21 @@ def test_each_model_has_a_licence_beside_it() -> None:
     told = (folder / 'LICENSE.md').read_text('utf-8')
     models = {path.name for path in folder.glob('*.safetensors')}
     assert models == set(re.findall(r'^\| `(\S+\.safetensors)` \|', told, re.MULTILINE))
+
+
+@pytest.mark.parametrize('program', ['lvs', 'lvs_node'])
+def test_an_installed_program_runs_in_the_python_of_the_build(program: str) -> None:
+    """Started by ros2 launch, whatever environment is active."""
+    packages = pytest.importorskip('ament_index_python', reason='ROS 2 is not installed')
+    try:
+        prefix = pathlib.Path(packages.get_package_prefix('lvs_ros'))
+    except packages.PackageNotFoundError:
+        pytest.skip('lvs_ros was not built with colcon')
+    first_line = (prefix / 'lib' / 'lvs_ros' / program).read_text('utf-8').split('\n')[0]
+    python = first_line.removeprefix('#!')
+    told = subprocess.run([python, '-c', 'import sys; print(sys.prefix)'], capture_output=True,
+                          text=True, check=True)
+    assert told.stdout.strip() == sys.prefix
 
 
 @pytest.mark.parametrize('job', ['workspace', 'build-farm'])
