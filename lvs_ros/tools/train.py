@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``lvs train``: trains a model in three stages: network, propagation, deviation.
 
-Three further stages train what the method is compared with: small, small_half, recurrent.
+A further stage, detail, adds logits at a quarter of the image. Three train what the method is
+compared with: small, small_half, recurrent.
 """
 
 import argparse
@@ -41,6 +42,8 @@ RIVAL_STAGES = {'small': 12000, 'small_half': 12000, 'recurrent': 500}
 """Those of the comparison rows small_per_frame, small_per_frame_half and grfp5 of
 ``lvs evaluate``.
 """
+ALL_STAGES = {**STAGES, 'detail': 2000, **RIVAL_STAGES}
+"""And the one that gives a trained model a detail head."""
 UNLABELLED_STAGES = ('propagation', 'deviation')
 """Those that learn from the full network, and need no labels."""
 
@@ -64,15 +67,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_training(group: argparse._ArgumentGroup) -> None:
-    group.add_argument('--stages', nargs='+', choices=[*STAGES, *RIVAL_STAGES],
+    group.add_argument('--stages', nargs='+', choices=ALL_STAGES,
                        help='which stages to run, in this order (default: network propagation '
-                            'deviation; with drives without labels the last two); small, '
+                            'deviation; with drives without labels the last two); detail adds '
+                            'labels at a quarter of the image to a trained model; small, '
                             'small_half and recurrent train the comparison rows of '
                             "'lvs evaluate'")
     group.add_argument('--steps', nargs='+', type=int, metavar='N',
                        help='steps of each of these stages, or one number for all (default: '
                        + ', '.join(f'{name} {steps}' for name, steps
-                                   in {**STAGES, **RIVAL_STAGES}.items()) + ')')
+                                   in ALL_STAGES.items()) + ')')
     group.add_argument('--minutes', nargs='+', type=float, default=[0], metavar='N',
                        help='time limit of each of these stages, or one for all; 0 = none '
                             '(default: none); the learning rate reaches zero in time')
@@ -93,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     options = data_options(args)
     stages = _stages(args.stages, without_labels=options.needs_teacher)
-    args.steps = args.steps or [{**STAGES, **RIVAL_STAGES}[stage] for stage in stages]
+    args.steps = args.steps or [ALL_STAGES[stage] for stage in stages]
     _check_counts(args, stages)
     torch.manual_seed(args.seed)
     torch.backends.cudnn.benchmark = True
@@ -196,7 +200,7 @@ def _check_counts(args: argparse.Namespace, stages: Sequence[str]) -> None:
 def _stages(asked: Optional[Sequence[str]], *, without_labels: bool) -> Sequence[str]:
     if not without_labels:
         return asked or list(STAGES)
-    need_labels = [stage for stage in asked or () if stage in ('network', *SMALL_SHAPES)]
+    need_labels = [stage for stage in asked or () if stage in ('network', 'detail', *SMALL_SHAPES)]
     if need_labels:
         raise ConfigurationError(
             f'the stage {need_labels[0]} cannot be trained without labels: on --recording or with '
