@@ -466,7 +466,7 @@ def test_a_step_that_fails_holds_nothing_up(
 
     pipeline, _ = make(network, executor=executor())
     with monkeypatch.context() as patch:
-        patch.setattr(network, 'low', broken_low)
+        patch.setattr(network, 'low_and_detail', broken_low)
         with pytest.raises(error):
             pipeline.step(frame(0))
     assert pipeline.step(frame(1)).status.key_frame
