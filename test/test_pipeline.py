@@ -521,7 +521,7 @@ def test_inference_and_output_size(network: SegmentationNetwork) -> None:
 def test_warm_up_runs_every_part_and_leaves_no_trace(
         network: SegmentationNetwork, monkeypatch: pytest.MonkeyPatch, schedule: str) -> None:
     ran = collections.Counter[str]()
-    for name in ('low', 'high', 'refine', 'deviation', 'propagate', 'classify'):
+    for name in ('low_and_detail', 'high', 'refine', 'deviation', 'propagate', 'classify'):
         def watched(*inputs: Any, _name: str = name, _function: Any = getattr(network, name)
                     ) -> Any:
             ran[_name] += 1
