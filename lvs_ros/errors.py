@@ -9,6 +9,8 @@ the node can print it as it is, without a traceback.
 import contextlib
 from typing import Iterator
 
+from lvs_ros.dependencies import advice
+
 
 class LvsError(Exception):
     """Base of all errors that a user can mend."""
@@ -63,11 +65,13 @@ def ros_needed(what: str) -> Iterator[None]:
     """Import in this block what is there with ROS 2 only.
 
     :param what: needs it, for the error
-    :raises ConfigurationError: it is not there
+    :raises ConfigurationError: it, or another package, is not there
     """
     try:
         yield
     except ModuleNotFoundError as error:
+        if text := advice(error):
+            raise ConfigurationError(text) from error
         raise ConfigurationError(f'{what} needs ROS 2, and {error.name} is not there: source '
                                  'the setup file of a ROS installation, or env.sh') from error
 

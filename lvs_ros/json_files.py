@@ -9,12 +9,16 @@ from typing import Any, Mapping
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
-    """Write a value, indented.
+    """Write a value, see :func:`as_json`."""
+    path.write_text(as_json(value), encoding='utf-8')
+
+
+def as_json(value: Any) -> str:
+    """Return a value as the text of a file, indented.
 
     :param value: of what JSON has; NaN and infinity, which it does not have, become null
     """
-    text = json.dumps(_without_nan(value), indent=2, allow_nan=False, ensure_ascii=False)
-    path.write_text(text + '\n', encoding='utf-8')
+    return json.dumps(_without_nan(value), indent=2, allow_nan=False, ensure_ascii=False) + '\n'
 
 
 def _without_nan(value: Any) -> Any:

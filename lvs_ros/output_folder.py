@@ -51,6 +51,15 @@ def output_folder(path: pathlib.Path, *, marker: str,
                               'choose another place') from error
 
 
+def check_output_folder(path: pathlib.Path, *, marker: str, force: bool) -> None:
+    """See beforehand whether :func:`output_folder` can make a folder; raise as it does."""
+    class NothingToMake(Exception):
+        pass
+
+    with contextlib.suppress(NothingToMake), output_folder(path, marker=marker, force=force):
+        raise NothingToMake
+
+
 def _check_replaceable(path: pathlib.Path, marker: str, force: bool) -> None:
     if not path.exists() and not path.is_symlink():
         return

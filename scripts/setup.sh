@@ -35,7 +35,7 @@ build_fingerprint() {
   # are found in the source tree itself.
   linked=$(find launch config scripts -type f -not -path '*/__pycache__/*' | LC_ALL=C sort)
   echo "$(packages_fingerprint) $(fingerprint CMakeLists.txt package.xml msg/*.msg \
-    lvs_ros/*/*.cpp lvs_ros/backends/cpu/*/*.cpp lvs_ros/backends/cpu/*/*.h) $(fingerprint - <<< "$linked")"
+    scripts/lvs scripts/lvs_node lvs_ros/*/*.cpp lvs_ros/backends/cpu/*/*.cpp lvs_ros/backends/cpu/*/*.h) $(fingerprint - <<< "$linked")"
 }
 
 stamp_fits() { [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; }

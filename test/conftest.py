@@ -38,6 +38,15 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(scope='module')
+def one_core() -> Iterator[None]:
+    """Let the pipelines use one core, for the same reason."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    yield
+    os.sched_setaffinity(0, before)
+
+
 @pytest.fixture(scope='session')
 def camvid_dir() -> pathlib.Path:
     """Return the CamVid folder, or skip where it is absent.

@@ -48,7 +48,7 @@ def test_tells_what_was_measured_where(run: Run) -> None:
     assert run.told['size'] == [96, 64]
     assert run.told['precision'] in ('float32', 'bfloat16')
     assert run.told['peak_rss_bytes'] > 50e6 and run.told['peak_device_bytes'] == 0
-    assert 'tiny, random weights at 96x64 on' in run.printed
+    assert 'tiny, random weights at 96x64 (synthetic street) on' in run.printed
 
 
 def test_every_row_has_its_frames(run: Run) -> None:
@@ -85,12 +85,13 @@ def test_stages_are_those_of_the_pipeline(run: Run) -> None:
 
 def test_prints_tables_of_80_columns_and_writes_all_files(run: Run) -> None:
     assert 'fast track while S_h runs, 100 Hz' in run.printed
-    text = (run.folder / 'benchmark.txt').read_text(encoding='utf-8')
+    text = (run.folder / 'tiny_random_weights_benchmark.txt').read_text(encoding='utf-8')
     assert run.printed.startswith(text)
     assert max(map(len, text.splitlines())) <= 80
     assert sorted(path.name for path in run.folder.iterdir()) == [
-        'benchmark.json', 'benchmark.png', 'benchmark.txt']
-    picture = cv2.imread(str(run.folder / 'benchmark.png'))
+        'benchmark.json', 'tiny_random_weights_benchmark.png',
+        'tiny_random_weights_benchmark.txt']
+    picture = cv2.imread(str(run.folder / 'tiny_random_weights_benchmark.png'))
     assert picture is not None and len(np.unique(picture)) > 10
 
 

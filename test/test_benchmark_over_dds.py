@@ -6,6 +6,7 @@ import os
 import pathlib
 import sys
 
+import numpy as np
 import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
@@ -18,11 +19,13 @@ from lvs_ros.errors import ConfigurationError  # noqa: E402
 from lvs_ros.options import PipelineOptions  # noqa: E402
 from lvs_ros.tool_nodes.processes import NodeProcess  # noqa: E402
 
+CLIP = [np.full((48, 64, 3), 40 * number, np.uint8) for number in range(4)]
+
 
 def test_measures_the_node_and_the_echo(ros_domain: int, tiny_model: pathlib.Path) -> None:
     environment = dict(os.environ)
     options = PipelineOptions(model=str(tiny_model), threshold=1.0)
-    over_dds = measure_over_dds(Plan(options, 'tiny', rate_hz=50.0, frames=8), (64, 48),
+    over_dds = measure_over_dds(Plan(options, 'tiny', rate_hz=50.0, frames=8), CLIP,
                                 domain_id=ros_domain)
     assert over_dds.sent == 8
     assert 1 <= over_dds.masks == over_dds.latency_ms.count <= 8
@@ -46,7 +49,7 @@ def test_without_ros_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, 'rclpy', None)
     with pytest.raises(ConfigurationError, match=r'needs ROS 2, and rclpy[.\w]* is not there'):
-        measure_over_dds(Plan(PipelineOptions(), 'any', rate_hz=15.0, frames=10), (64, 48))
+        measure_over_dds(Plan(PipelineOptions(), 'any', rate_hz=15.0, frames=10), CLIP)
 
 
 def test_the_users_own_discovery_range_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:

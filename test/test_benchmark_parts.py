@@ -157,7 +157,8 @@ def test_durations() -> None:
 @pytest.fixture
 def benchmark(rows: dict[str, RowResult]) -> Benchmark:
     return Benchmark(
-        plan=PLAN, size=(640, 480), machine='Some Processor', precision='float32', rows=rows,
+        plan=PLAN, images='synthetic street', size=(640, 480), machine='Some Processor',
+        precision='float32', rows=rows,
         peak_rss_bytes=123_000_000, peak_device_bytes=0, over_dds=OverDds(
             latency_ms=Durations(13.0, 14.0, 15.0, 16.0, 10), node_ms=Durations(3, 4, 5, 6, 10),
             echo_ms=Durations(2, 3, 4, 5, 10), sent=11, masks=10), dds_error=None)

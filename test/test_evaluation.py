@@ -5,10 +5,9 @@
 import csv
 import dataclasses
 import json
-import os
 import pathlib
 import re
-from typing import Any, Iterator
+from typing import Any
 
 import cv2
 import numpy as np
@@ -37,17 +36,10 @@ from lvs_ros.pipeline.pipeline import SegmentationPipeline
 from lvs_ros.street import StreetScene
 from lvs_ros.tools.cli import main
 
+pytestmark = pytest.mark.usefixtures('one_core')
+
 FRAMES = 12
 SIZE = (96, 64)
-
-
-@pytest.fixture(scope='module', autouse=True)
-def one_core() -> Iterator[None]:
-    """Let the pipelines use one core: threads of so small a network only wait for each other."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(before)})
-    yield
-    os.sched_setaffinity(0, before)
 
 
 @pytest.fixture(scope='module')
@@ -125,12 +117,13 @@ def test_the_whole_table(street: pathlib.Path, model: pathlib.Path, tmp_path: pa
             np.mean([value for value in row['iou'].values() if value is not None]))
 
     assert sorted(path.name for path in out.iterdir()) == [
-        'deviation.png', 'evaluation.json', 'evaluation.md', 'frames.csv', 'masks.png',
-        'scatter.png', 'streaming.png', 'sweep.png']
+        'drives.csv', 'evaluation.json', 'frames.csv', 'tiny_deviation.png',
+        'tiny_evaluation.md', 'tiny_masks.png', 'tiny_scatter.png', 'tiny_streaming.png',
+        'tiny_sweep.png']
     assert [path.name for path in out.parent.iterdir()] == ['street']
     with open(out / 'frames.csv', encoding='utf-8', newline='') as file:
         assert sum(row['row'] == 'fixed' for row in csv.DictReader(file)) == FRAMES
-    assert '| GRFP(5) |' in (out / 'evaluation.md').read_text(encoding='utf-8')
+    assert '| GRFP(5) |' in (out / 'tiny_evaluation.md').read_text(encoding='utf-8')
     assert str(street.parent) not in (out / 'evaluation.json').read_text(encoding='utf-8')
     for path in out.glob('*.png'):
         assert cv2.imread(str(path)) is not None

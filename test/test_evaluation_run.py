@@ -11,7 +11,7 @@ import pytest
 from hand_clock import STATUS, HandClock
 
 from lvs_ros.evaluation.clock import SkippingClock
-from lvs_ros.evaluation.run import play
+from lvs_ros.evaluation.playing import play
 from lvs_ros.pipeline.frame import Frame, StepResult
 
 MS = 1_000_000

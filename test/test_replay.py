@@ -64,7 +64,7 @@ def summary(out: pathlib.Path) -> dict[str, Any]:
     return json.loads((out / 'summary.json').read_text(encoding='utf-8'))
 
 
-def video_frames(out: pathlib.Path, name: str = 'overlay.mp4') -> list[np.ndarray]:
+def video_frames(out: pathlib.Path, name: str = 'tiny_overlay.mp4') -> list[np.ndarray]:
     with av.open(str(out / name)) as container:
         return [frame.to_ndarray(format='rgb24') for frame in container.decode(video=0)]
 
@@ -157,11 +157,14 @@ def test_the_other_outputs_can_be_read(tmp_path: pathlib.Path, model: pathlib.Pa
 
     out = tmp_path / 'out'
     assert {path.name for path in out.iterdir()} == {
-        'recording', 'overlay.mp4', 'overlay_forecast.mp4', 'deviation.png', 'summary.json'}
-    assert [frame.shape for frame in video_frames(out)] == [(50, 66, 3)] * COUNT
+        'recording', 'tiny_overlay.mp4', 'tiny_overlay_forecast.mp4', 'tiny_deviation.png',
+        'summary.json'}
+    frames = video_frames(out)
+    assert len(frames) == COUNT and {frame.shape for frame in frames} == {frames[0].shape}
+    assert frames[0].shape[0] > 50 and frames[0].shape[1] == 66    # with a caption
     # Nothing had been forecast when the first image came.
-    assert len(video_frames(out, 'overlay_forecast.mp4')) == COUNT - 1
-    assert cv2.imread(str(out / 'deviation.png')) is not None
+    assert len(video_frames(out, 'tiny_overlay_forecast.mp4')) == COUNT - 1
+    assert cv2.imread(str(out / 'tiny_deviation.png')) is not None
     found = summary(out)
     assert (found['images'], found['masks'], found['dropped']) == (COUNT, COUNT, [])
     assert (found['recording'], found['topic']) == ('bag', '/image_raw')
@@ -184,7 +187,7 @@ def test_the_overlay_shows_the_image_under_the_colours(tmp_path: pathlib.Path,
     assert replay(bag, tmp_path / 'out', model) == 0
 
     dark, light = video_frames(tmp_path / 'out')
-    assert dark.mean() < 128 < light.mean()
+    assert dark[:48].mean() < 128 < light[:48].mean()
 
 
 def test_malformed_images_are_dropped_with_their_reason(
@@ -236,7 +239,7 @@ def test_a_jump_in_time_and_size_is_noted(tmp_path: pathlib.Path, model: pathlib
     assert 'time went back' in resets[0]['reason']
     assert '80x64' in resets[1]['reason']
     assert masks(tmp_path / 'out')[-1].shape == (64, 80)
-    assert [frame.shape for frame in video_frames(tmp_path / 'out')] == [(50, 66, 3)] * 7
+    assert len({frame.shape for frame in video_frames(tmp_path / 'out')}) == 1
 
 
 def test_an_earlier_replay_is_replaced_only_when_asked(

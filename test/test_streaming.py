@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lvs_ros.errors import ConfigurationError
-from lvs_ros.evaluation.run import TimedStep, any_overtaken, newest_of, with_durations
+from lvs_ros.evaluation.playing import TimedStep, any_overtaken, newest_of, with_durations
 from lvs_ros.evaluation.streaming import (StatedDurations, labels_one_frame_old, newest_outputs)
 from lvs_ros.pipeline.frame import Frame
 

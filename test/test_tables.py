@@ -65,7 +65,7 @@ def test_an_evaluation_with_absurd_figures(value: float) -> None:
     rows = [types.SimpleNamespace(name='low_latency', title='low-latency', **row)]
 
     printed = terminal_table(cast(Evaluation, types.SimpleNamespace(
-        rows=rows, perfect_miou=value)))
+        rows=rows, perfect_miou=value, is_labelled=True, sweep=None)))
 
     assert max(map(len, printed.splitlines())) <= 80
     times = next(line for line in printed.splitlines()[::-1] if line.startswith('low'))

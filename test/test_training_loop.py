@@ -23,6 +23,7 @@ from lvs_ros.backends.cpu.library import has_amx_instructions
 from lvs_ros.errors import ConfigurationError, ModelFileError, TrainingError
 from lvs_ros.tools.interruption import interruption_noted
 from lvs_ros.training import distributed, loop, stage_log
+from lvs_ros.training.best import Measured
 from lvs_ros.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from lvs_ros.training.curves import plot_curves, smoothed
 from lvs_ros.training.loop import LoopOptions, fit
@@ -466,6 +467,20 @@ def worker(folder: pathlib.Path) -> None:
                 assert len(drawn) == 2
         (folder / f'drawn{rank}.json').write_text(json.dumps(drawn))
 
+        # Rank 0 alone measures; both take the weights that it finds best, and end together.
+        model, scores = nn.Linear(1, 1, bias=False), [0.1, 0.5, 0.3, 0.2, 0.9]
+        measured: list[float] = []
+
+        def validate() -> Measured:
+            measured.append(scores[len(measured)])
+            return Measured('miou', {'miou': measured[-1]})
+
+        fitted = fit('held_out', model, lambda: {'square': (model.weight - 3).square().sum()},
+                     options(folder, steps=4, validate_every=1, patience=2), validate=validate)
+        assert fitted.best is not None
+        (folder / f'held_out{rank}.json').write_text(json.dumps(
+            [measured, fitted.step, fitted.best.step, float(model.weight)]))
+
 
 def test_two_processes_train_like_one_on_the_double_batch(tmp_path: pathlib.Path) -> None:
     with socket.socket() as probe:
@@ -479,9 +494,13 @@ def test_two_processes_train_like_one_on_the_double_batch(tmp_path: pathlib.Path
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for rank in range(2)]
     expected = parts(seed=0)
     two_parts_fit(expected, slice(0, 8), folder=None)
-    said = [process.communicate(timeout=120)[0] for process in processes]
+    said = [process.communicate(timeout=300)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], '\n'.join(said)
     assert 'goes on from step 2 of 4' in said[0] and 'other:' not in said[1]
+    first, second = (json.loads((tmp_path / f'held_out{rank}.json').read_text())
+                     for rank in range(2))
+    assert first[:3] == [[0.1, 0.5, 0.3, 0.2], 3, 1] and second[0] == []
+    assert second[1:] == first[1:]
     for rank in range(2):
         found, share = torch.load(tmp_path / f'rank{rank}', weights_only=True)
         assert share == 4

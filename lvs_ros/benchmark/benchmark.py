@@ -8,13 +8,13 @@ import contextlib
 import dataclasses
 import functools
 import resource
-from typing import Any, Iterator, Mapping
+from typing import Any, Iterator, Mapping, Sequence
 
+import numpy as np
 import torch
 
 from lvs_ros.backends.prepare import choose_device, choose_precision, prepare
 from lvs_ros.benchmark.busy_executor import BusyExecutor
-from lvs_ros.benchmark.clip import street_clip
 from lvs_ros.benchmark.over_dds import OverDds, measure_over_dds
 from lvs_ros.benchmark.plan import Plan
 from lvs_ros.benchmark.rows import RowResult, measure_rows
@@ -33,6 +33,7 @@ from lvs_ros.program_settings import uncollected
 class Benchmark:
     """What was measured.
 
+    :param images: what the images are of: 'the synthetic street', or the name of a recording
     :param size: (width, height) of the images, pixels
     :param machine: name of processor or GPU
     :param precision: of the network, see :func:`~lvs_ros.backends.prepare.choose_precision`
@@ -44,6 +45,7 @@ class Benchmark:
     """
 
     plan: Plan
+    images: str
     size: tuple[int, int]
     machine: str
     precision: str
@@ -54,27 +56,30 @@ class Benchmark:
     dds_error: str | None
 
 
-def run_benchmark(plan: Plan, size: tuple[int, int], *, dds: bool) -> Benchmark:
+def run_benchmark(plan: Plan, clip: Sequence[np.ndarray], *, images: str, dds: bool
+                  ) -> Benchmark:
     """Measure everything.
 
-    :param size: (width, height) of the images, pixels
+    :param clip: consecutive images, (H, W, 3) uint8 RGB, at least two
+    :param images: what they are of
     :param dds: measure the way over DDS, too
     :raises LvsError: for an option or a model that cannot work.
     """
     device = choose_device(plan.options.device)
     precision = choose_precision(plan.options.precision, device)
-    clip = street_clip(size, rate_hz=plan.rate_hz)
+    size = clip[0].shape[1], clip[0].shape[0]
     network = prepare(load_network(plan.options.model), device=device, precision=precision)
     rows = measure_rows(functools.partial(_open, network, plan.options, size), plan, clip,
                         RealClock())
     over_dds = dds_error = None
     try:
-        over_dds = measure_over_dds(plan, size) if dds else None
+        over_dds = measure_over_dds(plan, clip) if dds else None
     except LvsError as error:    # the rest has been measured, and shall be told
         dds_error = str(error)
     return Benchmark(
-        plan=plan, size=size, machine=machine_name(str(device)), precision=precision,
-        rows=rows, peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        plan=plan, images=images, size=size, machine=machine_name(str(device)),
+        precision=precision, rows=rows,
+        peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         peak_device_bytes=torch.cuda.max_memory_allocated(device) if device.type == 'cuda' else 0,
         over_dds=over_dds, dds_error=dds_error)
 

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from lvs_ros.benchmark.clip import LENGTH, street_clip
 from lvs_ros.benchmark.errors import BenchmarkError
 from lvs_ros.shared_memory import prepare_shared_memory
@@ -113,19 +115,31 @@ class Camera:
 
 
 def street_images(size: tuple[int, int], *, rate_hz: float, most: int = LENGTH) -> list[Image]:
-    """Draw a drive along the synthetic street, to and fro.
+    """Draw a drive along the synthetic street, to and fro, for :class:`Camera`.
 
     :param size: (width, height) in pixels
     :param most: how many images to draw at most
     :raises ConfigurationError: when the street cannot be drawn at this size
     """
+    return image_messages(street_clip(
+        size, rate_hz=rate_hz, length=min(most, _fitting(3 * size[0] * size[1]))))
+
+
+def image_messages(clip: Sequence[np.ndarray]) -> list[Image]:
+    """Make messages of images, as many of them as memory is given for, to and fro.
+
+    :param clip: consecutive ones, (H, W, 3) uint8 RGB
+    """
     from std_msgs.msg import Header
 
     from lvs_ros.node.image_messages import encode_image
-    fitting = _CLIP_BYTES // (3 * size[0] * size[1])
-    clip = street_clip(size, rate_hz=rate_hz, length=max(2, min(most, fitting)))
+    clip = clip[:_fitting(clip[0].nbytes)]
     there = [encode_image(image, Header(frame_id='camera')) for image in clip]
     return [*there, *there[-2:0:-1]]
+
+
+def _fitting(image_bytes: int) -> int:
+    return max(2, _CLIP_BYTES // image_bytes)
 
 
 @contextlib.contextmanager

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Sequence
 
-from lvs_ros.benchmark.dds_camera import (IDLE_S, Camera, Peer, failure, local_environment,
-                                          street_images)
+import numpy as np
+
+from lvs_ros.benchmark.dds_camera import (IDLE_S, Camera, Peer, failure, image_messages,
+                                          local_environment)
 from lvs_ros.benchmark.durations import Durations
 from lvs_ros.benchmark.plan import Plan
 from lvs_ros.benchmark.progress import progress
@@ -41,20 +44,21 @@ class OverDds:
     masks: int
 
 
-def measure_over_dds(plan: Plan, size: tuple[int, int], *, domain_id: int | None = None
+def measure_over_dds(plan: Plan, clip: Sequence[np.ndarray], *, domain_id: int | None = None
                      ) -> OverDds:
-    """Start the node and an echo, and send them a drive along the synthetic street.
+    """Start the node and an echo, and send them images, to and fro.
 
     :param plan: the node's parameters, the camera's rate, and how many frames are sent to each
-    :param size: (width, height) of the images, pixels
+    :param clip: consecutive images, (H, W, 3) uint8 RGB, at least two
     :param domain_id: the ROS domain; None = one without other nodes
-    :raises ConfigurationError: without ROS 2, or for a size that the street cannot be drawn at
+    :raises ConfigurationError: without ROS 2
     :raises BenchmarkError: when a process does not start, ends or does not answer
     """
     with ros_needed('the way over DDS'):
         from lvs_ros.tool_nodes.processes import start_echo_node, start_segmentation_node
         from lvs_ros.tool_nodes.round_trips import RoundTrips
-    images = street_images(size, rate_hz=plan.rate_hz)
+    images = image_messages(clip)
+    size = clip[0].shape[1], clip[0].shape[0]
     with contextlib.ExitStack() as stack:
         stack.enter_context(local_environment())
         trips = stack.enter_context(RoundTrips.in_free_domain() if domain_id is None

@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import math
+import re
 import pathlib
 import textwrap
 
@@ -34,12 +35,17 @@ def write_report(folder: pathlib.Path, benchmark: Benchmark) -> None:
     :param folder: exists not yet; its parent does
     """
     folder.mkdir()
-    plot_stages(folder / PICTURE, benchmark, title=about(benchmark))
+    plot_stages(folder / named(PICTURE, benchmark), benchmark, title=about(benchmark))
     told = {**dataclasses.asdict(benchmark), 'ratios': ratios(benchmark),
             'date': datetime.date.today().isoformat(), 'lvs_ros': __version__,
             'torch': torch.__version__}
     write_json(folder / JSON, told)
-    (folder / TEXT).write_text(as_text(benchmark) + '\n', encoding='utf-8')
+    (folder / named(TEXT, benchmark)).write_text(as_text(benchmark) + '\n', encoding='utf-8')
+
+
+def named(file: str, benchmark: Benchmark) -> str:
+    """Return the name of a file that people look at: after the model."""
+    return re.sub(r'[^\w.-]+', '_', benchmark.plan.model) + f'_{file}'
 
 
 def as_text(benchmark: Benchmark) -> str:
@@ -53,7 +59,7 @@ def as_text(benchmark: Benchmark) -> str:
 def about(benchmark: Benchmark) -> str:
     """Return what was measured where."""
     size = 'x'.join(map(str, benchmark.size))
-    return (f'{benchmark.plan.model} at {size} on {benchmark.machine} '
+    return (f'{benchmark.plan.model} at {size} ({benchmark.images}) on {benchmark.machine} '
             f'({benchmark.precision}; {benchmark.rows[ALONE].execution})')
 
 

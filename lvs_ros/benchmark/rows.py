@@ -20,7 +20,7 @@ from lvs_ros.benchmark.errors import BenchmarkError
 from lvs_ros.benchmark.plan import Plan
 from lvs_ros.benchmark.progress import progress
 from lvs_ros.evaluation.clock import Clock
-from lvs_ros.evaluation.run import TimedStep, play
+from lvs_ros.evaluation.playing import TimedStep, play
 from lvs_ros.pipeline.pipeline import SegmentationPipeline
 
 PARTS = 3

@@ -43,6 +43,11 @@ class _Labels(NamedTuple):
     longer: dict[str, list[tuple[int, pathlib.Path]]]
 
 
+def is_labelled_folder(folder: pathlib.Path) -> bool:
+    """Whether a folder has images and labels side by side."""
+    return any((folder / one).is_dir() and (folder / other).is_dir() for one, other in _FOLDERS)
+
+
 def list_camvid(folder: pathlib.Path, label_set: Optional[LabelSet] = None, *,
                 rate_hz: Optional[float] = None) -> list[DriveFrame]:
     """List the frames of :func:`list_folder`."""

@@ -59,12 +59,19 @@ def frame_times(names: Sequence[str], *, rate_hz: Optional[float],
     """
     if rate_hz is not None:
         return _at_rate(names, rate_hz)
-    if sidecar is not None and sidecar.is_file():
-        found = FrameTimes(_of_sidecar(names, sidecar), f'times: of {sidecar.name}')
-    else:
-        found = _of_stamps(names) or _of_frame_numbers(names)
+    found = times_told(names, sidecar) or _of_frame_numbers(names)
     check_rate(found.of_frames, found.told)
     return found
+
+
+def times_told(names: Sequence[str], sidecar: Optional[pathlib.Path]) -> Optional[FrameTimes]:
+    """Return times that a file, or else the names, tell; None where neither does.
+
+    :raises DatasetError: for a file that cannot be read, or lacks a name.
+    """
+    if sidecar is not None and sidecar.is_file():
+        return FrameTimes(_of_sidecar(names, sidecar), f'times: of {sidecar.name}')
+    return _of_stamps(names)
 
 
 def standing_alone(names: Sequence[str]) -> FrameTimes:

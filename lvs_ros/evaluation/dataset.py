@@ -64,10 +64,10 @@ class LoadedDrive:
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """Labelled drives.
+    """Drives, labelled or not.
 
     :param name: what the tables call it; never a path
-    :param label_set: of its labels
+    :param label_set: of its labels; of the model, where it has none
     :param told: how its files were read, for people
     """
 
@@ -75,6 +75,11 @@ class Dataset:
     label_set: LabelSet
     drives: tuple[Drive, ...]
     told: tuple[str, ...] = ()
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether there are labels to score against; else it is the per-frame network's masks."""
+        return any(frame.label_path is not None for drive in self.drives for frame in drive.frames)
 
     @property
     def frame_count(self) -> int:
@@ -149,29 +154,37 @@ def make_dataset(name: str, label_set: Union[str, LabelSet], frames: Sequence[Dr
     """Sort frames into drives.
 
     :param label_set: of the labels, or its name
-
     :param frames: by sequence and time
     :param limit: take so many of the frames, from the first on; None = all
     :param rate_hz: let the frames arrive at this rate; None = at their own stamps
     :raises ConfigurationError: for a limit or rate that cannot be.
     :raises DatasetError: when none of the frames is labelled.
     """
-    if limit is not None and limit < 1:
-        raise ConfigurationError(f'limit is {limit}: expected 1 or more frames')
-    if rate_hz is not None and not 0 < rate_hz < float('inf'):
-        raise ConfigurationError(f'rate is {rate_hz}: expected more than 0 Hz')
+    check_numbers(limit, rate_hz)
     taken = list(frames)[:limit]
     if all(frame.label_path is None for frame in taken):
         raise DatasetError(f'{name}: none of the {len(taken)} frames taken is labelled, so '
                            'nothing can be measured; take more of them')
-    drives = tuple(_drive(tuple(group), rate_hz) for _, group in
+    drives = tuple(make_drive(tuple(group), rate_hz) for _, group in
                    itertools.groupby(taken, key=lambda frame: frame.sequence))
     if isinstance(label_set, str):
         label_set = load_label_set(label_set)
     return Dataset(name, label_set, drives)
 
 
-def _drive(frames: tuple[DriveFrame, ...], rate_hz: Optional[float]) -> Drive:
+def check_numbers(limit: Optional[int], rate_hz: Optional[float]) -> None:
+    """Raise :class:`~lvs_ros.errors.ConfigurationError` for a limit or rate that cannot be."""
+    if limit is not None and limit < 1:
+        raise ConfigurationError(f'limit is {limit}: expected 1 or more frames')
+    if rate_hz is not None and not 0 < rate_hz < float('inf'):
+        raise ConfigurationError(f'rate is {rate_hz}: expected more than 0 Hz')
+
+
+def make_drive(frames: tuple[DriveFrame, ...], rate_hz: Optional[float]) -> Drive:
+    """Return consecutive frames as a drive, whose stamps begin at 0.
+
+    :param rate_hz: None = at their own times
+    """
     times_s = [frame.time_s - frames[0].time_s if rate_hz is None else index / rate_hz
                for index, frame in enumerate(frames)]
     return Drive(frames, tuple(round(time_s * 1e9) for time_s in times_s))

@@ -1,6 +1,10 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""One evaluation: rows, protocols, sweep and deviation on the same drives with one model."""
+"""One evaluation: rows, protocols, sweep and deviation on the same drives with one model.
+
+The per-frame network is run first: everything else is compared with it. What there is can be kept
+after each part (``on_part``), so that an interruption costs no more than the part it falls into.
+"""
 
 import dataclasses
 import datetime
@@ -8,7 +12,7 @@ import hashlib
 import pathlib
 import platform
 import re
-from typing import Any, Optional, Sequence
+from typing import Any, Callable, Optional, Sequence
 
 import numpy as np
 import torch
@@ -17,16 +21,19 @@ from lvs_ros import __version__
 from lvs_ros.backends.prepare import choose_precision
 from lvs_ros.cpus import available_cpus
 from lvs_ros.evaluation.bootstrap import BLOCK_S, RESAMPLES
+from lvs_ros.evaluation.breakdown import DriveScore, WorstFrame, by_drive, worst_frames
 from lvs_ros.evaluation.clock import Clock
 from lvs_ros.evaluation.dataset import Dataset
 from lvs_ros.evaluation.deviation import DeviationPair, deviation_pairs, spearman
-from lvs_ros.evaluation.offsets import OffsetsSummary, run_offsets
+from lvs_ros.evaluation.offsets import (OffsetsSummary, frames_of_offsets, offset_targets,
+                                        run_offsets)
+from lvs_ros.evaluation.progress import Progress
 from lvs_ros.evaluation.rows import ROWS, build_row
 from lvs_ros.evaluation.run import REFERENCE, RowRun, Runner, stated_durations
 from lvs_ros.evaluation.streaming import labels_one_frame_old, miou_or_none
 from lvs_ros.evaluation.summary import RowSummary, Summariser
-from lvs_ros.evaluation.sweep import Sweep, sweep_duration, sweep_threshold
-from lvs_ros.model.checkpoint import find_model
+from lvs_ros.evaluation.sweep import INTERVALS, Sweep, sweep_duration, sweep_threshold
+from lvs_ros.model.checkpoint import find_model, model_title
 from lvs_ros.options import PipelineOptions
 
 OFFSET_ROWS = ('clockwork', 'deep_feature_flow', 'fixed')
@@ -43,7 +50,7 @@ TIMELINE_ROWS = ('low_latency', 'adaptive')
 class Plan:
     """What is to be measured.
 
-    :param rows: names of rows; the per-frame network is run whether it is among them or not
+    :param rows: names of rows; the per-frame network is added where it is not among them
     :param options: of all rows
     :param slow_delay_s: simulated duration of S_h; None = it takes as long as it takes
     :param offsets: the protocol of :mod:`~lvs_ros.evaluation.offsets` too
@@ -62,6 +69,10 @@ class Plan:
     durations_s: Optional[tuple[float, ...]] = None
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, 'rows', tuple(
+            name for name in ROWS if name in self.rows or name == REFERENCE))
+
     @property
     def simulated(self) -> bool:
         """S_h takes a simulated time, in place of the time it really takes."""
@@ -73,27 +84,49 @@ class Evaluation:
     """What was measured.
 
     :param about: how and where, as it stands at the top of evaluation.json
+    :param missing: rows, and other parts of the plan, that are not there yet
     :param runs: of the rows, in the order of ``rows``
     :param reference: the per-frame network's run
-    :param offsets: None = not asked for
-    :param sweep: None = not asked for
-    :param perfect_miou: streaming mIoU of the labels themselves, one frame old; None = no two
-        labelled frames follow each other
-    :param durations: streaming mIoU over ``plan.durations_s`` by the name of the row; None = not
-        asked for
+    :param offsets: None = not asked for, or not there yet; so are the others that can be None
+    :param perfect_miou: streaming mIoU of the labels themselves, one frame old; without labels,
+        of the per-frame network's masks; None = no two labelled frames follow each other
+    :param durations: streaming mIoU over ``plan.durations_s`` by the name of the row
     """
 
     plan: Plan
     dataset: Dataset
     about: dict[str, Any]
-    rows: list[RowSummary]
-    runs: list[RowRun]
     reference: RowRun
-    pairs: list[DeviationPair]
-    offsets: Optional[list[OffsetsSummary]]
-    sweep: Optional[Sweep]
     perfect_miou: Optional[float]
-    durations: Optional[dict[str, list[float]]]
+    missing: tuple[str, ...] = ()
+    rows: tuple[RowSummary, ...] = ()
+    runs: tuple[RowRun, ...] = ()
+    pairs: Sequence[DeviationPair] = ()
+    offsets: Optional[Sequence[OffsetsSummary]] = None
+    sweep: Optional[Sweep] = None
+    durations: Optional[dict[str, list[float]]] = None
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether it measures accuracy; else agreement with the per-frame network."""
+        return self.dataset.is_labelled
+
+    @property
+    def drives(self) -> list[DriveScore]:
+        """The accuracy on each drive."""
+        return by_drive(self.dataset, self.runs)
+
+    @property
+    def questioned(self) -> RowRun:
+        """The row whose worst frames are named, and whose key frames are drawn."""
+        runs = {run.name: run for run in self.runs}
+        return next((runs[name] for name in (*TIMELINE_ROWS, *reversed(runs)) if name in runs
+                     and name != REFERENCE), self.reference)
+
+    @property
+    def worst_frames(self) -> list[WorstFrame]:
+        """The frames with the smallest share of right pixels in that row."""
+        return worst_frames(self.dataset, self.questioned, self.reference)
 
     @property
     def deviation_spearman(self) -> Optional[float]:
@@ -102,9 +135,13 @@ class Evaluation:
 
     def as_dict(self) -> dict[str, Any]:
         """Return what stands in evaluation.json."""
-        found = {**self.about, 'deviation_spearman': self.deviation_spearman,
+        found = {**self.about, 'missing': self.missing,
+                 'deviation_spearman': self.deviation_spearman,
                  'perfect_labels_one_frame_old': self.perfect_miou,
                  'rows': [dataclasses.asdict(row) for row in self.rows],
+                 'drives': [dataclasses.asdict(drive) for drive in self.drives],
+                 'worst_frames': {'row': self.questioned.name, 'frames': [
+                     dataclasses.asdict(frame) for frame in self.worst_frames]},
                  'deviation': deviation_by_distance(self.pairs)}
         if self.offsets is not None:
             found['offsets'] = [dataclasses.asdict(entry) for entry in self.offsets]
@@ -116,37 +153,109 @@ class Evaluation:
         if self.durations is not None:
             found['streaming_miou_by_duration'] = {
                 'full_s': self.plan.durations_s, **self.durations}
-        return found
+        return found if self.is_labelled else _named_agreement(found)
 
 
-def evaluate(plan: Plan, dataset: Dataset, clock: Clock) -> Evaluation:
+_AGREEMENT = {
+    'miou': 'agreement_miou', 'miou_se': 'agreement_miou_se', 'iou': 'agreement_iou',
+    'streaming_miou': 'streaming_agreement_miou',
+    'streaming_miou_se': 'streaming_agreement_miou_se', 'adaptive_miou': 'adaptive_agreement_miou',
+    'fixed_miou': 'fixed_agreement_miou', 'pixel_accuracy': 'agreement',
+    'streaming_miou_by_duration': 'streaming_agreement_miou_by_duration',
+    'perfect_labels_one_frame_old': 'per_frame_masks_one_frame_old'}
+_ROW_OF_LABELS = ('difference', 'difference_se', 'pixel_accuracy', 'agreement_miou')
+
+
+def _named_agreement(value: Any) -> Any:
+    """Rename what is no accuracy, in all of a JSON value."""
+    if isinstance(value, dict):
+        is_row = 'compute_mean_ms' in value    # it has an agreement of its own, by frames
+        return {_AGREEMENT.get(name, name): _named_agreement(entry)
+                for name, entry in value.items() if not (is_row and name in _ROW_OF_LABELS)}
+    return [_named_agreement(entry) for entry in value] if isinstance(value, list) else value
+
+
+OnPart = Callable[[Evaluation], object]
+
+
+def evaluate(plan: Plan, dataset: Dataset, clock: Clock, *, progress: Optional[Progress] = None,
+             on_part: OnPart = lambda evaluation: None) -> Evaluation:
     """Measure everything that the plan asks for.
 
+    :param progress: told of every frame; None = nobody is
+    :param on_part: called with what there is after each row, and after each other part
     :raises LvsError: for data, a model or an option that cannot work.
     """
     for name in plan.rows:
         # weights that are not there shall show before anything is run
         if ROWS[name].rival is not None:
             build_row(name, plan.options).close()
-    runner = Runner(dataset, plan.options, clock, plan.slow_delay_s, plan.full_s)
+    progress = progress or Progress()
+    runner = Runner(dataset, plan.options, clock, plan.slow_delay_s, plan.full_s, progress)
     summariser = Summariser(dataset, runner.reference, seed=plan.seed)
-    runs = [runner.run(name) for name in plan.rows]
-    offsets = [run_offsets(name, plan.options, dataset) for name in plan.rows
-               if name in OFFSET_ROWS] if plan.offsets else None
-    sweep = None if plan.thresholds is None else sweep_threshold(
-        runner, summariser, thresholds=plan.thresholds)
-    durations = None if plan.durations_s is None else sweep_duration(
-        runner, [name for name in DURATION_ROWS if name in plan.rows], plan.durations_s)
-    return Evaluation(
-        plan=plan, dataset=dataset, about=_about(plan, dataset, runner.reference, summariser),
-        rows=[summariser.summarise(run) for run in runs], runs=runs, reference=runner.reference,
-        pairs=deviation_pairs(plan.options, dataset, runner.reference), offsets=offsets,
-        sweep=sweep, perfect_miou=_perfect_miou(dataset), durations=durations)
+    found = Evaluation(plan, dataset, _about(plan, dataset, runner.reference, summariser),
+                       runner.reference, _perfect_miou(runner, dataset), missing=_parts(plan))
+
+    def keep(part: str, **values: Any) -> None:
+        nonlocal found
+        found = dataclasses.replace(
+            found, missing=tuple(name for name in found.missing if name != part), **values)
+        on_part(found)
+
+    for name in (REFERENCE, *(name for name in plan.rows if name != REFERENCE)):
+        run = runner.run(name)
+        runs = {one.name: one for one in (*found.runs, run)}
+        rows = {one.name: one for one in (*found.rows, summariser.summarise(run))}
+        order = [one for one in plan.rows if one in runs]
+        keep(name, runs=tuple(runs[one] for one in order), rows=tuple(rows[one] for one in order))
+    progress.begin('deviation')
+    keep(_DEVIATION, pairs=deviation_pairs(plan.options, dataset, runner.reference))
+    if plan.offsets:
+        keep(_OFFSETS, offsets=[run_offsets(name, plan.options, dataset, progress)
+                                for name in plan.rows if name in OFFSET_ROWS])
+    if plan.thresholds is not None:
+        for sweep in sweep_threshold(runner, summariser, thresholds=plan.thresholds):
+            keep('', sweep=sweep)
+        keep(_THRESHOLDS)
+    if plan.durations_s is not None:
+        for durations in sweep_duration(runner, _duration_rows(plan), plan.durations_s):
+            keep('', durations=dict(durations))
+        keep(_DURATIONS)
+    return found
 
 
-def _perfect_miou(dataset: Dataset) -> Optional[float]:
+_DEVIATION, _OFFSETS = 'deviation', 'offsets'
+_THRESHOLDS, _DURATIONS = 'sweep of the threshold', 'sweep of the duration'
+
+
+def _parts(plan: Plan) -> tuple[str, ...]:
+    """Name everything that is to be measured."""
+    return (*plan.rows, _DEVIATION, *[_OFFSETS] * plan.offsets,
+            *[_THRESHOLDS] * (plan.thresholds is not None),
+            *[_DURATIONS] * (plan.durations_s is not None))
+
+
+def _duration_rows(plan: Plan) -> list[str]:
+    return [name for name in DURATION_ROWS if name in plan.rows]
+
+
+def frames_to_run(plan: Plan, dataset: Dataset) -> int:
+    """Count the frames of all runs, for the progress."""
+    runs = len(plan.rows)
+    if plan.thresholds is not None:
+        runs += 2 * len(plan.thresholds) + len(INTERVALS)
+    runs += len(_duration_rows(plan)) * len(plan.durations_s or ())
+    interval = plan.options.fixed_interval
+    offsets = 0 if not plan.offsets else (
+        sum(name in OFFSET_ROWS for name in plan.rows) * frames_of_offsets(interval)
+        * sum(map(len, offset_targets(dataset, interval))))
+    return runs * dataset.frame_count + offsets
+
+
+def _perfect_miou(runner: Runner, dataset: Dataset) -> Optional[float]:
     classes = len(dataset.label_set)
-    counts = sum((labels_one_frame_old(drive.load().labels, classes) for drive in dataset.drives),
+    counts = sum((labels_one_frame_old(runner.targets(number, drive.load()), classes)
+                  for number, drive in enumerate(dataset.drives)),
                  np.zeros((classes, classes), np.int64))
     return miou_or_none([counts]) if counts.any() else None
 
@@ -176,7 +285,9 @@ def _about(plan: Plan, dataset: Dataset, reference: RowRun, summariser: Summaris
         'frames': dataset.frame_count,
         'drives': len(dataset.drives),
         'rate_hz': dataset.rate_hz,
-        'model': model.stem,
+        'labels': 'those of the data' if dataset.is_labelled else
+                  f'none: agreement with {REFERENCE}',
+        'model': model_title(model),
         'model_sha256': hashlib.sha256(model.read_bytes()).hexdigest(),
         'device': reference.device,
         'machine': machine_name(reference.device),

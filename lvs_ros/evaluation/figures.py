@@ -35,14 +35,17 @@ _STRIP_ROWS = 4
 _STRIP_PREFERRED = ('per_frame', 'low_latency', 'deep_feature_flow', 'small_per_frame')
 
 
-def plot_sweep(path: pathlib.Path, sweep: Sweep, *, title: str) -> None:
-    """Draw accuracy against key-frame rate and against mean compute time."""
+def plot_sweep(path: pathlib.Path, sweep: Sweep, *, title: str, measure: str = 'mIoU') -> None:
+    """Draw accuracy against key-frame rate and against mean compute time.
+
+    :param measure: what the accuracy is called
+    """
     figure = new_figure(11, 4.6)
     by_rate, by_time = figure.subplots(1, 2, sharey=True)
     for name, points in sweep.curves.items():
         _curve(by_rate, name, points, [100 * point.row.key_rate for point in points])
         _curve(by_time, name, points, [point.row.compute_mean_ms for point in points])
-    by_rate.set(xlabel='key frames (% of the frames)', ylabel='mIoU (%)', xlim=(0, 106))
+    by_rate.set(xlabel='key frames (% of the frames)', ylabel=f'{measure} (%)', xlim=(0, 106))
     by_time.set(xlabel='mean compute time of a frame (ms)')
     by_time.margins(x=0.08)
     by_time.set_xlim(left=0)
@@ -55,11 +58,13 @@ def plot_sweep(path: pathlib.Path, sweep: Sweep, *, title: str) -> None:
 
 
 def plot_durations(path: pathlib.Path, curves: Mapping[str, Sequence[float]],
-                   durations_s: Sequence[float], *, perfect_miou: Optional[float], title: str
-                   ) -> None:
+                   durations_s: Sequence[float], *, perfect_miou: Optional[float], title: str,
+                   measure: str = 'mIoU') -> None:
     """Draw the streaming mIoU of rows over the duration of the full network.
 
     :param curves: 0..1, by the name of the row
+    :param perfect_miou: of masks without a fault, one frame old
+    :param measure: what the accuracy is called
     """
     figure = new_figure(7.5, 4.4)
     axes = figure.add_subplot()
@@ -70,8 +75,9 @@ def plot_durations(path: pathlib.Path, curves: Mapping[str, Sequence[float]],
                   label=ROWS[name].title)
     if perfect_miou is not None:
         axes.axhline(100 * perfect_miou, color='0.3', linestyle=':', linewidth=1.2,
-                     label='perfect labels, one frame old')
-    axes.set(xlabel='duration of the full network (ms)', ylabel='streaming mIoU (%)', title=title)
+                     label='masks without a fault, one frame old')
+    axes.set(xlabel='duration of the full network (ms)', ylabel=f'streaming {measure} (%)',
+             title=title)
     axes.set_xlim(left=0)
     axes.grid(alpha=0.25)
     axes.legend(fontsize='small', framealpha=0.9)
@@ -107,11 +113,12 @@ def plot_scatter(path: pathlib.Path, pairs: Sequence[DeviationPair], *, threshol
     save_figure(path, figure)
 
 
-def plot_strip(path: pathlib.Path, dataset: Dataset, runs: Sequence[RowRun]) -> None:
-    """Draw three frames: image, truth, and the masks of up to four rows."""
+def plot_strip(path: pathlib.Path, dataset: Dataset, runs: Sequence[RowRun], *, title: str
+               ) -> None:
+    """Draw three frames: image, labels where there are some, and the masks of up to four rows."""
     shown = sorted(runs, key=lambda run: run.name not in _STRIP_PREFERRED)[:_STRIP_ROWS]
     frames = _strip_frames(dataset)
-    columns = 2 + len(shown)
+    columns = 1 + dataset.is_labelled + len(shown)
     height, width = frames[0][2].shape[:2]
     panel_width = 2.6
     figure = new_figure(panel_width * columns, panel_width * height / width * len(frames) + 0.75)
@@ -120,11 +127,14 @@ def plot_strip(path: pathlib.Path, dataset: Dataset, runs: Sequence[RowRun]) -> 
     for line, (drive, index, image, labels) in zip(axes, frames):
         masks = [next(unpack(frame.packed_mask) for frame in run.frames
                       if (frame.drive, frame.index) == (drive, index)) for run in shown]
-        pictures = [image] + [dataset.label_set.colourise(mask) for mask in [labels, *masks]]
+        pictures = [image] + [dataset.label_set.colourise(mask) for mask in
+                              ([] if labels is None else [labels]) + masks]
         for cell, picture in zip(line, pictures):
             cell.imshow(picture, interpolation='antialiased')
-    for cell, title in zip(axes[0], ['image', 'labels', *(run.title for run in shown)]):
-        cell.set_title(title, fontsize='medium')
+    for cell, head in zip(axes[0], ['image', *['labels'] * dataset.is_labelled,
+                                    *(run.title for run in shown)]):
+        cell.set_title(head, fontsize='medium')
+    figure.suptitle(title, fontsize='medium')
     for cell in axes.flat:
         cell.set_axis_off()
     _legend(figure, dataset.label_set, columns)
@@ -147,15 +157,15 @@ def _curve(axes: Axes, name: str, points: Sequence[CurvePoint], x: Sequence[floa
                       fontsize=7, color=colour)
 
 
-def _strip_frames(dataset: Dataset) -> list[tuple[int, int, np.ndarray, np.ndarray]]:
-    """Return drive, index, image and labels of labelled frames, spread over all of them."""
+def _strip_frames(dataset: Dataset) -> list[tuple[int, int, np.ndarray, Optional[np.ndarray]]]:
+    """Return drive, index, image and labels of frames, labelled if any are, spread over all."""
     labelled = [(number, index) for number, drive in enumerate(dataset.drives)
-                for index, frame in enumerate(drive.frames) if frame.label_path is not None]
+                for index, frame in enumerate(drive.frames)
+                if frame.label_path is not None or not dataset.is_labelled]
     places = np.linspace(0, len(labelled), _STRIP_FRAMES + 2)[1:-1].astype(int)
     found = []
     for number, index in dict.fromkeys(labelled[place] for place in places):
         image, labels = dataset.drives[number].frames[index].load()
-        assert labels is not None
         found.append((number, index, image, labels))
     return found
 

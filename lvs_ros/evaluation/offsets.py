@@ -8,12 +8,14 @@ what its worst frame does (Li, Shi, Lin, section 4; Zhu et al., "Deep Feature Fl
 """
 
 import dataclasses
+from typing import Optional
+
 import numpy as np
-from tqdm import tqdm
 
 from lvs_ros.errors import DatasetError
 from lvs_ros.evaluation.dataset import Dataset, LoadedDrive
 from lvs_ros.evaluation.metrics import confusion_of, miou
+from lvs_ros.evaluation.progress import Progress
 from lvs_ros.evaluation.rows import ROWS, build_row
 from lvs_ros.options import PipelineOptions
 from lvs_ros.pipeline.pipeline import SegmentationPipeline
@@ -37,17 +39,25 @@ class OffsetsSummary:
     minimum: float
 
 
-def run_offsets(name: str, options: PipelineOptions, dataset: Dataset) -> OffsetsSummary:
+def offset_targets(dataset: Dataset, interval: int) -> list[list[int]]:
+    """Return the labelled frames of each drive that have a key frame at every offset."""
+    return [[index for index, frame in enumerate(drive.frames)
+             if frame.label_path is not None and index >= interval - 1]
+            for drive in dataset.drives]
+
+
+def run_offsets(name: str, options: PipelineOptions, dataset: Dataset,
+                progress: Optional[Progress] = None) -> OffsetsSummary:
     """Run one row of a fixed schedule.
 
     :param options: ``fixed_interval`` gives the offsets
+    :param progress: told of every labelled frame; None = nobody is
     :raises DatasetError: when no labelled frame has enough frames before it.
     """
+    progress = progress or Progress()
+    progress.begin(f'{name}, offsets')
     interval = options.fixed_interval
-    # the labelled frames that have a key frame at every offset
-    targets = [[index for index, frame in enumerate(drive.frames)
-                if frame.label_path is not None and index >= interval - 1]
-               for drive in dataset.drives]
+    targets = offset_targets(dataset, interval)
     if not any(targets):
         raise DatasetError(
             f'{dataset.name}: no labelled frame has {interval - 1} frames before it in its drive; '
@@ -56,14 +66,19 @@ def run_offsets(name: str, options: PipelineOptions, dataset: Dataset) -> Offset
     with build_row(name, options) as pipeline:
         dataset.check_model(pipeline, options.model)
         counts = np.zeros((interval, pipeline.config.classes, pipeline.config.classes), np.int64)
-        for drive, indices in zip(tqdm(dataset.drives, desc=f'{name}, offsets', unit='drive',
-                                       disable=None, leave=False), targets):
+        for drive, indices in zip(dataset.drives, targets):
             loaded = drive.load()
             for index in indices:
                 counts += _score(pipeline, loaded, index, interval)
+                progress.update(frames_of_offsets(interval))
     values = tuple(float(value) for value in miou(counts))
     return OffsetsSummary(name, ROWS[name].title, sum(map(len, targets)), values,
                           average=float(np.mean(values)), minimum=min(values))
+
+
+def frames_of_offsets(interval: int) -> int:
+    """Return how many frames are computed for a labelled one."""
+    return 2 * interval - 1
 
 
 def _score(pipeline: SegmentationPipeline, drive: LoadedDrive, target: int, interval: int

@@ -5,10 +5,10 @@
 import dataclasses
 
 import numpy as np
-from tqdm import tqdm
 
 from lvs_ros.evaluation.dataset import Dataset, LoadedDrive
 from lvs_ros.evaluation.metrics import confusion_of, miou
+from lvs_ros.evaluation.progress import Progress
 from lvs_ros.evaluation.rows import build_row
 from lvs_ros.options import PipelineOptions
 from lvs_ros.pipeline.frame import RefinedMask
@@ -29,21 +29,23 @@ class RefinedSummary:
     miou: float
 
 
-def run_refined(options: PipelineOptions, dataset: Dataset, slow_delay_s: float
-                ) -> RefinedSummary:
+def run_refined(options: PipelineOptions, dataset: Dataset, slow_delay_s: float,
+                progress: Progress) -> RefinedSummary:
     """Run it.
 
     :param slow_delay_s: simulated duration of S_h
+    :param progress: told of every drive
     """
+    progress.begin('low_latency, refined')
     refined = 0
     with build_row('low_latency', options, slow_delay_s) as pipeline:
         dataset.check_model(pipeline, options.model)
         classes = pipeline.config.classes
         counts = np.zeros((classes, classes), np.int64)
-        for drive in tqdm(dataset.drives, desc='low_latency, refined', unit='drive', disable=None,
-                          leave=False):
+        for drive in dataset.drives:
             loaded = drive.load()
             masks = _masks(pipeline, loaded)
+            progress.update(len(masks))
             refined += sum(is_refined for _, is_refined in masks)
             counts += sum(confusion_of(labels, mask, classes)
                           for labels, (mask, _) in zip(loaded.labels, masks) if labels is not None)

@@ -18,6 +18,9 @@ from lvs_ros.evaluation.streaming import miou_or_none
 class RowSummary:
     """A row of the table; fractions are 0..1, times milliseconds.
 
+    Where the data have no labels, ``miou``, ``streaming_miou`` and ``iou`` are against the masks
+    of the per-frame network. They are called agreement wherever they are shown.
+
     :param title: as printed
     :param settings: what its schedule works with
     :param frames: how many were run
@@ -77,6 +80,7 @@ class Summariser:
 
     def __init__(self, dataset: Dataset, reference: RowRun, *, seed: int = 0) -> None:
         self._names = dataset.label_set.names
+        self._is_labelled = dataset.is_labelled
         labelled = [frame for frame in reference.frames if frame.confusion is not None]
         drives = [sum(frame.drive == number for frame in labelled)
                   for number in range(len(dataset.drives))]
@@ -108,7 +112,7 @@ class Summariser:
         compute_ms = [frame.compute_ms for frame in timed]
         return RowSummary(
             name=run.name, title=run.title, settings=run.settings,
-            frames=len(run.frames), labelled_frames=len(confusions),
+            frames=len(run.frames), labelled_frames=len(confusions) * self._is_labelled,
             miou=float(miou(total)), miou_se=standard_error(resampled),
             streaming_miou=miou_or_none(list(streaming)),
             streaming_miou_se=None if self._streaming_weights is None else standard_error(

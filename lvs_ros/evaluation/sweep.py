@@ -3,7 +3,7 @@
 """The curves: accuracy against key-frame rate and time, and against what the network takes."""
 
 import dataclasses
-from typing import Optional, Sequence
+from typing import Iterator, Optional, Sequence
 
 import numpy as np
 
@@ -56,22 +56,26 @@ class Sweep:
 
 
 def sweep_threshold(runner: Runner, summariser: Summariser, *,
-                    thresholds: Sequence[float] = THRESHOLDS) -> Sweep:
+                    thresholds: Sequence[float] = THRESHOLDS) -> Iterator[Sweep]:
     """Run adaptive and low-latency at each threshold, and fixed at each interval.
 
+    :return: what there is, after each run
     :raises ConfigurationError: for a threshold that is none.
     """
     def point(name: str, setting: float, **changes: float) -> CurvePoint:
         run = runner.run(name, **changes)
         return CurvePoint(setting, summariser.summarise(run), summariser.resampled(run))
 
-    curves = {name: [point(name, value, threshold=value) for value in thresholds]
-              for name in (ADAPTIVE, LOW_LATENCY)}
     # the fixed schedule with an interval of one frame is the per-frame network
-    curves[FIXED] = [point(REFERENCE, 1)] + [
-        point(FIXED, interval, fixed_interval=interval) for interval in INTERVALS]
-    return Sweep(curves, [at_equal_rate(adaptive, curves[FIXED])
-                          for adaptive in curves[ADAPTIVE]])
+    curves = {ADAPTIVE: [], LOW_LATENCY: [], FIXED: [point(REFERENCE, 1)]}
+    for interval in INTERVALS:    # first: the adaptive ones are compared with them
+        curves[FIXED].append(point(FIXED, interval, fixed_interval=interval))
+        yield Sweep(curves, [])
+    for value in thresholds:
+        for name in (ADAPTIVE, LOW_LATENCY):
+            curves[name].append(point(name, value, threshold=value))
+            yield Sweep(curves, [at_equal_rate(adaptive, curves[FIXED])
+                                 for adaptive in curves[ADAPTIVE]])
 
 
 def at_equal_rate(adaptive: CurvePoint, fixed: Sequence[CurvePoint]) -> EqualRate:
@@ -90,10 +94,11 @@ def at_equal_rate(adaptive: CurvePoint, fixed: Sequence[CurvePoint]) -> EqualRat
 
 
 def sweep_duration(runner: Runner, rows: Sequence[str], durations_s: Sequence[float]
-                   ) -> dict[str, list[float]]:
-    """Return the streaming mIoU over the duration of the full network, by the name of the row.
+                   ) -> Iterator[dict[str, list[float]]]:
+    """Find the streaming mIoU over the duration of the full network, by the name of the row.
 
     :param rows: each is run once for all rows of its pipeline, looking ahead or not
+    :return: what there is, after each row
     :param durations_s: of the full network, in seconds
     """
     curves: dict[str, list[float]] = {}
@@ -103,4 +108,4 @@ def sweep_duration(runner: Runner, rows: Sequence[str], durations_s: Sequence[fl
             curves.setdefault(name, []).append(as_it_is)
             if f'{name}{FORECAST}' in ROWS:
                 curves.setdefault(f'{name}{FORECAST}', []).append(ahead)
-    return curves
+        yield curves

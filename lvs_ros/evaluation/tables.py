@@ -13,11 +13,38 @@ from lvs_ros.tables import Table, markdown_table, text_table
 
 
 PERFECT = 'perfect labels, one frame old'
+PER_FRAME_OLD = 'per-frame, one frame old'
+
+MIOU, AGREEMENT = 'mIoU', 'agreement'
+"""What the mean IoU is called: against labels; against the per-frame network's masks."""
+
+_AGREEMENT_NOTE = (
+    'Agreement: with the masks of the per-frame network, which stand for labels here. It tells '
+    'what is lost by not computing every frame in full, not how good the masks are. Pixels: share '
+    'that is equal, mean over the frames. IoU: mean over the classes.')
+
+_MOST_DRIVES = 25
+"""Drives of a table; of more, the worst are shown."""
 
 
 def terminal_table(evaluation: Evaluation) -> str:
-    """Return the rows: how good they are, and how fast."""
-    return '\n\n'.join(map(text_table, row_tables(evaluation.rows, evaluation.perfect_miou)))
+    """Return the rows: how good they are, and how fast; and the sweep, if there is one."""
+    tables = [*row_tables(evaluation)]
+    if evaluation.sweep is not None:
+        tables += [sweep_table(evaluation), equal_rate_table(evaluation)]
+    return '\n\n'.join(text_table(table) for table in tables if table[1])
+
+
+def measure(evaluation: Evaluation) -> str:
+    """Return what the mean IoU of an evaluation is called."""
+    return MIOU if evaluation.is_labelled else AGREEMENT
+
+
+def title_of(evaluation: Evaluation) -> str:
+    """Return what was measured on what."""
+    about = evaluation.about
+    return f'{about["model"]} on {about["dataset"]}' + (
+        '' if evaluation.is_labelled else ': agreement with the per-frame network')
 
 
 def markdown(evaluation: Evaluation, pictures: Sequence[tuple[str, str]]) -> str:
@@ -25,11 +52,18 @@ def markdown(evaluation: Evaluation, pictures: Sequence[tuple[str, str]]) -> str
 
     :param pictures: file name and caption of each
     """
-    about = evaluation.about
-    parts = [f'# {about["model"]} on {about["dataset"]}',
-             *map(markdown_table, row_tables(evaluation.rows, evaluation.perfect_miou)),
+    name = measure(evaluation)
+    parts = [f'# {title_of(evaluation)}', *map(markdown_table, row_tables(evaluation)),
              '\n'.join(f'- {note}' for note in notes(evaluation))]
-    parts += ['## IoU by class (%)', markdown_table(class_table(evaluation.rows))]
+    parts += [f'## {"IoU" if evaluation.is_labelled else "Agreement (IoU)"} by class (%)',
+              markdown_table(class_table(evaluation.rows))]
+    parts += [f'## {name[0].upper() + name[1:] if name == AGREEMENT else name} by drive (%)',
+              _drives_note(evaluation), markdown_table(drive_table(evaluation))]
+    parts += [f'## Worst frames of {evaluation.questioned.title}',
+              'Those with the smallest share of right pixels; all frames: frames.csv.'
+              if evaluation.is_labelled else 'Those with the smallest share of pixels that equal '
+              "the per-frame network's; all frames: frames.csv.",
+              markdown_table(worst_table(evaluation))]
     parts += ['## Deviation', markdown_table(deviation_table(evaluation))]
     if evaluation.offsets is not None:
         parts += ['## mIoU (%) by the distance from the key frame',
@@ -38,24 +72,28 @@ def markdown(evaluation: Evaluation, pictures: Sequence[tuple[str, str]]) -> str
     if evaluation.sweep is not None:
         parts += ['## Sweep', markdown_table(sweep_table(evaluation)),
                   '### Adaptive against fixed at an equal key-frame rate',
-                  "The fixed schedule's mIoU is linear between its intervals.",
+                  'The fixed schedule is linear between its intervals.',
                   markdown_table(equal_rate_table(evaluation))]
     if evaluation.durations is not None:
-        parts += ['## Streaming mIoU (%) by the duration of the full network',
+        parts += [f'## Streaming {name} (%) by the duration of the full network',
                   'Simulated, without flip averaging.', markdown_table(duration_table(evaluation))]
     parts += [f'![{caption}]({name})' for name, caption in pictures]
-    return '\n\n'.join(parts) + '\n'
+    return '\n\n'.join(part for part in parts if part) + '\n'
 
 
 def notes(evaluation: Evaluation) -> list[str]:
     """Return what a reader of the table must know, in sentences."""
     about, rows = evaluation.about, evaluation.rows
-    labelled = rows[0].labelled_frames if rows else 0
+    labelled = f'{rows[0].labelled_frames if rows else 0} of them' if evaluation.is_labelled \
+        else 'none'
     rate = '' if about['rate_hz'] is None else f' at {about["rate_hz"]:.3g} Hz'
-    found = [
-        f'{about["frames"]} frames{rate}, {labelled} of them labelled; {about["device"]} '
+    found = [f'NOT COMPLETE. Missing: {", ".join(evaluation.missing)}.'] if evaluation.missing \
+        else []
+    found += [
+        f'{about["frames"]} frames{rate}, {labelled} labelled; {about["device"]} '
         f'({about["machine"]}, cores: {about["cores"]}), {about["precision"]}, '
         f'{"with" if about["flip_averaging"] else "without"} flip averaging, {about["date"]}.',
+        *([] if evaluation.is_labelled else [_AGREEMENT_NOTE]),
         _clock_note(evaluation), _streaming_note(evaluation), _error_note(evaluation),
         'The first frame of a drive, which has nothing before it, is computed in full by '
         'every row; it is scored, but is not among the times.']
@@ -69,22 +107,29 @@ def notes(evaluation: Evaluation) -> list[str]:
     return found
 
 
-def row_tables(rows: Sequence[RowSummary], perfect_miou: Optional[float]
-               ) -> tuple[Table, Table]:
-    """Return how good the rows are, and how fast: a line a row.
-
-    :param perfect_miou: streaming mIoU of the labels themselves, one frame old; a line of its own
-    """
-    quality = [[row.title, _points(row.miou, row.miou_se),
-                _streaming(row.streaming_miou, row.streaming_miou_se), _difference(row),
-                percent(row.agreement), f'{row.key_rate:.0%}'] for row in rows]
-    if perfect_miou is not None:
-        quality.append([PERFECT, '100.0', percent(perfect_miou), *[''] * 3])
+def row_tables(evaluation: Evaluation) -> tuple[Table, Table]:
+    """Return how good the rows are, and how fast: a line a row."""
+    rows, perfect = evaluation.rows, percent(evaluation.perfect_miou)
+    if evaluation.is_labelled:
+        head = ['row', 'mIoU, %', 'streaming mIoU, %', f'minus {REFERENCE}',
+                f'equals {REFERENCE}, %', 'key frames']
+        quality = [[row.title, _points(row.miou, row.miou_se),
+                    _streaming(row.streaming_miou, row.streaming_miou_se), _difference(row),
+                    percent(row.agreement), f'{row.key_rate:.0%}'] for row in rows]
+        last = [PERFECT, '100.0', perfect, *[''] * 3]
+    else:
+        head = ['row', 'agreement: pixels, %', 'agreement: IoU, %',
+                'streaming agreement: IoU, %', 'key frames']
+        quality = [[row.title, percent(row.agreement), _points(row.miou, row.miou_se),
+                    _streaming(row.streaming_miou, row.streaming_miou_se), f'{row.key_rate:.0%}']
+                   for row in rows]
+        last = [PER_FRAME_OLD, '100.0', '100.0', perfect, '']
+    if evaluation.perfect_miou is not None:
+        quality.append(last)
     times = [[row.title, *(f'{value:.1f}' for value in (
         row.mean_ms, row.p99_ms, row.worst_ms, row.compute_mean_ms, row.compute_p99_ms,
         row.compute_worst_ms)), f'{row.overtaken:.0%}'] for row in rows]
-    return ((['row', 'mIoU, %', 'streaming mIoU, %', f'minus {REFERENCE}',
-              f'equals {REFERENCE}, %', 'key frames'], quality),
+    return ((head, quality),
             (['times, ms', 'latency mean', 'p99', 'worst', 'compute mean', 'p99', 'worst',
               'lost'], times))
 
@@ -94,6 +139,32 @@ def class_table(rows: Sequence[RowSummary]) -> Table:
     names = list(rows[0].iou) if rows else []
     return (['class', *(row.title for row in rows)],
             [[name, *(percent(row.iou[name]) for row in rows)] for name in names])
+
+
+def drive_table(evaluation: Evaluation) -> Table:
+    """Return a line a drive, the worst first where there are too many for a table."""
+    drives = evaluation.drives
+    if len(drives) > _MOST_DRIVES:
+        worst = evaluation.questioned.name
+        drives = sorted((drive for drive in drives if drive.scored),
+                        key=lambda drive: drive.miou[worst] or 0.0)[:_MOST_DRIVES]
+    return (['drive', 'frames', 'scored', *(row.title for row in evaluation.rows)],
+            [[drive.drive or '–', str(drive.frames), str(drive.scored),
+              *(percent(drive.miou[row.name]) for row in evaluation.rows)] for drive in drives])
+
+
+def worst_table(evaluation: Evaluation) -> Table:
+    """Return a line a frame, the worst first."""
+    own, frames = evaluation.questioned, evaluation.worst_frames
+    both = [0, 1] if evaluation.is_labelled and own.name != REFERENCE else [0]
+    titles = [own.title, evaluation.reference.title]
+    pixels = 'right' if evaluation.is_labelled else 'equal'
+    return (['drive', 'frame', 'image', 'time, s',
+             *(f'{titles[one]}: {pixels} pixels, %' for one in both),
+             *(f'{titles[one]}: {measure(evaluation)}, %' for one in both)],
+            [[frame.drive or '–', str(frame.frame), frame.image, f'{frame.time_s:.2f}',
+              *(percent(frame.pixel_accuracy[one]) for one in both),
+              *(percent(frame.miou[one]) for one in both)] for frame in frames])
 
 
 def offsets_table(evaluation: Evaluation) -> Table:
@@ -108,9 +179,9 @@ def offsets_table(evaluation: Evaluation) -> Table:
 def sweep_table(evaluation: Evaluation) -> Table:
     """Return a line a point."""
     assert evaluation.sweep is not None
-    return (['schedule', 'threshold or interval', 'key frames', 'mIoU %', 'minus per-frame',
-             'latency mean ms', 'compute mean ms', 'compute worst ms'],
-            [[name, f'{point.setting:g}', percent(point.row.key_rate) + ' %',
+    return (['schedule', 'threshold or interval', 'key frames, %', f'{measure(evaluation)}, %',
+             'minus per-frame', 'latency mean, ms', 'compute mean, ms', 'compute worst, ms'],
+            [[name.replace('_', '-'), f'{point.setting:g}', percent(point.row.key_rate),
               _points(point.row.miou, point.row.miou_se), _difference(point.row),
               f'{point.row.mean_ms:.1f}', f'{point.row.compute_mean_ms:.1f}',
               f'{point.row.compute_worst_ms:.1f}']
@@ -120,8 +191,10 @@ def sweep_table(evaluation: Evaluation) -> Table:
 def equal_rate_table(evaluation: Evaluation) -> Table:
     """Return a line a threshold."""
     assert evaluation.sweep is not None
-    return (['threshold', 'key frames', 'adaptive mIoU %', 'fixed mIoU %', 'difference'],
-            [[f'{entry.threshold:g}', percent(entry.key_rate) + ' %',
+    name = measure(evaluation)
+    return (['threshold', 'key frames, %', f'adaptive: {name}, %', f'fixed: {name}, %',
+             'difference'],
+            [[f'{entry.threshold:g}', percent(entry.key_rate),
               percent(entry.adaptive_miou), percent(entry.fixed_miou),
               _signed(entry.difference, entry.difference_se)]
              for entry in evaluation.sweep.equal_rate])
@@ -167,8 +240,11 @@ def _clock_note(evaluation: Evaluation) -> str:
 
 def _streaming_note(evaluation: Evaluation) -> str:
     about = evaluation.about
-    text = ('Streaming mIoU: whenever a frame arrives, the newest output there is then, against '
-            "that frame's labels; the newest frame wins, and those that it overtakes are lost. "
+    name, truth = (MIOU, 'labels') if evaluation.is_labelled else (
+        AGREEMENT, 'mask by the per-frame network')
+    text = (f'Streaming {name}: whenever a frame arrives, the newest output there is then, '
+            f"against that frame's {truth}; the newest frame wins, and those that it overtakes "
+            'are lost. '
             'Rows that look ahead: of their forecasts; the other columns are of their '
             'masks.')
     if about['full_s'] is None:
@@ -181,11 +257,18 @@ def _streaming_note(evaluation: Evaluation) -> str:
 
 def _error_note(evaluation: Evaluation) -> str:
     bootstrap = evaluation.about['bootstrap']
+    frames = 'labelled frames' if evaluation.is_labelled else 'frames'
     if evaluation.rows and evaluation.rows[0].miou_se is None:
-        return 'Too few labelled frames to say how much of a difference is chance.'
+        return f'Too few {frames} to say how much of a difference is chance.'
     return (f'±: standard error by a moving block bootstrap ({bootstrap["resamples"]} resamples, '
-            f'blocks of {bootstrap["block_frames"]} labelled frames); in the difference from '
+            f'blocks of {bootstrap["block_frames"]} {frames}); in the difference from '
             'the per-frame network both rows are resampled alike.')
+
+
+def _drives_note(evaluation: Evaluation) -> str:
+    count = len(evaluation.drives)
+    return '' if count <= _MOST_DRIVES else (
+        f'The {_MOST_DRIVES} worst of {count} by {evaluation.questioned.title}; all: drives.csv.')
 
 
 def _difference(row: RowSummary) -> str:

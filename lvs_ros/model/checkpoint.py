@@ -91,6 +91,15 @@ def find_model(name_or_path: Union[str, os.PathLike]) -> pathlib.Path:
     return path
 
 
+def model_title(name_or_path: Union[str, os.PathLike]) -> str:
+    """Return what to call a model in headings and file names: its file's name.
+
+    ``lvs train --out my_model`` makes my_model/model.safetensors: that is called my_model.
+    """
+    path = find_model(name_or_path).absolute()
+    return path.parent.name if path.stem == 'model' and path.parent.name else path.stem
+
+
 def load_network(name_or_path: Union[str, os.PathLike]) -> SegmentationNetwork:
     """Read a network, float32, on the CPU, in evaluation mode.
 

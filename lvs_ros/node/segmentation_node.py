@@ -37,6 +37,7 @@ from lvs_ros.node.watchdog import Watchdog
 from lvs_ros.options import PipelineOptions
 from lvs_ros.pipeline.build import build_pipeline
 from lvs_ros.pipeline.frame import Frame, RefinedMask, StepResult, StepStatus
+from lvs_ros.pipeline.jpeg import check_decoder
 from lvs_ros.pipeline.pipeline import SegmentationPipeline
 from lvs_ros.program_settings import uncollected
 from lvs_ros.shared_memory import image_warning
@@ -210,6 +211,8 @@ class SegmentationNode(LifecycleNode):
         self._last_malformed = self._last_failure = None
         self._forecast = ''
         compressed = self.parameters.node.input_transport == 'compressed'
+        if compressed:
+            check_decoder()
         self._read = functools.partial(read_compressed_image if compressed else read_image,
                                        max_pixels=self.parameters.node.max_pixels)
         with qos.overrides_checked():

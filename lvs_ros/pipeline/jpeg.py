@@ -13,7 +13,8 @@ from typing import Iterator, NamedTuple
 
 import numpy as np
 
-from lvs_ros.errors import ImageError
+from lvs_ros.dependencies import advice
+from lvs_ros.errors import ConfigurationError, ImageError
 from lvs_ros.pipeline.pixel_limit import check_pixels
 
 # A marker that begins a segment: no byte of the coded pixels (ff 00), no restart, no fill byte.
@@ -72,6 +73,17 @@ def decode_jpeg(data: bytes, *, grey: bool, max_pixels: int) -> np.ndarray:
         return _pixels(data, grey)
     except ValueError as error:
         return _in_spite_of(str(error), data, grey)
+
+
+def check_decoder() -> None:
+    """See that the decoder is there, before the first picture comes.
+
+    :raises ConfigurationError: it is not installed.
+    """
+    try:
+        import simplejpeg  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f'compressed images: {advice(error) or error}') from error
 
 
 def _pixels(data: bytes, grey: bool) -> np.ndarray:

@@ -88,7 +88,8 @@ class Recording:
         else:
             chosen = [topic for topic in self.image_topics if topic.count]
             if len(chosen) > 1:
-                raise RecordingError(f'{self.path}: several image topics; choose one of: '
+                raise RecordingError(f'{self.path}: several image topics; choose one of them '
+                                     'with --topic: '
                                      + ', '.join(map(str, chosen)))
         if not chosen or not chosen[0].count:
             raise RecordingError(f'{self.path}: no image was recorded; {self._list_topics()}')

@@ -3,12 +3,14 @@
 """Recorded image messages as serialised ROS 2 messages: as they are, raw or compressed."""
 
 import struct
+from typing import Any
 
 import cv2
 import numpy as np
 
 from lvs_ros.errors import ImageError
 from lvs_ros.pipeline.as_rgb import as_rgb
+from lvs_ros.pipeline.frame import Frame
 from lvs_ros.pipeline.pixel_limit import FILE_PIXELS
 from lvs_ros.recordings.message_types import (COMPRESSED_IMAGE, IMAGE, NS_PER_S, VIDEO_TYPES,
                                               typestore)
@@ -71,12 +73,17 @@ def serialize(message: RecordedMessage, transport: str) -> bytes:
             raise ImageError(f'OpenCV cannot compress an image of shape {image.shape}')
         sent = typestore().types[kind](header=header, format='jpeg', data=jpeg.reshape(-1))
     else:
-        pixels = np.ascontiguousarray(image)
-        sent = typestore().types[kind](
-            header=header, height=image.shape[0], width=image.shape[1],
-            encoding=_ENCODINGS[frame.order], is_bigendian=0, step=pixels.nbytes // image.shape[0],
-            data=pixels.reshape(-1))
+        sent = raw_message(header, frame)
     return bytes(typestore().serialize_cdr(sent, kind))
+
+
+def raw_message(header: Any, frame: Frame) -> Any:
+    """Make a ``sensor_msgs/Image`` of a frame."""
+    pixels = np.ascontiguousarray(frame.image)
+    height, width = pixels.shape[:2]
+    return typestore().types[IMAGE](
+        header=header, height=height, width=width, encoding=_ENCODINGS[frame.order],
+        is_bigendian=0, step=pixels.nbytes // height, data=pixels.reshape(-1))
 
 
 def with_stamp(cdr: bytes, stamp_ns: int) -> bytes:

@@ -27,6 +27,7 @@ COMMANDS = {
                          'model',
     'street': 'publish the synthetic street as a camera',
     'node': 'run the segmentation node',
+    'health': 'ask a running node for its condition; exit code 1 where it is not well',
 }
 """Name of each subcommand (its module is the same with underscores) and its one-line help."""
 
@@ -53,6 +54,8 @@ def _run(words: Sequence[str], chosen: Optional[str]) -> int:
             with interrupted_at_once():
                 tool = importlib.import_module('lvs_ros.tools.' + name.replace('-', '_'))
             tool.add_arguments(subparser)
+            if hasattr(tool, 'with_files'):
+                words = tool.with_files(words, subparser)
             subparser.set_defaults(run=tool.run)
     args, unknown = parser.parse_known_args(words)
     _refuse(unknown, parser)

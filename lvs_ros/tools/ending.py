@@ -10,6 +10,7 @@ import signal
 import sys
 from typing import Any, Callable, Iterator, Optional
 
+from lvs_ros.dependencies import advice
 from lvs_ros.errors import LvsError
 from lvs_ros.exit_codes import INTERRUPTED, READER_GONE, USER_ERROR
 from lvs_ros.staging import NO_ROOM
@@ -49,6 +50,8 @@ def reason(error: BaseException) -> Optional[str]:
     """Return what to tell the user; None for a bug."""
     if isinstance(error, LvsError):
         return str(error)
+    if isinstance(error, ModuleNotFoundError):
+        return advice(error)
     if isinstance(error, OSError):
         if isinstance(error.filename, (str, bytes, os.PathLike)):
             return f'{os.fsdecode(error.filename)}: {error.strerror}'

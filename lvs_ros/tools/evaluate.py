@@ -1,30 +1,37 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""``lvs evaluate``: the rows of the paper's table, on the same frames with the same network."""
+"""``lvs evaluate``: the rows of the paper's table, on the same frames with the same network.
+
+On labelled data it measures accuracy; on a recording, agreement with the per-frame network.
+"""
 
 import argparse
+import contextlib
 import dataclasses
 import pathlib
 import sys
 import textwrap
-from typing import Sequence
+from typing import Iterator, Optional, Sequence
 
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.evaluation.clock import RealClock, SkippingClock
 from lvs_ros.evaluation.dataset import Dataset, camvid, cityscapes, listed
-from lvs_ros.evaluation.evaluation import Evaluation, Plan, evaluate
+from lvs_ros.evaluation.evaluation import Evaluation, Plan, evaluate, frames_to_run
+from lvs_ros.evaluation.footage_dataset import MOST_FRAMES, of_footage
+from lvs_ros.evaluation.progress import Progress
 from lvs_ros.evaluation.refined import RefinedSummary, run_refined
-from lvs_ros.evaluation.report import JSON, write_report
+from lvs_ros.evaluation.report import JSON, Report
 from lvs_ros.evaluation.rows import ROWS
-from lvs_ros.evaluation.run import stated_durations
+from lvs_ros.evaluation.run import REFERENCE, stated_durations
 from lvs_ros.evaluation.sweep import DURATIONS_S, THRESHOLDS
-from lvs_ros.evaluation.tables import notes, terminal_table
+from lvs_ros.evaluation.tables import notes, terminal_table, title_of
 from lvs_ros.labels import LabelSet, comes_with_package, load_label_set
 from lvs_ros.model.checkpoint import read_config, rivals_in, rivals_path
 from lvs_ros.tables import WIDTH
+from lvs_ros.tools.interruption import interrupted_once
 from lvs_ros.tools.pipeline_options import (DEVICE, add_options, add_slow_delay,
                                             pipeline_options)
-from lvs_ros.tools.report_folder import report_folder
+from lvs_ros.tools.recording_options import add_recording, add_recording_details, recording_of
 
 PROTOCOLS = ('drive', 'offsets')
 
@@ -32,6 +39,9 @@ PROTOCOLS = ('drive', 'offsets')
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``lvs evaluate``."""
     data = parser.add_mutually_exclusive_group(required=True)
+    add_recording(data, nargs='?',
+                  help='drive without labels, to tell how far the rows agree with the per-frame '
+                       'network: ')
     data.add_argument('--camvid', type=pathlib.Path, metavar='DIR',
                       help='folder of labelled drives in the CamVid layout (images/, labels/)')
     data.add_argument('--cityscapes', type=pathlib.Path, metavar='DIR',
@@ -40,17 +50,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument('--data', type=pathlib.Path, metavar='LIST',
                       help='a .csv or .json list of images, labels, times and drives '
                            '(docs/data.md)')
+    add_recording_details(parser)
     parser.add_argument('--labels', metavar='SET',
                         help='label set of the labels, by name or as a .yaml file (default: the '
                              "model's own; camvid or cityscapes if it has none of its own)")
     parser.add_argument('--split', default='val',
                         help='of Cityscapes (default: %(default)s)')
     parser.add_argument('--limit', type=int, metavar='N',
-                        help='take the first N frames only, for a quick look')
+                        help='take the first N frames only, for a quick look (default: all; of a '
+                             f'recording {MOST_FRAMES} at most, and no more than fit into 2 GiB, '
+                             'in runs spread over it)')
     parser.add_argument('--rows', nargs='+', metavar='ROW', choices=tuple(ROWS),
                         help=f'of the table: {", ".join(ROWS)} (default: all that the model has '
-                             'the weights for); they are compared with per_frame, which is run '
-                             'in any case')
+                             'the weights for); per_frame, which they are compared with, is '
+                             'among them in any case')
     add_options(parser, 'model', 'threshold', 'fixed_interval', 'max_key_age_frames', *DEVICE)
     parser.add_argument('--rate', type=float, metavar='HZ',
                         help="let the frames arrive at this rate (default: the drive's own)")
@@ -76,7 +89,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--seed', type=int, default=0, metavar='N',
                         help='of the resamples for the ± (default: %(default)s)')
     parser.add_argument('--out', type=pathlib.Path, metavar='DIR',
-                        help=f'folder to be written: {JSON}, tables (Markdown, CSV) and pictures')
+                        help=f'folder to be written: {JSON}, tables (Markdown, CSV; by drive and '
+                             'by frame, too) and pictures. It is written anew as rows are '
+                             'finished: after an interruption it holds those, and says what is '
+                             'missing')
     parser.add_argument('--force', action='store_true', help='replace an earlier evaluation')
 
 
@@ -85,19 +101,62 @@ def run(args: argparse.Namespace) -> int:
     plan = _plan(args)
     if args.refined_mask and args.slow_delay_s is None:
         raise ConfigurationError('--refined-mask needs --slow-delay-s: give the duration of S_h')
-    dataset = _dataset(args)
-    for text in dataset.told:
-        print(textwrap.fill(text, WIDTH), file=sys.stderr)
-    with report_folder(args, marker=JSON) as folder:
-        evaluation = evaluate(plan, dataset, SkippingClock() if plan.simulated else RealClock())
-        _print(evaluation)
-        if args.refined_mask:
-            _print_refined(run_refined(plan.options, dataset, args.slow_delay_s))
-        if folder is not None:
-            write_report(folder, evaluation)
-    if args.out is not None:
-        print(f'written to {args.out}')
+    for name, is_given in (('--refined-mask', args.refined_mask),
+                           ('--protocol offsets', plan.offsets)):
+        if is_given and args.recording is not None:
+            raise ConfigurationError(f'{name} needs labels: give labelled data in place of '
+                                     f'{args.recording}')
+    with interrupted_once():
+        report = None if args.out is None else Report(args.out, force=args.force)
+        dataset = _dataset(args)
+        for text in dataset.told:
+            print(textwrap.fill(text, WIDTH), file=sys.stderr)
+        progress = Progress(frames_to_run(plan, dataset)
+                            + args.refined_mask * dataset.frame_count)
+        with contextlib.closing(progress):
+            evaluation = _evaluated(plan, dataset, progress, report)
+            refined = run_refined(plan.options, dataset, args.slow_delay_s, progress) \
+                if args.refined_mask else None
+        if report is not None:
+            report.finish(evaluation)
+    _print(evaluation)
+    if refined is not None:
+        _print_refined(refined)
+    if report is not None:
+        print(f'written to {report.path}')
     return 0
+
+
+def _evaluated(plan: Plan, dataset: Dataset, progress: Progress, report: Optional[Report]
+               ) -> Evaluation:
+    """Measure; keep what there is after each part, and show it when this is interrupted."""
+    found: list[Evaluation] = []
+
+    def keep(evaluation: Evaluation) -> None:
+        found[:] = [evaluation]
+        if report is not None:
+            report.write(evaluation)
+
+    with _shown_when_interrupted(found, progress, report):
+        return evaluate(plan, dataset, SkippingClock() if plan.simulated else RealClock(),
+                        progress=progress, on_part=keep)
+
+
+@contextlib.contextmanager
+def _shown_when_interrupted(found: Sequence[Evaluation], progress: Progress,
+                            report: Optional[Report]) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        progress.close()
+        for evaluation in found:
+            _print(evaluation)
+            if report is not None:
+                print(f'interrupted; {report.path} holds what there is')
+        if not found:
+            print(f'interrupted before the first row ({REFERENCE}) was finished: there is nothing '
+                  'to show', file=sys.stderr)
+        raise
 
 
 def _protocol(name: str) -> str:
@@ -160,6 +219,10 @@ def _listed(values: Sequence[float]) -> str:
 
 
 def _dataset(args: argparse.Namespace) -> Dataset:
+    if args.recording is not None:
+        label_set = read_config(args.model).labels_as(
+            load_label_set(args.labels) if args.labels else None)
+        return of_footage(recording_of(args), label_set, limit=args.limit, rate_hz=args.rate)
     label_set = _label_set(args)
     if args.data is not None:
         return listed(args.data, label_set, limit=args.limit, rate_hz=args.rate)
@@ -180,7 +243,7 @@ def _label_set(args: argparse.Namespace) -> LabelSet:
 
 
 def _print(evaluation: Evaluation) -> None:
-    print(f'{evaluation.about["model"]} on {evaluation.about["dataset"]}\n')
+    print(textwrap.fill(title_of(evaluation), WIDTH), end='\n\n')
     print(terminal_table(evaluation), end='\n\n')
     for note in notes(evaluation):
         print(textwrap.fill(note, WIDTH))

@@ -12,9 +12,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from lvs_ros.datasets.camvid import list_folder
-from lvs_ros.datasets.cityscapes import list_split
-from lvs_ros.datasets.listed import list_listed
+from lvs_ros.datasets.any_layout import is_cityscapes, list_labelled
 from lvs_ros.datasets.listing import Listing
 from lvs_ros.datasets.stored_labels import palette_of
 from lvs_ros.errors import DatasetError, OutputError
@@ -49,14 +47,9 @@ def run(args: argparse.Namespace) -> int:
     """Run ``lvs labels check``."""
     if args.out.suffix.lower() != '.png':
         raise OutputError(f'--out {args.out}: expected a name that ends in .png')
-    is_cityscapes = (args.data / 'leftImg8bit').is_dir()
-    label_set = load_label_set(args.labels or ('cityscapes' if is_cityscapes else 'camvid'))
-    if args.data.is_file():
-        listing = list_listed(args.data, label_set, rate_hz=args.rate)
-    elif is_cityscapes:
-        listing = list_split(args.data, args.split, label_set)
-    else:
-        listing = list_folder(args.data, label_set, rate_hz=args.rate)
+    label_set = load_label_set(
+        args.labels or ('cityscapes' if is_cityscapes(args.data) else 'camvid'))
+    listing = list_labelled(args.data, label_set, split=args.split, rate_hz=args.rate)
     found = _Found(listing, label_set)
     for text in (*found.lines(), *listing.notes, listing.label_files.description):
         print(textwrap.fill(text, WIDTH, subsequent_indent='  '))

@@ -7,7 +7,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
-import pathlib
 from typing import TYPE_CHECKING, Iterable
 
 from lvs_ros.errors import ConfigurationError, ImageError, ros_needed
@@ -20,11 +19,11 @@ from lvs_ros.recordings.playback import (
     timed_messages,
 )
 from lvs_ros.recordings.read_ahead import read_ahead
-from lvs_ros.recordings.recording import Recording
 from lvs_ros.recordings.transport import TRANSPORTS, sent_topic, sent_type, serialize, with_stamp
 from lvs_ros.shared_memory import prepare_shared_memory
 from lvs_ros.tools.interruption import interrupted_once
 from lvs_ros.tools.numbers import check_positive
+from lvs_ros.tools.recording_options import add_recording, add_recording_details, recording_of
 
 if TYPE_CHECKING:
     from lvs_ros.tool_nodes.image_publisher import ImagePublisher
@@ -32,20 +31,18 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``lvs play``."""
-    parser.add_argument('bag', metavar='BAG', type=pathlib.Path,
-                        help='rosbag2 folder, or .mcap, .db3 or ROS 1 .bag file')
+    add_recording(parser)
+    add_recording_details(parser)
     parser.add_argument('--rate', metavar='R', type=float, default=1.0,
                         help='speed: 2 plays twice as fast (default: %(default)s)')
     parser.add_argument('--loop', action='store_true', help='begin again at the end, until Ctrl-C')
-    parser.add_argument('--topic', metavar='T',
-                        help='image topic of the recording; needed where it has several')
     parser.add_argument('--to', metavar='TOPIC',
                         help='publish on this topic (default: its name in the recording, with or '
                              'without /compressed as the transport demands)')
     parser.add_argument('--transport', choices=TRANSPORTS, default='recorded',
                         help='publish Image (raw) or CompressedImage (compressed), converting '
                              'where the recording holds the other (default: as recorded, and '
-                             'raw for coded video, which is decoded)')
+                             'raw for coded video and files, which are decoded)')
     parser.add_argument('--stamp', choices=('recorded', 'now'), default='recorded',
                         help='header stamps: those of the recording, or the time of publishing, '
                              'by which a latency from stamp to mask can be told (default: '
@@ -73,22 +70,20 @@ def run(args: argparse.Namespace) -> int:
         from lvs_ros.tool_nodes.image_publisher import ImagePublisher
     with contextlib.ExitStack() as stack:
         stack.enter_context(interrupted_once())
-        recording = stack.enter_context(Recording(args.bag))
-        topic = recording.image_topic(args.topic)
-        codec = recording.video_codec(topic)
-        transport = 'raw' if codec and args.transport == 'recorded' else args.transport
-        if codec:
-            _say(f'{topic.name} is {codec} video: it is decoded, and sent as {transport} images')
+        footage = recording_of(args)
+        source = footage.decoded_from()
+        transport = 'raw' if source and args.transport == 'recorded' else args.transport
+        if source:
+            _say(f'{footage.name} is {source}: it is decoded, and sent as {transport} images')
         publisher = stack.enter_context(ImagePublisher(
-            args.to or sent_topic(topic.name, topic.msgtype, transport),
-            compressed=sent_type(topic.msgtype, transport) == COMPRESSED_IMAGE,
+            args.to or sent_topic(footage.topic, footage.msgtype, transport),
+            compressed=sent_type(footage.msgtype, transport) == COMPRESSED_IMAGE,
             reliability=args.reliability, with_clock=args.clock is not None))
         malformed: list[tuple[int, ImageError]] = []
         frames = stack.enter_context(read_ahead(timed_messages(
-            functools.partial(recording.images, topic),
-            functools.partial(serialize, transport=transport), rate=args.rate,
+            footage.messages, functools.partial(serialize, transport=transport), rate=args.rate,
             loop=args.loop, on_malformed=lambda *which: malformed.append(which))))
-        _say(f'{args.bag}: {topic.count} images of {topic.name} on {publisher.topic}'
+        _say(f'{args.recording}: {len(footage)} images of {footage.topic} on {publisher.topic}'
              f'{", over and over" if args.loop else ""}')
         if not args.no_wait:
             publisher.wait_for_subscribers(

@@ -9,6 +9,7 @@ from typing import Any, Optional, Sequence
 
 import numpy as np
 
+from lvs_ros.model.checkpoint import model_title
 from lvs_ros.options import PipelineOptions
 from lvs_ros.pipeline.frame import StepStatus
 from lvs_ros.plots import DeviationSample
@@ -57,10 +58,18 @@ class ReplaySummary:
         return sum(sample.key_frame for sample in self.samples)
 
     @property
+    def model(self) -> str:
+        """What to call the model."""
+        return model_title(self.options.model)
+
+    def named(self, file: str) -> str:
+        """Return the name of a file that people look at: after the model."""
+        return f'{self.model}_{file}'
+
+    @property
     def title(self) -> str:
         """What was run, in a line."""
-        model = pathlib.Path(self.options.model).stem
-        return f'{self.recording}, {model}, schedule {self.options.schedule}'
+        return f'{self.recording}, {self.model}, schedule {self.options.schedule}'
 
     @property
     def text(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from lvs_ros.labels import load_label_set
 from lvs_ros.training.data_options import DataOptions
+from lvs_ros.training.held_out import CHOICES, GAP_S
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +20,14 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
         'drives without labels', 'Enough for the other two stages: the full network given by '
         '--init labels the frames once, and its masks are the labels.'))
     _add_street(parser.add_argument_group('synthetic street', 'Labelled clips in real time.'))
+    _add_held_out(parser.add_argument_group(
+        'held-out data', 'Measured on while the training goes on, and never trained on: the best '
+        'model by it comes out. Without, the last model does. The measures: network, '
+        'small, small_half: mIoU of frames computed in full; propagation: mIoU of frames '
+        'whose features come from an earlier frame (of made-up motion where frames stand alone); '
+        'recurrent: mIoU of the newest of three frames; deviation: mean error of the predicted '
+        'deviation (less is better). Where the full network made the labels, it is the agreement '
+        'with it. Without flip averaging.'))
     frames = parser.add_argument_group('frames')
     frames.add_argument('--size', nargs=2, type=int, metavar=('W', 'H'),
                         help='scale all frames to this size (default: as they are)')
@@ -59,9 +68,24 @@ def _add_labelled(group: argparse._ArgumentGroup) -> None:
     group.add_argument('--rate', dest='rate_hz', type=float, metavar='HZ',
                        help='images a second of --camvid or --data, in order (default: by their '
                             'times, or a guess by their names, which is told)')
-    group.add_argument('--hide-labels', action='store_true',
+    group.add_argument('--hide-labels', action=argparse.BooleanOptionalAction, default=False,
                        help='never read their labels and take the drives as recordings, to '
                             'measure what labels are worth')
+
+
+def _add_held_out(group: argparse._ArgumentGroup) -> None:
+    group.add_argument('--val', type=pathlib.Path, metavar='PATH',
+                       help='other data of the same classes: a folder of images/ and labels/, a '
+                            'list, the root of Cityscapes (its val split); with drives without '
+                            'labels footage, too')
+    group.add_argument('--val-share', type=float, metavar='SHARE',
+                       help='hold out this share of the labelled frames, with all others of the '
+                            'same drive or time, such as 0.2; never at random')
+    group.add_argument('--val-by', choices=CHOICES,
+                       help='how that share is chosen. drives: whole drives, the last ones that '
+                            'come nearest to it. time: the last part of each drive; the '
+                            f'{GAP_S:g} s before it are not trained on, either (default: drives '
+                            'if there are several, else time)')
 
 
 def _add_unlabelled(group: argparse._ArgumentGroup) -> None:

@@ -18,6 +18,7 @@ from torch import nn
 from lvs_ros.errors import ModelFileError, TrainingError
 from lvs_ros.model.digest import CHECKSUM, checksum
 from lvs_ros.staging import write_whole
+from lvs_ros.training.best import Best
 from lvs_ros.training.random_state import RandomState
 
 FORMAT = 'lvs_ros checkpoint 1'
@@ -31,6 +32,7 @@ class TrainingState:
     :param skipped_steps: steps whose loss was not finite
     :param elapsed_s: seconds spent on them, over all runs
     :param origin: what the stage set out from; a checkpoint of another origin is refused
+    :param best: by the held-out part, where there is one
     """
 
     trained: nn.Module
@@ -40,6 +42,7 @@ class TrainingState:
     step: int = 0
     skipped_steps: int = 0
     elapsed_s: float = 0.0
+    best: Best = dataclasses.field(default_factory=Best)
 
 
 def save_checkpoint(path: pathlib.Path, stage: str, state: TrainingState,
@@ -49,7 +52,8 @@ def save_checkpoint(path: pathlib.Path, stage: str, state: TrainingState,
     :param random_states: one of each process
     :raises TrainingError: when the file cannot be written.
     """
-    tensors = {**_weights(state), **_moments(state)}
+    tensors = {**_weights(state), **_moments(state), **{
+        f'best.{name}': value for name, value in state.best.weights.items()}}
     for rank, random in enumerate(random_states):
         tensors[f'random.{rank}.cpu'] = random.torch_cpu
         if random.torch_cuda is not None:
@@ -58,7 +62,7 @@ def save_checkpoint(path: pathlib.Path, stage: str, state: TrainingState,
         'stage': stage, 'origin': state.origin,
         'optimiser': type(state.optimiser).__name__, 'step': state.step,
         'skipped_steps': state.skipped_steps, 'elapsed_s': state.elapsed_s,
-        'numpy': [random.numpy for random in random_states]}
+        'best': state.best.described(), 'numpy': [random.numpy for random in random_states]}
     try:
         stored = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
         metadata = {'format': FORMAT, 'training': json.dumps(described)}
@@ -94,6 +98,9 @@ def load_checkpoint(path: pathlib.Path, stage: str, state: TrainingState) -> lis
         _check_origin(path, described, stage, state)
         counts = (int(described['step']), int(described['skipped_steps']),
                   float(described['elapsed_s']))
+        best = Best(**described.get('best', {}), weights={
+            name.removeprefix('best.'): value for name, value in found.items()
+            if name.startswith('best.')})
         random_states = [
             RandomState(found[f'random.{rank}.cpu'], found.get(f'random.{rank}.cuda'), one)
             for rank, one in enumerate(described['numpy'])]
@@ -105,6 +112,7 @@ def load_checkpoint(path: pathlib.Path, stage: str, state: TrainingState) -> lis
             value.copy_(found[name])
     _load_moments(found, state)
     state.step, state.skipped_steps, state.elapsed_s = counts
+    state.best = best
     return random_states
 
 
@@ -159,6 +167,9 @@ def _check_origin(path: pathlib.Path, described: Mapping[str, Any], stage: str,
 def _check_fit(path: pathlib.Path, found: Mapping[str, torch.Tensor],
                state: TrainingState) -> None:
     expected = {name: value.shape for name, value in _weights(state).items()}
+    if any(name.startswith('best.') for name in found):
+        expected.update({name.replace('average.module.', 'best.', 1): shape for name, shape
+                         in list(expected.items()) if name.startswith('average.module.')})
     shapes = {name: value.shape for name, value in found.items()
               if not name.startswith(('random.', 'optimiser.'))}
     problems = [f'{name} is missing' for name in expected if name not in shapes]

@@ -10,14 +10,17 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from lvs_ros.plots import new_figure, save_figure
-from lvs_ros.training.stage_log import Record, read_records
+from lvs_ros.training.best import NAMES
+from lvs_ros.training.stage_log import (Record, ValidationRecord, read_records,
+                                        read_validations)
 
 CURVES = 'curves.png'
 
 
 def plot_curves(folder: pathlib.Path) -> None:
-    """Draw ``curves.png`` from all logs in a folder, one panel a stage, in the order they began.
+    """Draw ``curves.png`` from all logs in a folder, a row a stage, in the order they began.
 
+    Losses on the left; on the right, where something is held out, what was measured on it.
     Does nothing where there is no record yet.
     """
     logs = {path.stem: list(read_records(path)) for path in folder.glob('*.jsonl')}
@@ -25,11 +28,16 @@ def plot_curves(folder: pathlib.Path) -> None:
                     key=lambda name: (logs[name][0].date, name))
     if not stages:
         return
-    figure = new_figure(10, 3.4 * len(stages) + 0.3)
-    panels = figure.subplots(len(stages), 1, squeeze=False)[:, 0]
-    for panel, stage in zip(panels, stages):
-        _draw_stage(panel, stage, logs[stage])
-    panels[-1].set_xlabel('step')
+    validations = {name: list(read_validations(folder / f'{name}.jsonl')) for name in stages}
+    columns = 2 if any(validations.values()) else 1
+    figure = new_figure(10 if columns == 1 else 15, 3.4 * len(stages) + 0.3)
+    panels = figure.subplots(len(stages), columns, squeeze=False)
+    for row, stage in zip(panels, stages):
+        _draw_stage(row[0], stage, logs[stage], validations[stage])
+        if columns == 2:
+            _draw_held_out(row[1], validations[stage])
+    for panel in panels[-1]:
+        panel.set_xlabel('step')
     save_figure(folder / CURVES, figure)
 
 
@@ -48,7 +56,8 @@ def smoothed(values: np.ndarray) -> np.ndarray:
     return np.where(counts > 0, totals / np.maximum(counts, 1), np.nan)
 
 
-def _draw_stage(axes: Axes, stage: str, records: Sequence[Record]) -> None:
+def _draw_stage(axes: Axes, stage: str, records: Sequence[Record],
+                validations: Sequence[ValidationRecord]) -> None:
     steps = np.array([record.step for record in records])
     rate_axes = axes.twinx()
     rate_axes.plot(steps, [record.learning_rate for record in records], color='0.55',
@@ -67,6 +76,12 @@ def _draw_stage(axes: Axes, stage: str, records: Sequence[Record]) -> None:
         axes.plot(steps, values, color=f'C{index}', alpha=0.3, linewidth=0.8)
         axes.plot(steps, smoothed(values), color=f'C{index}', linewidth=1.8, marker=marker,
                   markersize=3, label=name)
+    for name in names:    # the same loss on what is held out
+        points = [(one.step, one.measured.values[name]) for one in validations
+                  if name in one.measured.values]
+        if points:
+            axes.plot(*zip(*points), color='black', linestyle='--', linewidth=1.4, marker='.',
+                      label=f'{name}, held out')
     _scale(axes, np.array([value for record in records for value in record.losses.values()]))
 
     axes.set_title(f'{stage}: {_extent(records)}', loc='left', fontsize='medium')
@@ -76,7 +91,38 @@ def _draw_stage(axes: Axes, stage: str, records: Sequence[Record]) -> None:
     axes.grid(alpha=0.25, which='both')
     handles = [line for part in (axes, rate_axes)
                for line in part.get_legend_handles_labels()[0]]
-    axes.legend(handles=handles, loc='upper right', fontsize='small', framealpha=0.9)
+    axes.legend(handles=handles, loc='best', fontsize='small', framealpha=0.9)
+
+
+def _draw_held_out(axes: Axes, validations: Sequence[ValidationRecord]) -> None:
+    if not validations:
+        axes.set_axis_off()
+        return
+    steps = np.array([one.step for one in validations])
+    measured = validations[-1].measured
+    for index, name in enumerate(measured.classes):
+        values = np.array([one.measured.classes.get(name, np.nan) for one in validations])
+        if np.isfinite(values).any():
+            axes.plot(steps, 100 * values, color=f'C{index}', alpha=0.8, linewidth=1.0,
+                      linestyle=('-', '--', ':')[index // 10 % 3], label=name)
+    values = np.array([one.measured.value for one in validations])
+    label = NAMES[measured.measure]
+    axes.plot(steps, 100 * values, color='black', linewidth=2.2, marker='o', markersize=3,
+              label=label)
+    best = validations[-1].best_step
+    at_best = [one.measured.value for one in validations if one.step == best]
+    if at_best:
+        axes.plot(best, 100 * at_best[-1], '*', color='gold', markeredgecolor='black',
+                  markersize=15, label=f'best: {100 * at_best[-1]:.1f} % at step {best}')
+    axes.set_title(f'held out: {label}' + (', and IoU of each class' if measured.classes else ''),
+                   loc='left', fontsize='medium')
+    axes.set_ylabel('%')
+    axes.set_ylim(0, 100 if measured.classes or not measured.falls else None)
+    axes.set_xlim(left=0)
+    axes.margins(x=0.01)
+    axes.grid(alpha=0.25)
+    # beside the panel: curves of many classes leave no room in it
+    axes.legend(loc='upper left', bbox_to_anchor=(1.0, 1.0), fontsize='small', frameon=False)
 
 
 def _extent(records: Sequence[Record]) -> str:

@@ -29,6 +29,9 @@ class DataOptions:
     :param street_share: share of the street in the batches, where there are other data
     :param size: (width, height) to scale all frames to; None = as they are
     :param memory_gb: data sets that take more are read while the training goes on
+    :param val: data to hold out: labelled, of any layout, or footage
+    :param val_share: share of the data to hold out
+    :param val_by: how it is chosen, see :func:`~lvs_ros.training.held_out.hold_out`
     :param seed: of the streets
     """
 
@@ -47,6 +50,9 @@ class DataOptions:
     street_share: float = 0.2
     size: Optional[tuple[int, int]] = None
     memory_gb: float = 2.0
+    val: Optional[pathlib.Path] = None
+    val_share: Optional[float] = None
+    val_by: Optional[str] = None
     seed: int = 0
 
     def check(self) -> None:
@@ -77,9 +83,22 @@ class DataOptions:
         if self.frames_per_recording < 0:
             raise ConfigurationError(f'--frames-per-recording is {self.frames_per_recording}: '
                                      'expected a number of frames, or 0 for all')
+        self._check_held_out()
         if self.size is not None and min(self.size) < 32:
             raise ConfigurationError(f'--size is {self.size[0]} {self.size[1]}: expected at least '
                                      '32 pixels each')
+
+    def _check_held_out(self) -> None:
+        if self.val is not None and self.val_share is not None:
+            raise ConfigurationError('--val names what is held out, --val-share takes it from the '
+                                     'other data: give one of them')
+        if self.val_share is not None and not 0 < self.val_share < 1:
+            raise ConfigurationError(f'--val-share is {self.val_share:g}: expected a share of the '
+                                     'data above 0 and below 1, such as 0.2; leave it away to '
+                                     'hold out nothing')
+        if self.val_by is not None and self.val_share is None:
+            raise ConfigurationError(f'--val-by {self.val_by} says how --val-share is chosen: '
+                                     'give that, too')
 
     @property
     def needs_teacher(self) -> bool:

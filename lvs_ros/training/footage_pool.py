@@ -30,8 +30,8 @@ def footage_pool(footage: Footage, options: PoolOptions, *, limit: int) -> Frame
     sample: list[np.ndarray] = []
     times_s: list[float] = []
     size = (0, 0)
-    for time_s, image, name in tqdm(footage.frames(chosen), total=len(chosen), unit='frame',
-                                    desc=f'masks of {footage.path.name}', disable=None):
+    for time_s, image, name, _ in tqdm(footage.frames(chosen), total=len(chosen), unit='frame',
+                                       desc=f'masks of {footage.path.name}', disable=None):
         image = options.scaled(image)
         if not times_s:
             size = image.shape[:2]

@@ -32,8 +32,8 @@ class FramePool(abc.ABC):
     :param labelled: (N,) bool, whether a frame has labels at all
     :param taught: the labels are masks of the full network, not an annotator's
     :param size: (height, width) of all frames
-    :param label_sample: uint8, labels to count the classes in, any shape; on the device where
-        batches are wanted
+    :param label_sample: (M, h, w) uint8, labels to count the classes in, of all frames or of the
+        labelled ones; on the device where batches are wanted
     """
 
     def __init__(self, clips: Sequence[str], times_s: Sequence[float], *, labelled: np.ndarray,
@@ -49,6 +49,13 @@ class FramePool(abc.ABC):
     @abc.abstractmethod
     def request(self, indices: np.ndarray) -> Callable[[], Batch]:
         """Begin to read a batch; the call of what is returned waits for it."""
+
+    @abc.abstractmethod
+    def subset(self, indices: np.ndarray) -> 'FramePool':
+        """Return a pool of some of the frames, which knows nothing of the others.
+
+        :param indices: (M,) int64, ascending
+        """
 
     def earlier(self, index: int, *, longest_s: float) -> range:
         """Indices of the frames of the same clip that are at most so much older."""
@@ -96,6 +103,12 @@ class HeldFrames(FramePool):
         chosen = torch.from_numpy(indices).to(self.device)
         return lambda: (self._images[chosen].permute(0, 3, 1, 2).float(), self._labels[chosen])
 
+    def subset(self, indices: np.ndarray) -> 'HeldFrames':
+        chosen = torch.from_numpy(indices).to(self.device)
+        return HeldFrames(
+            self._images[chosen], self._labels[chosen], [self.clips[one] for one in indices],
+            [self.times_s[one] for one in indices], taught=self.taught)
+
 
 Loader = Callable[[], tuple[np.ndarray, np.ndarray]]
 """Reads a frame: image (H, W, 3) uint8 RGB and labels (H, W) uint8. Called in any thread."""
@@ -105,7 +118,7 @@ class LazyFrames(FramePool):
     """Frames that are read when a batch needs them, by threads.
 
     :param loaders: one a frame
-    :param label_sample: uint8, some of the labels, any shape
+    :param label_sample: (M, h, w) uint8, some of the labels of each labelled frame
     """
 
     def __init__(self, loaders: Sequence[Loader], clips: Sequence[str], times_s: Sequence[float],
@@ -123,6 +136,15 @@ class LazyFrames(FramePool):
             return images.permute(0, 3, 1, 2).float(), labels
 
         return batch
+
+    def subset(self, indices: np.ndarray) -> 'LazyFrames':
+        # the sample has rows of the labelled frames only
+        rows = (np.cumsum(self.labelled) - 1)[indices[self.labelled[indices]]]
+        return LazyFrames(
+            [self._loaders[one] for one in indices], [self.clips[one] for one in indices],
+            [self.times_s[one] for one in indices], labelled=self.labelled[indices],
+            taught=self.taught, size=self.size, device=self.device,
+            label_sample=self.label_sample.cpu().numpy()[rows])
 
 
 def _stacked(frames: Iterable[tuple[np.ndarray, np.ndarray]], device: torch.device

@@ -21,10 +21,35 @@ def label_statistics(pools: Sequence[FramePool], label_set: LabelSet, *, assumed
     :return: lines of text
     :raises DatasetError: nothing is labelled.
     """
-    counts = np.zeros(256, np.int64)
-    for pool in pools:
-        counts += torch.bincount(pool.label_sample.flatten().int(), minlength=256).cpu().numpy()
-    return describe_counts(counts, label_set, assumed=assumed)
+    return describe_counts(_total(pools), label_set, assumed=assumed)
+
+
+def class_counts(pool: FramePool) -> np.ndarray:
+    """Count the pixels of each class id in each frame of a label sample, (M, 256) int64."""
+    return np.stack([torch.bincount(one.flatten().int(), minlength=256).cpu().numpy()
+                     for one in pool.label_sample])
+
+
+def held_out_statistics(pools: Sequence[FramePool], label_set: LabelSet) -> list[str]:
+    """Say which classes the held-out part lacks, and what is worth nothing on it.
+
+    :raises DatasetError: nothing in it is labelled.
+    """
+    known = _total(pools)[:len(label_set)]
+    if not known.any():
+        raise DatasetError('no pixel of the held-out part is labelled, so nothing can be measured '
+                           'on it; hold out other frames')
+    absent = [name for name, count in zip(label_set.names, known) if not count]
+    most = int(known.argmax())
+    lines = [f'held out, for comparison: {label_set.names[most]!r} everywhere would have mIoU '
+             f'{100 * known[most] / known.sum() / np.count_nonzero(known):.1f} %']
+    return lines + [f'WARNING: the held-out part lacks {len(absent)} of {len(label_set)} classes: '
+                    f'{", ".join(absent)}; how well they are labelled is not measured'
+                    ] * bool(absent)
+
+
+def _total(pools: Sequence[FramePool]) -> np.ndarray:
+    return np.sum([class_counts(pool).sum(0) for pool in pools], 0)
 
 
 def describe_counts(counts: np.ndarray, label_set: LabelSet, *, assumed: bool) -> list[str]:

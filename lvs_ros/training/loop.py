@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The optimisation loop that all stages share: schedule, mixed precision, averaging, resuming."""
 
+import contextlib
 import dataclasses
 import math
 import pathlib
 import time
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Iterator, Mapping, Optional, Sequence
 
 import numpy as np
 import torch
@@ -16,18 +17,22 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from lvs_ros.backends.cpu.library import has_amx_instructions
 from lvs_ros.errors import ConfigurationError, ModelFileError, TrainingError
 from lvs_ros.training import distributed
+from lvs_ros.training.best import Best, Measured
 from lvs_ros.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from lvs_ros.training.curves import plot_curves
 from lvs_ros.training.distributed import Losses
-from lvs_ros.training.progress_display import ProgressDisplay, RecentSteps, describe
+from lvs_ros.training.progress_display import (LaterStage, ProgressDisplay, RecentSteps,
+                                               describe)
 from lvs_ros.training.random_state import RandomState
-from lvs_ros.training.stage_log import Record, StageLog
+from lvs_ros.training.stage_log import Record, StageLog, ValidationRecord
 
 PRECISIONS = ('auto', 'float32', 'bfloat16')
 LOG_STEPS = 20
 """A record of the log every so many steps, of their mean."""
 PATIENCE_STEPS = 20
 """So many steps in a row whose loss is not finite end the training."""
+VALIDATIONS = 20
+"""So many in a stage, where nobody says how often."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +52,12 @@ class LoopOptions:
         raises KeyboardInterrupt
     :param origin: weights and data that the stage sets out from, in words; a checkpoint of another
         origin is refused
+    :param validate_every: steps between two validations; None = 20 a stage, but no more than take
+        a sixth of the time
+    :param patience: end after so many validations in a row without better weights; 0 = never
+    :param on_best: called, in the main process, when weights are the best so far, while the
+        modules that are trained hold them
+    :param later: what follows this stage, for the time left
     """
 
     steps: int
@@ -60,6 +71,10 @@ class LoopOptions:
     precision: str = 'auto'
     should_stop: Callable[[], bool] = lambda: False
     origin: str = ''
+    validate_every: Optional[int] = None
+    patience: int = 0
+    on_best: Callable[[Best], None] = lambda _best: None
+    later: Sequence[LaterStage] = ()
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -72,9 +87,26 @@ class LoopOptions:
         return self.minutes * 60 if self.minutes > 0 else math.inf
 
 
+@dataclasses.dataclass(frozen=True)
+class Fitted:
+    """What a stage came to.
+
+    :param step: steps done
+    :param best: by the held-out part; None without one
+    :param last: the weights at the end, by name; None where ``trained`` holds them
+    """
+
+    step: int
+    best: Optional[Best] = None
+    last: Optional[Mapping[str, torch.Tensor]] = None
+
+
 def fit(stage: str, trained: nn.Module, compute_losses: Callable[[], Losses],
-        options: LoopOptions, *, generator: Optional[np.random.Generator] = None) -> None:
+        options: LoopOptions, *, generator: Optional[np.random.Generator] = None,
+        validate: Optional[Callable[[], Measured]] = None) -> Fitted:
     """Train in place; at the end ``trained`` holds the running average of its weights.
+
+    With ``validate`` it is the average that was best by it, not the last one.
 
     In a group of processes (see :mod:`lvs_ros.training.distributed`) each calls this with its own
     batches, and all end with the same weights.
@@ -85,19 +117,22 @@ def fit(stage: str, trained: nn.Module, compute_losses: Callable[[], Losses],
         step; their sum is minimised
     :param generator: what ``compute_losses`` draws from beside torch's own generators, so that
         its state can be kept in the checkpoints
+    :param validate: measures what ``trained`` holds, in evaluation mode, on what is held out; is
+        called in the main process only
     :raises ModelFileError: when there is a checkpoint that does not fit
     :raises TrainingError: when the loss stays infinite or NaN, or files cannot be written
     :raises KeyboardInterrupt: when ``options.should_stop`` said so; a checkpoint is written then
     """
-    _Loop(stage, trained, compute_losses, options, generator).run()
+    return _Loop(stage, trained, compute_losses, options, generator, validate).run()
 
 
 class _Loop:
 
     def __init__(self, stage: str, trained: nn.Module, compute_losses: Callable[[], Losses],
-                 options: LoopOptions, generator: Optional[np.random.Generator]) -> None:
+                 options: LoopOptions, generator: Optional[np.random.Generator],
+                 validate: Optional[Callable[[], Measured]]) -> None:
         self._stage, self._trained, self._options = stage, trained, options
-        self._generator = generator
+        self._generator, self._measure = generator, validate
         self._device = next(trained.parameters()).device
         self._in_bfloat16 = _in_bfloat16(options.precision, self._device)
         distributed.share_batch_norm(trained)
@@ -112,18 +147,18 @@ class _Loop:
         self._recent = RecentSteps(LOG_STEPS)
         self._failures = 0
 
-    def run(self) -> None:
+    def run(self) -> Fitted:
         self._resume()
         self._saved_at = self._state.step, self._state.elapsed_s
         self._started_s = time.monotonic() - self._state.elapsed_s
         self._log = StageLog(self._options.folder if distributed.is_main() else None,
                              self._stage, step=self._state.step)
-        display = ProgressDisplay(self._stage, fraction=self._fraction(),
-                                  is_shown=distributed.is_main())
+        self._display = ProgressDisplay(self._stage, fraction=self._fraction(),
+                                        is_shown=distributed.is_main())
         try:
-            is_finished = self._train(display)
+            is_finished = self._train()
         finally:
-            display.close()
+            self._display.close()
             self._log.close()
         self._save()
         if not is_finished:
@@ -131,14 +166,25 @@ class _Loop:
                       + (f'the same command goes on from {self._path}' if self._path
                          else 'nothing was kept, as there is no folder for checkpoints'))
             raise KeyboardInterrupt
-        self._trained.load_state_dict(self._average.module.state_dict())
+        return self._ended()
+
+    def _ended(self) -> Fitted:
+        """Load the weights that come out."""
+        last, best = self._average.module.state_dict(), self._state.best
+        self._trained.load_state_dict(best.weights or last)
         # The running statistics of batch norm are of each process's own batches.
         distributed.copy_from_main(self._trained)
+        if not best.weights:
+            return Fitted(self._state.step)
+        self._say(f'best on the held-out part: {best}; ended at step {self._state.step}')
+        return Fitted(self._state.step, best, last)
 
-    def _train(self, display: ProgressDisplay) -> bool:
+    def _train(self) -> bool:
         """Take steps until the end (True) or until told to stop (False)."""
-        state = self._state
+        state, display = self._state, self._display
         first_step = state.step
+        if state.best.validated_step < 0:
+            self._validate()    # what the stage sets out from
         while (progress := self._progress()) < 1:
             if self._is_told_to_stop:
                 break
@@ -148,15 +194,83 @@ class _Loop:
             self._recent.add(losses, time.monotonic() - started_s)
             if state.step % LOG_STEPS == 0:
                 self._write_record(rate)
+            if self._is_validation_due():
+                self._validate()
             if self._is_checkpoint_due():
                 self._save()
             display.show(self._fraction(), describe(
                 step=state.step, steps=self._options.steps, recent=self._recent,
                 limit_left_s=self._options.limit_s - state.elapsed_s,
-                skipped_steps=state.skipped_steps))
+                skipped_steps=state.skipped_steps, overhead_s=self._overhead_s(),
+                later=self._options.later, best=state.best))
         if state.step > first_step and state.step % LOG_STEPS:
             self._write_record(rate)
+        if progress >= 1 and state.best.validated_step < state.step:
+            self._validate()
         return progress >= 1
+
+    def _is_validation_due(self) -> bool:
+        best, every, step = self._state.best, self._options.validate_every, self._state.step
+        if self._failures:
+            return False
+        if every is not None:
+            return step % every == 0
+        # by the clock of rank 0, as of the beginning of the step: the same in all processes
+        waited_s = self._state.elapsed_s - best.validated_at_s
+        return (int(VALIDATIONS * self._fraction()) > int(VALIDATIONS * best.validated_progress)
+                and waited_s >= 5 * best.validation_s)
+
+    def _validate(self) -> None:
+        """Measure the running average in the main process, and keep it if it is the best."""
+        if self._measure is None:
+            return
+        state, best = self._state, self._state.best
+        started_s = time.monotonic()
+        with self._averaged():
+            own = self._measured() if distributed.is_main() else None
+            measured, duration_s = distributed.gathered((own, time.monotonic() - started_s))[0]
+            is_best = best.offer(measured, state.step, self._trained.state_dict())
+            if is_best and distributed.is_main():
+                self._options.on_best(best)
+        best.validated_step, best.validated_progress = state.step, self._fraction()
+        best.validation_s, best.validated_at_s = duration_s, state.elapsed_s + duration_s
+        self._write(lambda: self._log.write_validation(ValidationRecord(
+            state.step, state.elapsed_s, measured, best.step)))
+        self._display.say(f'step {state.step}, held out: {measured}'
+                          + (' (best so far)' if is_best else f' (best: {best})'))
+        if self._is_out_of_patience:
+            self._display.say(f'no better model in {best.since} validations (--patience '
+                              f'{self._options.patience}): the stage ends at step {state.step}')
+
+    def _measured(self) -> Measured:
+        assert self._measure is not None
+        with torch.no_grad(), torch.autocast(self._device.type, torch.bfloat16,
+                                             enabled=self._in_bfloat16):
+            return self._measure()
+
+    @contextlib.contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Let the trained modules hold the running average, in evaluation mode, in the block."""
+        own = {name: value.clone() for name, value in self._trained.state_dict().items()}
+        self._trained.load_state_dict(self._average.module.state_dict())
+        self._trained.eval()
+        try:
+            yield
+        finally:
+            self._trained.load_state_dict(own)
+            self._trained.train()
+
+    @property
+    def _is_out_of_patience(self) -> bool:
+        return 0 < self._options.patience <= self._state.best.since
+
+    def _overhead_s(self) -> float:
+        """Return what validations take, in seconds a step of training, about."""
+        best, step = self._state.best, self._state.step
+        if best.validated_step <= 0:
+            return 0.0
+        return best.validation_s / (self._options.validate_every or max(
+            1.0, step / (VALIDATIONS * max(self._fraction(), 1e-9))))
 
     def _progress(self) -> float:
         """Return the completed fraction of the schedule, 0..1, by the clock of rank 0."""
@@ -169,7 +283,7 @@ class _Loop:
 
     def _fraction(self) -> float:
         state, options = self._state, self._options
-        if state.step >= options.steps:
+        if state.step >= options.steps or self._is_out_of_patience:
             return 1.0
         return max(state.step / options.steps, state.elapsed_s / options.limit_s)
 
@@ -258,12 +372,14 @@ class _Loop:
                   if done else f'goes on from step {state.step} of {self._options.steps} ({path})')
 
     def _write_record(self, learning_rate: float) -> None:
-        record = Record(
+        self._write(lambda: self._log.write(Record(
             step=self._state.step, time_s=self._state.elapsed_s, learning_rate=learning_rate,
             steps_per_s=self._recent.steps_per_s, skipped_steps=self._state.skipped_steps,
-            losses=self._recent.losses)
+            losses=self._recent.losses)))
+
+    def _write(self, write: Callable[[], None]) -> None:
         try:
-            self._log.write(record)
+            write()
         except OSError as error:
             raise TrainingError(
                 f'{self._options.folder}: the log cannot be written ({error}); make room, and '

@@ -8,15 +8,34 @@ from torch.nn import functional
 from lvs_ros.labels import UNLABELLED
 
 
-def class_weights(labels: torch.Tensor, classes: int) -> torch.Tensor:
+PROPAGATED_SHARE = 0.5
+"""Of the cross-entropy of propagated frames, beside what they learn from the full network."""
+
+
+def root_frequency_weights(counts: torch.Tensor) -> torch.Tensor:
     """Weights that lift rare classes: 1 / sqrt(frequency), mean 1, within 0.4..4.
 
-    :param labels: any shape, uint8
+    :param counts: (classes,) pixels of each class
     :return: (classes,) float32
     """
-    counts = torch.bincount(labels.flatten().long(), minlength=UNLABELLED + 1)[:classes].float()
+    counts = counts.float()
     weights = (counts / counts.sum().clamp(min=1)).clamp(min=1e-4).rsqrt()
     return (weights / weights.mean()).clamp(0.4, 4.0)
+
+
+def median_frequency_weights(counts: torch.Tensor) -> torch.Tensor:
+    """Weights by median frequency balancing (Eigen and Fergus, ICCV 2015, section 6.3.2).
+
+    The frequency of a class is its share of the labelled pixels of the frames that it is in, and
+    its weight the median of the frequencies of all classes over its own.
+
+    :param counts: (frames, classes) pixels of each class in each frame
+    :return: (classes,) float32; 1 for a class that never occurs
+    """
+    counts = counts.double()
+    of_frames = (counts > 0).double() * counts.sum(1, keepdim=True)
+    frequency = counts.sum(0) / of_frames.sum(0)    # nan where a class never occurs
+    return (frequency.nanquantile(0.5) / frequency).nan_to_num(nan=1.0).float()
 
 
 def cross_entropy(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor

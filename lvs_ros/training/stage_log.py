@@ -2,15 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The log of a stage: STAGE.jsonl, and event files for TensorBoard."""
 
+import contextlib
 import dataclasses
 import datetime
 import functools
 import json
+import math
 import pathlib
 import sys
-from typing import Any, Iterator, Mapping, Optional
+from typing import Any, Iterator, Mapping, Optional, Union
 
 from lvs_ros.staging import write_whole
+from lvs_ros.training.best import Measured
 
 TENSORBOARD_FOLDER = 'tensorboard'
 
@@ -57,6 +60,67 @@ class Record:
         return cls(**known, losses=values)
 
 
+@dataclasses.dataclass(frozen=True)
+class ValidationRecord:
+    """A line of the log between the others: what was measured on the held-out part.
+
+    :param step: steps done
+    :param time_s: training time spent on them, over all runs
+    :param measured: of the weights that would have come out then
+    :param best_step: of the best so far
+    :param date: as of :class:`Record`
+    """
+
+    step: int
+    time_s: float
+    measured: Measured
+    best_step: int
+    date: str = dataclasses.field(default_factory=lambda: datetime.datetime.now(
+        datetime.timezone.utc).isoformat(timespec='seconds'))
+
+    def to_json(self) -> str:
+        """Return one line; what JSON has no number for is null."""
+        measured = self.measured
+        values = {f'val_{name}': value for name, value in measured.values.items()}
+        return json.dumps({
+            'step': self.step, 'time_s': self.time_s, 'best_step': self.best_step,
+            **_with_null(values), 'val_iou': _with_null(measured.classes),
+            'measure': f'val_{measured.measure}', 'falls': measured.falls, 'date': self.date})
+
+    @classmethod
+    def from_json(cls, line: str) -> 'ValidationRecord':
+        """Read one line.
+
+        :raises ValueError: when it is not one, or was cut short.
+        """
+        values = json.loads(line)
+        try:
+            classes = values.pop('val_iou')
+            measured = Measured(
+                values['measure'].removeprefix('val_'),
+                _with_nan({name.removeprefix('val_'): value for name, value in values.items()
+                           if name.startswith('val_')}), _with_nan(classes), values['falls'])
+            return cls(values['step'], values['time_s'], measured, values['best_step'],
+                       values['date'])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError('not a record of a validation') from error
+
+
+def _with_null(values: Mapping[str, float]) -> dict[str, Optional[float]]:
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
+
+
+def _with_nan(values: Mapping[str, Optional[float]]) -> dict[str, float]:
+    return {name: math.nan if value is None else value for name, value in values.items()}
+
+
+def read_validations(path: pathlib.Path) -> Iterator[ValidationRecord]:
+    """Yield the validations of a log."""
+    for line in path.read_text('utf-8').splitlines():
+        with contextlib.suppress(ValueError):
+            yield ValidationRecord.from_json(line)
+
+
 def read_records(path: pathlib.Path) -> Iterator[Record]:
     """Yield the records of a log, apart from a line that the end of a process cut short."""
     for line in path.read_text('utf-8').splitlines():
@@ -80,6 +144,20 @@ class StageLog:
         self._is_open = False
 
     def write(self, record: Record) -> None:
+        self._append(record, {
+            **{f'loss/{name}': value for name, value in record.losses.items()},
+            **{name: getattr(record, name)
+               for name in ('learning_rate', 'steps_per_s', 'skipped_steps')}})
+
+    def write_validation(self, record: ValidationRecord) -> None:
+        measured = record.measured
+        self._append(record, {
+            **{f'val/{name}': value for name, value in measured.values.items()},
+            **{f'val_iou/{name}': value for name, value in measured.classes.items()
+               if math.isfinite(value)}, 'val/best_step': record.best_step})
+
+    def _append(self, record: Union[Record, ValidationRecord], scalars: Mapping[str, float]
+                ) -> None:
         if self._folder is None:
             return
         path = self._folder / f'{self._stage}.jsonl'
@@ -91,10 +169,8 @@ class StageLog:
         with open(path, 'a', encoding='utf-8') as file:
             file.write(record.to_json() + '\n')
         if self._events is not None:
-            for name, value in record.losses.items():
-                self._events.add_scalar(f'loss/{name}', value, record.step)
-            for name in ('learning_rate', 'steps_per_s', 'skipped_steps'):
-                self._events.add_scalar(name, getattr(record, name), record.step)
+            for name, value in scalars.items():
+                self._events.add_scalar(name, value, record.step)
             self._events.flush()
 
     def close(self) -> None:
@@ -105,8 +181,11 @@ class StageLog:
 def _drop_after(path: pathlib.Path, step: int) -> None:
     if not path.is_file():
         return
-    write_whole(path, ''.join(record.to_json() + '\n' for record in read_records(path)
-                              if record.step <= step).encode())
+    kept: list[Union[Record, ValidationRecord]] = [
+        record for read in (read_records, read_validations) for record in read(path)
+        if record.step <= step and step]    # at step 0 all begins anew
+    kept.sort(key=lambda record: (record.step, isinstance(record, ValidationRecord)))
+    write_whole(path, ''.join(record.to_json() + '\n' for record in kept).encode())
 
 
 def _event_writer(folder: pathlib.Path, step: int) -> Any:

@@ -3,7 +3,7 @@
 """The three stages of training (paper, section 3.4), one for detail, three for comparison."""
 
 import functools
-from typing import Callable, cast
+from typing import Callable, NamedTuple, Optional, cast
 
 import torch
 from torch import nn
@@ -13,10 +13,11 @@ from lvs_ros.model.rivals import RIVALS, Rivals, run_recurrent, shrink
 from lvs_ros.model.small_network import SMALL_SHAPES
 from lvs_ros.ops.geometry import upsample
 from lvs_ros.training.flows import BatchFlow
-from lvs_ros.training.loop import LoopOptions, Losses, fit
-from lvs_ros.training.losses import (cross_entropy, distillation, feature_distance,
-                                     soft_jaccard)
+from lvs_ros.training.loop import Fitted, LoopOptions, Losses, fit
+from lvs_ros.training.losses import (PROPAGATED_SHARE, cross_entropy, distillation,
+                                     feature_distance, soft_jaccard)
 from lvs_ros.training.sampling import Clip, Sampler
+from lvs_ros.training.validation import Validator
 
 
 DETAIL_CHANNELS = 16
@@ -26,14 +27,23 @@ Stage = tuple[nn.Module, Callable[[], Losses]]
 """What a stage trains, and what draws a batch and computes its losses."""
 
 
+class Trained(NamedTuple):
+    """The modules that a stage trained, and what it came to."""
+
+    modules: nn.Module
+    fitted: Fitted
+
+
 def train_stage(stage: str, network: SegmentationNetwork, rivals: Rivals, sampler: Sampler,
-                weights: torch.Tensor, options: LoopOptions) -> None:
+                weights: torch.Tensor, options: LoopOptions,
+                validator: Optional[Validator] = None) -> Trained:
     """Run one stage: network, propagation, deviation, detail, small, small_half, recurrent.
 
     What the stage does not train is frozen.
 
     :param rivals: what the last three train; for ``network``
     :param weights: (classes,), of the cross-entropy
+    :param validator: chooses the weights that come out; None = the last ones do
     """
     begin = {'network': _network_stage, 'propagation': _propagation_stage,
              'deviation': _deviation_stage, 'detail': _detail_stage,
@@ -41,10 +51,15 @@ def train_stage(stage: str, network: SegmentationNetwork, rivals: Rivals, sample
     begin.update({name: functools.partial(_small_stage, name) for name in SMALL_SHAPES})
     network.eval().requires_grad_(False)
     trained, losses = begin[stage](network, rivals, sampler, weights, options.batch_size)
-    fit(stage, trained.train().requires_grad_(True), losses, options, generator=sampler.random)
+    rivals.eval()
+    fitted = fit(stage, trained.train().requires_grad_(True), losses, options,
+                 generator=sampler.random,
+                 validate=None if validator is None else validator.of_stage(
+                     stage, network, rivals))
     network.eval()
     rivals.eval()
     rivals.trained |= {stage} & set(RIVALS)
+    return Trained(trained, fitted)
 
 
 def _network_stage(network: SegmentationNetwork, _rivals: Rivals, sampler: Sampler,
@@ -154,7 +169,7 @@ def _taught_losses(network: SegmentationNetwork, high: torch.Tensor, wanted: tor
     logits = network.classify(high)
     with torch.no_grad():
         teacher = network.classify(wanted)
-    return {'cross_entropy': 0.5 * cross_entropy(
+    return {'cross_entropy': PROPAGATED_SHARE * cross_entropy(
                 _upsampled(network, logits, labels), labels, weights),
             'labels': 2.0 * distillation(logits, teacher),
             'features': 1.0 * feature_distance(high, wanted)}

@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Labels moved to where things will be (lvs_ros/pipeline/forecast.py).
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "between.h"
@@ -16,17 +16,17 @@ extern "C" void lvs_look_ahead(const float* motion, const uint8_t* mask, const u
                                uint8_t* moved_mask, uint8_t* moved_confidence, int rows,
                                int columns, int height, int width, float ahead, int steps,
                                int threads) {
-  const int64_t plane = int64_t(rows) * columns;
+  const int64_t plane = int64_t(rows) * columns, wide = int64_t(rows) * width;
   const float scale_x = float(width) / float(columns), scale_y = float(height) / float(rows);
-  std::vector<float> sources(2 * plane);    // in pixels
-  std::vector<int> left(width), right(width);
-  std::vector<float> weight(width);
+  std::vector<Between> across;    // where a column of pixels is between those of positions
   for (int j = 0; j < width; ++j) {
-    const Between column((float(j) + 0.5f) / scale_x - 0.5f, columns);
-    left[j] = column.first, right[j] = column.second, weight[j] = column.weight;
+    across.emplace_back((float(j) + 0.5f) / scale_x - 0.5f, columns);
   }
+  // Where pixels of the rows of positions come from, in pixels.
+  const std::unique_ptr<float[]> sources(new float[2 * wide]);
 #pragma omp parallel num_threads(threads)
   {
+    std::vector<float> line_x(columns), line_y(columns);
 #pragma omp for schedule(static)
     for (int i = 0; i < rows; ++i) {
       for (int j = 0; j < columns; ++j) {
@@ -41,31 +41,29 @@ extern "C" void lvs_look_ahead(const float* motion, const uint8_t* mask, const u
           };
           x = read(motion), y = read(motion + plane);
         }
-        sources[at] = scale_x * x;
-        sources[plane + at] = scale_y * y;
+        line_x[j] = scale_x * x, line_y[j] = scale_y * y;
       }
+      float* x = &sources[int64_t(i) * width];
+      for (int j = 0; j < width; ++j) x[j] = across[j].of(line_x.data()) + float(j);
+      for (int j = 0; j < width; ++j) x[wide + j] = across[j].of(line_y.data());
     }
-    std::vector<float> line_x(columns), line_y(columns);
     std::vector<int> source(width);
+    const float last_x = float(width - 1), last_y = float(height - 1);
 #pragma omp for schedule(static)
     for (int i = 0; i < height; ++i) {
       const Between row((float(i) + 0.5f) / scale_y - 0.5f, rows);
-      const float* above = &sources[int64_t(row.first) * columns];
-      const float* below = &sources[int64_t(row.second) * columns];
-      for (int j = 0; j < columns; ++j) {
-        line_x[j] = above[j] + row.weight * (below[j] - above[j]);
-        line_y[j] = above[plane + j] + row.weight * (below[plane + j] - above[plane + j]);
-      }
-      const float last_x = float(width - 1), last_y = float(height - 1);
+      const float* above = &sources[int64_t(row.first) * width];
+      const float* below = &sources[int64_t(row.second) * width];
       for (int j = 0; j < width; ++j) {
-        const int l = left[j], r = right[j];
-        const float x = float(j) + line_x[l] + weight[j] * (line_x[r] - line_x[l]);
-        const float y = float(i) + line_y[l] + weight[j] * (line_y[r] - line_y[l]);
-        const float inside_x = std::min(std::max(x, 0.0f), last_x);
-        const float inside_y = std::min(std::max(y, 0.0f), last_y);
+        const float x = above[j] + row.weight * (below[j] - above[j]);
+        const float y = float(i) + above[wide + j] +
+                        row.weight * (below[wide + j] - above[wide + j]);
+        // What is not a number goes to the border, too.
+        const float inside_x = x > 0.0f ? (x < last_x ? x : last_x) : 0.0f;
+        const float inside_y = y > 0.0f ? (y < last_y ? y : last_y) : 0.0f;
         const int at = int(inside_y + 0.5f) * width + int(inside_x + 0.5f);
-        const bool outside = std::fabs(x - inside_x) >= 0.5f || std::fabs(y - inside_y) >= 0.5f;
-        source[j] = outside ? ~at : at;
+        const bool inside = std::fabs(x - inside_x) < 0.5f && std::fabs(y - inside_y) < 0.5f;
+        source[j] = inside ? at : ~at;
       }
       const int64_t to = int64_t(i) * width;
       for (int j = 0; j < width; ++j) {
