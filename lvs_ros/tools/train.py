@@ -53,7 +53,7 @@ RIVAL_STAGES = {'small': 12000, 'small_half': 12000, 'recurrent': 500}
 ALL_STAGES = {**STAGES, 'detail': 2000, **RIVAL_STAGES}
 """And the one that gives a trained model a detail head."""
 COSTS = {'network': 1.0, 'propagation': 1.0, 'deviation': 0.7, 'small': 0.5, 'small_half': 0.3,
-         'recurrent': 1.0}
+         'recurrent': 1.0, 'detail': 0.6}
 """What a step takes, in steps of the stage network, about: for the time left."""
 CONFIG, LAST = 'config.yaml', 'model.last.safetensors'
 UNLABELLED_STAGES = ('propagation', 'deviation')
