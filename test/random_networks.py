@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from lvs_ros.model import ModelConfig, SegmentationNetwork
+from lvs_ros.model.detail_head import DetailHead
 
 
 def random_network(config: ModelConfig) -> SegmentationNetwork:
@@ -16,4 +17,6 @@ def random_network(config: ModelConfig) -> SegmentationNetwork:
             nn.init.normal_(module.bias, std=0.1)
             nn.init.uniform_(module.weight, 0.5, 1.5)
     nn.init.normal_(network.adapt_net.correction.weight, std=0.1)
+    if isinstance(network.detail_head, DetailHead):
+        nn.init.normal_(network.detail_head.correction.weight)
     return network

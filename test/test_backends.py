@@ -29,9 +29,10 @@ TINY = VARIANTS['tiny']('camvid', 11)
 CONFIGS = {
     'lite': VARIANTS['lite']('camvid', 11),
     'bottleneck': dataclasses.replace(TINY, backbone='resnet50', stem='conv3', head='psp',
-                                      embed_channels=12, align_corners=True),
+                                      embed_channels=12, align_corners=True, detail_channels=8),
     'odd': dataclasses.replace(TINY, base_width=12, stem='conv3_wide', head='fcn',
-                               head_channels=20, adapt_channels=9, deviation_stride=1)}
+                               head_channels=20, adapt_channels=9, deviation_stride=1,
+                               detail_channels=12)}
 
 
 def outputs_of(network: SegmentationNetwork, dtype: Optional[torch.dtype] = None
@@ -40,14 +41,14 @@ def outputs_of(network: SegmentationNetwork, dtype: Optional[torch.dtype] = None
     generator = torch.Generator().manual_seed(1)
     images = torch.randint(0, 256, (2, 1, 3, *SIZE), generator=generator, dtype=torch.uint8)
     first, second = images if dtype is None else images.to(dtype)
-    key_low, low = network.low(first), network.low(second)
+    key_low, (low, detail) = network.low(first), network.low_and_detail(second)
     high = network.high(key_low)
     refined = network.refine(high, first)
     displacement = torch.rand(1, 2, *low.shape[2:], generator=generator) * 3
     moved = network.propagate(network.embed(key_low), network.embed(low), refined,
                               displacement.to(low.dtype))
     adapted = network.adapt(low, moved)
-    logits = network.classify(adapted)
+    logits = network.logits(adapted, detail)
     mask, _ = network.label_map(logits, (90, 120), SIZE)
     return {'low': low, 'high': high, 'refined': refined, 'moved': moved, 'adapted': adapted,
             'logits': logits, 'deviation': network.deviation(key_low, low), 'mask': mask}

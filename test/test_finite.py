@@ -129,8 +129,14 @@ class Poison:
         tensor.view(-1)[tensor.numel() // 2] = self._value
         return tensor
 
-    def after(self, function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
-        return lambda *inputs: self.into(function(*inputs))
+    def after(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Put it into what a function returns; of several things, into the first."""
+        def poisoned(*inputs: Any) -> Any:
+            result = function(*inputs)
+            if isinstance(result, tuple):
+                return self.into(result[0]), *result[1:]
+            return self.into(result)
+        return poisoned
 
 
 def make(schedule: str, network: SegmentationNetwork, threshold: float = 0.0,
@@ -144,8 +150,8 @@ def make(schedule: str, network: SegmentationNetwork, threshold: float = 0.0,
 
 @pytest.mark.parametrize('schedule', SCHEDULES)
 @pytest.mark.parametrize('part, value', [
-    ('low', 'NaN'), ('low', 'inf'), ('classify', 'NaN'), ('classify', 'inf'),
-    ('classify', '-inf')])
+    ('low_and_detail', 'NaN'), ('low_and_detail', 'inf'), ('classify', 'NaN'),
+    ('classify', 'inf'), ('classify', '-inf')])
 def test_a_frame_that_is_not_finite_has_no_mask_and_leaves_nothing(
         schedule: str, part: str, value: str) -> None:
     network = new_network()

@@ -92,12 +92,12 @@ def street_labels(network: SegmentationNetwork) -> tuple[list[torch.Tensor], flo
     scene, size = StreetScene(width=480, height=360, seed=3), (360, 480)
     key, now = (torch.from_numpy(scene.render(stamp_s)[0].copy()).permute(2, 0, 1)[None].to(
         network.device) for stamp_s in (0.0, 0.2))
-    key_low, low = network.low(key), network.low(now)
+    (key_low, key_detail), (low, detail) = map(network.low_and_detail, (key, now))
     high = network.high(key_low)
     displacement = torch.full((1, 2, *low.shape[2:]), 0.4, device=network.device)
     moved = network.propagate(network.embed(key_low), network.embed(low), high, displacement)
-    masks = [network.label_map(network.classify(features), size, size)[0]
-             for features in (high, network.adapt(low, moved))]
+    masks = [network.label_map(network.logits(features, own).float(), size, size)[0]
+             for features, own in ((high, key_detail), (network.adapt(low, moved), detail))]
     return masks, float(network.deviation(key_low, low))
 
 

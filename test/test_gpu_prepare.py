@@ -23,7 +23,8 @@ TINY = VARIANTS['tiny']('camvid', 3)
 CONFIGS = {
     'basic': TINY,
     'bottleneck': dataclasses.replace(TINY, backbone='resnet50', stem='conv3', head='psp',
-                                      alignment='flow', align_corners=True)}
+                                      alignment='flow', align_corners=True,
+                                      detail_channels=8)}
 SIZE = 27, 43
 # A GPU multiplies float32 with the 10 bits of TF32, as it does for users.
 TF32 = 1e-2 if DEVICE.type == 'cuda' else 0
@@ -47,12 +48,12 @@ def outputs_of(network: SegmentationNetwork, dtype: torch.dtype) -> dict[str, to
     generator = torch.Generator().manual_seed(1)
     images = torch.randint(0, 256, (2, 1, 3, *SIZE), generator=generator)
     first, second = images.to(network.device, dtype)
-    key_low, low = network.low(first), network.low(second)
+    key_low, (low, detail) = network.low(first), network.low_and_detail(second)
     high = network.refine(network.high(key_low), first)
     displacement = torch.rand(1, 2, *low.shape[2:], generator=generator) * 3
     moved = network.propagate(network.embed(key_low), network.embed(low), high,
                               displacement.to(network.device, torch.float32))
-    logits = network.classify(network.adapt(low, moved))
+    logits = network.logits(network.adapt(low, moved), detail)
     mask, confidence = network.label_map(logits, (7, 30), SIZE, True)
     return {'low': low, 'high': high, 'moved': moved, 'logits': logits, 'mask': mask,
             'deviation': network.deviation(key_low, low), 'confidence': confidence}

@@ -19,6 +19,7 @@ from lvs_ros.backends.graphs.stages import GraphStages
 from lvs_ros.backends.network_stages import NetworkStages
 from lvs_ros.checkpoints import checkpoint, checkpoints, is_interruptible
 from lvs_ros.model import VARIANTS, SegmentationNetwork
+from lvs_ros.model.detail_head import DetailHead
 from lvs_ros.options import PipelineOptions, SCHEDULES
 from lvs_ros.pipeline.build import assemble
 from lvs_ros.pipeline.execution import Executor, SimulatedExecutor, TimeSlicedExecutor
@@ -30,10 +31,14 @@ FRAME_NS = 100_000_000
 SIZES = [(80, 48), (71, 45)]    # one that features fit exactly, and one that is padded
 
 
-def network(alignment: str = 'flow', head: str = 'psp') -> SegmentationNetwork:
+def network(alignment: str = 'flow', head: str = 'psp', detail_channels: int = 8
+            ) -> SegmentationNetwork:
     torch.manual_seed(3)
     made = SegmentationNetwork(dataclasses.replace(
-        VARIANTS['tiny']('camvid', 11), alignment=alignment, head=head))
+        VARIANTS['tiny']('camvid', 11), alignment=alignment, head=head,
+        detail_channels=detail_channels))
+    if isinstance(made.detail_head, DetailHead):
+        nn.init.normal_(made.detail_head.correction.weight)    # zero at first
     nn.init.normal_(made.adapt_net.correction.weight, std=0.1)    # zero at first
     nn.init.normal_(made.classifier.weight)    # so that there are many labels
     prepare(made, torch.device('cpu'), torch.float32)
@@ -57,13 +62,14 @@ def frame(number: int, size: tuple[int, int] = SIZES[0]) -> Frame:
     return Frame(image[:size[1], 2 * number:2 * number + size[0]], number * FRAME_NS)
 
 
-@pytest.mark.parametrize('flip_averaging, alignment', [(False, 'flow'), (True, 'none')])
+@pytest.mark.parametrize('flip_averaging, alignment, detail_channels', [
+    (False, 'flow', 8), (True, 'none', 0)])
 @pytest.mark.parametrize('schedule', SCHEDULES)
-def test_the_masks_are_those_without_graphs(schedule: str, flip_averaging: bool, alignment: str
-                                            ) -> None:
+def test_the_masks_are_those_without_graphs(
+        schedule: str, flip_averaging: bool, alignment: str, detail_channels: int) -> None:
     options: dict[str, Any] = dict(schedule=schedule, flip_averaging=flip_averaging, threshold=0.4,
                                    max_key_age_frames=3, fixed_interval=3)
-    recorder, made = CallRecorder(), network(alignment)
+    recorder, made = CallRecorder(), network(alignment, detail_channels=detail_channels)
     with pipeline(made, recorder, **options) as captured, \
             pipeline(made, None, **options) as plain:
         for number in range(15):

@@ -5,7 +5,7 @@
 import dataclasses
 import pathlib
 import threading
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, Optional
 
 import numpy as np
 import pytest
@@ -96,13 +96,14 @@ def test_a_frame_that_is_not_finite_is_dropped_counted_and_told(
         make_rig: Rigs, monkeypatch: pytest.MonkeyPatch, schedule: str,
         capfd: pytest.CaptureFixture[str]) -> None:
     bad = threading.Event()
-    usual = SegmentationNetwork.low
+    usual = SegmentationNetwork.low_and_detail
 
-    def low(self: SegmentationNetwork, image: torch.Tensor) -> torch.Tensor:
-        features = usual(self, image)
-        return features * float('nan') if bad.is_set() else features
+    def low(self: SegmentationNetwork, image: torch.Tensor
+            ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
+        features, detail = usual(self, image)
+        return features * float('nan') if bad.is_set() else features, detail
 
-    monkeypatch.setattr(SegmentationNetwork, 'low', low)
+    monkeypatch.setattr(SegmentationNetwork, 'low_and_detail', low)
     rig = make_rig(schedule=schedule, threshold=1.0)
     first = rig.send(image_message(picture(), stamp_ns=SECOND))[0]
     bad.set()

@@ -466,7 +466,7 @@ def test_a_step_that_fails_holds_nothing_up(
 
     pipeline, _ = make(network, executor=executor())
     with monkeypatch.context() as patch:
-        patch.setattr(network, 'low', broken_low)
+        patch.setattr(network, 'low_and_detail', broken_low)
         with pytest.raises(error):
             pipeline.step(frame(0))
     assert pipeline.step(frame(1)).status.key_frame
@@ -521,7 +521,7 @@ def test_inference_and_output_size(network: SegmentationNetwork) -> None:
 def test_warm_up_runs_every_part_and_leaves_no_trace(
         network: SegmentationNetwork, monkeypatch: pytest.MonkeyPatch, schedule: str) -> None:
     ran = collections.Counter[str]()
-    for name in ('low', 'high', 'refine', 'deviation', 'propagate', 'classify'):
+    for name in ('low_and_detail', 'high', 'refine', 'deviation', 'propagate', 'classify'):
         def watched(*inputs: Any, _name: str = name, _function: Any = getattr(network, name)
                     ) -> Any:
             ran[_name] += 1

@@ -256,7 +256,7 @@ def test_all_stages_train_what_they_should_and_nothing_else(tmp_path: pathlib.Pa
         return load_network(path).state_dict()
 
     after = {stage: weights_after(stage) for stage in (
-        'network', 'propagation', 'deviation', 'small', 'small_half', 'recurrent')}
+        'network', 'propagation', 'detail', 'deviation', 'small', 'small_half', 'recurrent')}
 
     def changed(first: str, second: str) -> set[str]:
         return {name.split('.')[0] for name, value in after[first].items()
@@ -264,9 +264,15 @@ def test_all_stages_train_what_they_should_and_nothing_else(tmp_path: pathlib.Pa
 
     assert load_network(path).config.image_size == (64, 48)    # of the frames, not of the crops
     assert changed('network', 'propagation') == {'kernel_predictor', 'adapt_net'}
-    assert changed('propagation', 'deviation') == {'deviation_net'}
+    assert not changed('propagation', 'detail')
+    new = {name.split('.')[0] for name in set(after['detail']) - set(after['propagation'])}
+    assert new == {'detail_head'} and after['detail']['detail_head.correction.weight'].any()
+    assert changed('detail', 'deviation') == {'deviation_net'}
     assert not changed('deviation', 'small') and not changed('small', 'recurrent')
     assert not changed('small', 'small_half')
+    assert train_command(tmp_path, '--stages', 'network', '--init', str(path), '--out',
+                         str(tmp_path / 'other'), '--steps', '1') == 0
+    assert load_network(tmp_path / 'other' / 'model.safetensors').detail_head is None
     trained, fresh = load_rivals(rivals_path(path), load_network(path)), Rivals(load_network(path))
     different = {name.split('.')[0] for name, value in trained.state_dict().items()
                  if not torch.equal(value, fresh.state_dict()[name])}

@@ -464,6 +464,7 @@ def test_a_model_of_other_classes(
     (('--recording', 'a'), 'give a trained model with --init'),
     (('--recording', 'a', '--stages', 'network'), 'the full network is the teacher'),
     (('--camvid', 'a', '--hide-labels', '--stages', 'network'), 'the full network is the teacher'),
+    (('--camvid', 'a', '--hide-labels', '--stages', 'detail'), 'the full network is the teacher'),
     (('--hide-labels', '--street-clips', '1'), 'hides the labels of --camvid'),
     (('--camvid', 'a', '--size', '8', '8'), 'at least 32 pixels'),
     (('--recording', 'a', '--init', 'lite_camvid', '--variant', 'tiny'),

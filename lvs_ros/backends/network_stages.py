@@ -48,8 +48,8 @@ class NetworkStages:
 
     def low(self, image: torch.Tensor) -> LowFeatures:
         """S_l."""
-        low = self._network.low(image)
-        return LowFeatures(low, self._propagation.embed(low))
+        low, detail = self._network.low_and_detail(image)
+        return LowFeatures(low, self._propagation.embed(low), detail)
 
     def deviation(self, key: LowFeatures, now: LowFeatures) -> torch.Tensor:
         """Predicted fraction of changed labels."""
@@ -65,18 +65,19 @@ class NetworkStages:
     def label_in_full(self, high: torch.Tensor, now: LowFeatures, output: Output, lap: Lap
                       ) -> Labels:
         """Classify, upsample and take the best class."""
-        return _to_host(self._classify(high, output, lap), now, lap)
+        return _to_host(self._classify(high, now.detail, output, lap), now, lap)
 
     def _propagate(self, source: Source, now: LowFeatures, output: Output, lap: Lap
                    ) -> LabelsOnDevice:
-        return self._classify(self._propagation.move(source, now), output, lap)
+        return self._classify(self._propagation.move(source, now), now.detail, output, lap)
 
-    def _classify(self, high: torch.Tensor, output: Output, lap: Lap) -> LabelsOnDevice:
+    def _classify(self, high: torch.Tensor, detail: Optional[torch.Tensor], output: Output,
+                  lap: Lap) -> LabelsOnDevice:
         lap('propagation')
         logits = self._network.classify(high)
         if output.smooth is not None:
             logits = output.smooth(logits)
-        logits = logits.float()
+        logits = self._network.add_detail(logits, high, detail).float()
         lap('classify')
         mask, confidence = self._network.label_map(logits, output.size, output.content,
                                                    output.want_confidence)

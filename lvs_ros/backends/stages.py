@@ -18,10 +18,12 @@ class LowFeatures:
     :param low: (1, C_l, h, w), F_l
     :param embedding: (1, C_e, h, w), the kernel predictor's view of it; None where the propagation
         needs none
+    :param detail: (1, C_d, H, W), what the detail head reads; None where there is none
     """
 
     low: torch.Tensor
     embedding: Optional[torch.Tensor]
+    detail: Optional[torch.Tensor] = None
 
 
 @dataclasses.dataclass(frozen=True)

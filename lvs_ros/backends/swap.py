@@ -8,6 +8,8 @@ from torch import nn
 
 from lvs_ros.backends.block import ResidualBlock
 from lvs_ros.backends.convolution import Convolution
+from lvs_ros.backends.detail_head import FusedDetailHead
+from lvs_ros.model.detail_head import DetailHead
 from lvs_ros.model.resnet import BasicBlock, Bottleneck
 
 
@@ -24,6 +26,8 @@ class Swap:
             return self.convolution(module)
         if isinstance(module, (BasicBlock, Bottleneck)):
             return self._block(module)
+        if isinstance(module, DetailHead):
+            return self._detail_head(module)
         return None
 
     def children(self, module: nn.Module) -> None:
@@ -43,6 +47,14 @@ class Swap:
         downsample = block.downsample
         return ResidualBlock(convolutions, None if downsample is None else self.convolution(
             cast(nn.Conv2d, downsample[0])))
+
+    def _detail_head(self, head: DetailHead) -> FusedDetailHead:
+        of_high, of_detail, fuse = (cast(nn.Conv2d, layers[0]) for layers in (
+            head.of_high, head.of_detail, head.fuse))
+        return FusedDetailHead(
+            self.convolution(of_high), self.convolution(of_detail, relu=True),
+            self.convolution(fuse, relu=True), self.convolution(head.correction),
+            align_corners=head.align_corners)
 
 
 def _join_relus(layers: nn.Sequential) -> None:

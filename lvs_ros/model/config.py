@@ -53,6 +53,8 @@ class ModelConfig:
     :param deviation_stride: stride of its first convolution; 1 in the paper
     :param alignment: what brings the key frame's features close to their place before the kernels
         are predicted: 'none' (the paper) or 'flow' (optical flow). The kernels are trained for it.
+    :param detail_channels: channels inside the detail head, which makes logits at a quarter of the
+        image; 0 = there is none, logits are at an eighth
     :param align_corners: how logits and pooled features are enlarged
     :param mean: per channel mean (RGB, 0..255) taken off the image
     :param std: per channel standard deviation (RGB, 0..255) it is divided by
@@ -76,6 +78,7 @@ class ModelConfig:
     deviation_channels: int = whole(1, 2048, default=256)
     deviation_stride: int = whole(1, 8, default=1)
     alignment: str = one_of(ALIGNMENTS, default='none')
+    detail_channels: int = whole(0, 2048, default=0)
     align_corners: bool = flag(default=False)
     mean: tuple[float, float, float] = numbers(3, -1e4, 1e4, default=(123.675, 116.28, 103.53))
     std: tuple[float, float, float] = numbers(3, 1e-3, 1e4, default=(58.395, 57.12, 57.375))

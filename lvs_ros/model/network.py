@@ -4,14 +4,18 @@
 
 ::
 
-    image ── low ── F_l ──┬── high ─────────────── F_h ── classify ── logits     (key frame)
+    image ── low ── F_l ──┬── high ─────────────── F_h ── logits                 (key frame)
                           ├── deviation(F_l^k, F_l)                              (every frame)
-                          └── kernels(F_l^k, F_l) ── propagate ── adapt ── classify
+                          └── kernels(F_l^k, F_l) ── propagate ── adapt ── logits
+
+The logits are those of the classifier or, with ``detail_channels``, these enlarged to a quarter of
+the image and corrected by the frame's own features there.
 
 With ``alignment: flow``, optical flow has brought the key frame's features close to their place
 before the kernels are predicted. In the paper, the kernels do all of it.
 """
 
+import dataclasses
 import itertools
 from typing import Optional
 
@@ -21,6 +25,7 @@ from torch import nn
 from lvs_ros.checkpoints import checkpoint
 from lvs_ros.model.adapt_net import AdaptNet
 from lvs_ros.model.config import ModelConfig
+from lvs_ros.model.detail_head import DetailHead
 from lvs_ros.model.deviation_net import DeviationNet
 from lvs_ros.model.heads import build_head
 from lvs_ros.model.kernel_predictor import KernelPredictor
@@ -33,7 +38,7 @@ from lvs_ros.ops.warp import Warp
 
 
 class SegmentationNetwork(nn.Module):
-    """S_l, S_h, classifier, deviation net, kernel predictor and AdaptNet. Keeps no state.
+    """S_l, S_h, classifier, detail head, deviation net, kernel predictor, AdaptNet. Has no state.
 
     A backend prepares it by replacing modules, among them those that have no parameters.
     """
@@ -55,9 +60,24 @@ class SegmentationNetwork(nn.Module):
         self.adapt_net = AdaptNet(low, config.adapt_channels, high)
         self.deviation_net = DeviationNet(
             low, config.deviation_channels, stride=config.deviation_stride)
+        self.detail_head: Optional[nn.Module] = None
+        if config.detail_channels:
+            self.add_detail_head(config.detail_channels)
         self.warp = Warp()
         self.spatially_variant_convolution = SpatiallyVariantConvolution()
         self.label_map = LabelMap(align_corners=config.align_corners)
+
+    def add_detail_head(self, channels: int) -> None:
+        """Begin a detail head of so many channels inside, in place of one that is there."""
+        self.config = dataclasses.replace(self.config, detail_channels=channels)
+        self.detail_head = DetailHead(
+            self.config.head_channels, self.backbone.quarter_channels, channels,
+            self.config.classes, align_corners=self.config.align_corners)
+
+    def remove_detail_head(self) -> None:
+        """Leave it out: what it was trained for has changed."""
+        self.config = dataclasses.replace(self.config, detail_channels=0)
+        self.detail_head = None
 
     @property
     def device(self) -> torch.device:
@@ -80,7 +100,18 @@ class SegmentationNetwork(nn.Module):
         :param image: (B, 3, H, W) uint8 or float, RGB, 0..255
         :return: F_l, (B, C_l, h, w): a position for every 8 pixels of the padded image
         """
-        return self.backbone.low(self.normalise(self.pad(image)))
+        return self.low_and_detail(image)[0]
+
+    def low_and_detail(self, image: torch.Tensor
+                       ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
+        """S_l, and of it what the detail head reads.
+
+        :param image: as for :meth:`low`
+        :return: F_l; detail (B, C_d, H, W), a position for every 4 pixels of the padded image, or
+            None without a detail head
+        """
+        low, quarter = self.backbone.low_and_quarter(self.normalise(self.pad(image)))
+        return low, None if self.detail_head is None else quarter
 
     def high(self, low: torch.Tensor) -> torch.Tensor:
         """S_h: F_l → F_h, (B, C_h, h, w)."""
@@ -90,7 +121,7 @@ class SegmentationNetwork(nn.Module):
         """Improve F_h by flip averaging (test-time augmentation).
 
         The mean of F_h and that of the flipped image, flipped back. As the classifier is linear,
-        that is the mean of the logits.
+        that is the mean of its logits.
 
         :param high: (B, C_h, h, w), :meth:`high` of the image
         :param image: (B, 3, H, W) uint8 or float, RGB, 0..255
@@ -102,8 +133,25 @@ class SegmentationNetwork(nn.Module):
         return ((high + other.flip(3)) / 2).contiguous(memory_format=torch.channels_last)
 
     def classify(self, high: torch.Tensor) -> torch.Tensor:
-        """F_h → logits (B, classes, h, w)."""
+        """F_h → logits of the classifier (B, classes, h, w)."""
         return self.classifier(self.dropout(high))
+
+    def add_detail(self, logits: torch.Tensor, high: torch.Tensor,
+                   detail: Optional[torch.Tensor]) -> torch.Tensor:
+        """Give logits of F_h the detail of their frame.
+
+        :param logits: (B, classes, h, w), :meth:`classify` of F_h
+        :param high: (B, C_h, h, w), F_h, computed or propagated
+        :param detail: of :meth:`low_and_detail` of the frame
+        :return: (B, classes, H, W) of the size of the detail; without a detail head the logits
+        """
+        if self.detail_head is None:
+            return logits
+        return self.detail_head(logits, high, detail)
+
+    def logits(self, high: torch.Tensor, detail: Optional[torch.Tensor]) -> torch.Tensor:
+        """F_h of a frame, and its detail → the logits that its labels are made of."""
+        return self.add_detail(self.classify(high), high, detail)
 
     def deviation(self, key_low: torch.Tensor, low: torch.Tensor) -> torch.Tensor:
         """Predicted fraction of changed labels, (B,) float32 in [0, 1]."""
@@ -142,7 +190,8 @@ class SegmentationNetwork(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """The per-frame network: (B, 3, H, W) RGB 0..255 → logits (B, classes, H, W)."""
-        logits = self.classify(self.high(self.low(image)))
+        low, detail = self.low_and_detail(image)
+        logits = self.logits(self.high(low), detail)
         return self.upsample(logits, image.shape[-2], image.shape[-1])
 
     def outputs(self, image: torch.Tensor, second: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -150,16 +199,17 @@ class SegmentationNetwork(nn.Module):
 
         :param image: (1, 3, H, W) uint8, RGB, 0..255; ``second``: the same
         """
-        key_low, low = self.low(image), self.low(second)
+        (key_low, key_detail), (low, detail) = map(self.low_and_detail, (image, second))
         embeddings = self.embed(key_low), self.embed(low)
         high = self.refine(self.high(key_low), image)
         moved = self.adapt(low, self.propagate(*embeddings, high))
         return {
             'the low features (S_l)': key_low, 'the low features (S_l) of a second image': low,
-            'the high features (S_h)': high, 'the logits (classifier)': self.classify(high),
+            'the high features (S_h)': high,
+            'the logits (classifier)': self.logits(high, key_detail),
             'the predicted kernels': self.kernel_predictor(*embeddings),
             'the propagated features (AdaptNet)': moved,
-            'the logits of propagated features (classifier)': self.classify(moved),
+            'the logits of propagated features (classifier)': self.logits(moved, detail),
             'the predicted deviation': self.deviation(key_low, low)}
 
     def segmentation_parts(self) -> list[nn.Module]:

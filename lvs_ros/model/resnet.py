@@ -83,6 +83,7 @@ class SplitResNet(nn.Module):
         self.stem, channels = _stem(config)
         self.low_blocks = 0      # residual blocks in S_l
         self.low_channels = 0    # channels of F_l
+        self.quarter_channels = width * block.expansion    # of stage 1, at a quarter of the image
         split = config.split_at()
         for stage, count in enumerate(BLOCKS[config.backbone], start=1):
             blocks = []
@@ -102,10 +103,17 @@ class SplitResNet(nn.Module):
 
     def low(self, image: torch.Tensor) -> torch.Tensor:
         """S_l: a normalised image (B, 3, H, W) → (B, low_channels, H/8, W/8)."""
-        x = self.stem(image)
-        for block in self.blocks()[:self.low_blocks]:
+        return self.low_and_quarter(image)[0]
+
+    def low_and_quarter(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """S_l, and what stage 1 has come to: (B, quarter_channels, H/4, W/4)."""
+        quarter = self.stem(image)
+        for block in self.stage(1):
+            quarter = block(quarter)
+        x = quarter
+        for block in self.blocks()[len(self.stage(1)):self.low_blocks]:
             x = block(x)
-        return x
+        return x, quarter
 
     def high(self, low: torch.Tensor) -> torch.Tensor:
         """First half of S_h: F_l → (B, out_channels, H/8, W/8)."""

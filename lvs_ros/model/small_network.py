@@ -130,11 +130,16 @@ class SmallNetwork(SegmentationNetwork):
         self.head = Decoder(shape, align_corners=config.align_corners)  # type: ignore[assignment]
         self.dropout = nn.Identity()  # type: ignore[assignment]
         self.classifier = nn.Conv2d(shape.last, config.classes, 1)
+        self.detail_head = None
         self.label_map = LabelMap(align_corners=config.align_corners)
 
     def low(self, image: torch.Tensor) -> torch.Tensor:
         """All but the classifier: (B, 3, H, W) RGB 0..255 → (B, last, H/4, W/4)."""
         return self.head(self.backbone(self.normalise(self.pad(image))))
+
+    def low_and_detail(self, image: torch.Tensor) -> tuple[torch.Tensor, None]:
+        """Return what :meth:`low` does: there is no detail head."""
+        return self.low(image), None
 
     def high(self, low: torch.Tensor) -> torch.Tensor:
         """Return the features as they are."""

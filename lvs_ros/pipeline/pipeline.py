@@ -419,7 +419,8 @@ class SegmentationPipeline:
         """
         low, keep = now.features.low, self._stages.keep
         features = dataclasses.replace(now.features, low=LowFeatures(
-            keep(low.low), None if low.embedding is None else keep(low.embedding)))
+            keep(low.low), *(None if one is None else keep(one)
+                             for one in (low.embedding, low.detail))))
         self._state = KeyFeatures(features, features, high, provisional)
 
     @torch.inference_mode()

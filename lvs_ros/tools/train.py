@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``lvs train``: trains a model in three stages: network, propagation, deviation.
 
-Three further stages train what the method is compared with: small, small_half, recurrent.
+A further stage, detail, adds logits at a quarter of the image. Three train what the method is
+compared with: small, small_half, recurrent.
 """
 
 import argparse
@@ -50,8 +51,10 @@ RIVAL_STAGES = {'small': 12000, 'small_half': 12000, 'recurrent': 500}
 """Those of the comparison rows small_per_frame, small_per_frame_half and grfp5 of
 ``lvs evaluate``.
 """
+ALL_STAGES = {**STAGES, 'detail': 2000, **RIVAL_STAGES}
+"""And the one that gives a trained model a detail head."""
 COSTS = {'network': 1.0, 'propagation': 1.5, 'deviation': 2.0, 'small': 0.5, 'small_half': 0.3,
-         'recurrent': 2.0}
+         'recurrent': 2.0, 'detail': 0.6}
 """What a step takes, in steps of the stage network, by the passes through S_l and S_h: for the
 time left, about.
 """
@@ -92,15 +95,16 @@ def with_files(words: Sequence[str], parser: argparse.ArgumentParser) -> list[st
 
 
 def _add_training(group: argparse._ArgumentGroup) -> None:
-    group.add_argument('--stages', nargs='+', choices=[*STAGES, *RIVAL_STAGES],
+    group.add_argument('--stages', nargs='+', choices=ALL_STAGES,
                        help='which stages to run, in this order (default: network propagation '
-                            'deviation; with drives without labels the last two); small, '
+                            'deviation; with drives without labels the last two); detail adds '
+                            'labels at a quarter of the image to a trained model; small, '
                             'small_half and recurrent train the comparison rows of '
                             "'lvs evaluate'")
     group.add_argument('--steps', nargs='+', type=int, metavar='N',
                        help='steps of each of these stages, or one number for all (default: '
                        + ', '.join(f'{name} {steps}' for name, steps
-                                   in {**STAGES, **RIVAL_STAGES}.items()) + ')')
+                                   in ALL_STAGES.items()) + ')')
     group.add_argument('--minutes', nargs='+', type=float, default=[0], metavar='N',
                        help='time limit of each of these stages, or one for all; 0 = none '
                             '(default: none); the learning rate reaches zero in time')
@@ -150,7 +154,7 @@ def run(args: argparse.Namespace) -> int:
         args.out.mkdir(parents=True, exist_ok=True)
         if distributed.is_main():
             write_option_file(args.out / CONFIG, args, args.parser)
-        args.steps = args.steps or [{**STAGES, **RIVAL_STAGES}[stage] for stage in stages]
+        args.steps = args.steps or [ALL_STAGES[stage] for stage in stages]
         if 'network' in stages:
             height, width = data.size
             network.config = dataclasses.replace(network.config, image_size=(width, height))
@@ -298,7 +302,7 @@ def _check_counts(args: argparse.Namespace, stages: Sequence[str]) -> None:
 def _stages(asked: Optional[Sequence[str]], *, without_labels: bool) -> Sequence[str]:
     if not without_labels:
         return asked or list(STAGES)
-    need_labels = [stage for stage in asked or () if stage in ('network', *SMALL_SHAPES)]
+    need_labels = [stage for stage in asked or () if stage in ('network', 'detail', *SMALL_SHAPES)]
     if need_labels:
         raise ConfigurationError(
             f'the stage {need_labels[0]} cannot be trained without labels: on --recording or with '

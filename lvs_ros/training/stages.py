@@ -1,9 +1,9 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The three stages of training (paper, section 3.4), and three for comparison."""
+"""The three stages of training (paper, section 3.4), one for detail, three for comparison."""
 
 import functools
-from typing import Callable, NamedTuple, Optional
+from typing import Callable, NamedTuple, Optional, cast
 
 import torch
 from torch import nn
@@ -20,6 +20,9 @@ from lvs_ros.training.sampling import Clip, Sampler
 from lvs_ros.training.selection import Validation
 
 
+DETAIL_CHANNELS = 16
+"""Of the detail head that a network gets."""
+
 Stage = tuple[nn.Module, Callable[[], Losses]]
 """What a stage trains, and what draws a batch and computes its losses."""
 
@@ -34,7 +37,7 @@ class Trained(NamedTuple):
 def train_stage(stage: str, network: SegmentationNetwork, rivals: Rivals, sampler: Sampler,
                 weights: torch.Tensor, options: LoopOptions,
                 validation: Optional[Validation] = None) -> Trained:
-    """Run one stage by its name: network, propagation, deviation, small, small_half, recurrent.
+    """Run one stage: network, propagation, deviation, detail, small, small_half, recurrent.
 
     What the stage does not train is frozen.
 
@@ -43,7 +46,8 @@ def train_stage(stage: str, network: SegmentationNetwork, rivals: Rivals, sample
     :param validation: chooses the weights that come out; None = the last ones do
     """
     begin = {'network': _network_stage, 'propagation': _propagation_stage,
-             'deviation': _deviation_stage, 'recurrent': _recurrent_stage}
+             'deviation': _deviation_stage, 'detail': _detail_stage,
+             'recurrent': _recurrent_stage}
     begin.update({name: functools.partial(_small_stage, name) for name in SMALL_SHAPES})
     network.eval().requires_grad_(False)
     trained, losses = begin[stage](network, rivals, sampler, weights, options.batch_size)
@@ -58,7 +62,11 @@ def train_stage(stage: str, network: SegmentationNetwork, rivals: Rivals, sample
 
 def _network_stage(network: SegmentationNetwork, _rivals: Rivals, sampler: Sampler,
                    weights: torch.Tensor, batch_size: int) -> Stage:
-    """Stage 1: the per-frame network (S_l, S_h, classifier) on labelled frames."""
+    """Stage 1: the per-frame network (S_l, S_h, classifier) on labelled frames.
+
+    A detail head goes: it was trained for another network.
+    """
+    network.remove_detail_head()
     # An auxiliary classifier half-way helps a deep network to start (PSPNet, section 3.3).
     auxiliary = nn.Conv2d(network.config.base_width * 4 * network.backbone.expansion,
                           network.config.classes, 1).to(sampler.device)
@@ -102,8 +110,7 @@ def _propagation_stage(network: SegmentationNetwork, _rivals: Rivals, sampler: S
     some. Each clip is propagated twice: from the key features after flip averaging; and from those
     before it, by way of a frame in between, as it happens while a key frame is provisional.
     """
-    flow = BatchFlow() if network.config.alignment == 'flow' else None
-    pairs = [(1, 0), (2, 1), (2, 0)]    # (now, before)
+    move = _Motion(network, [(1, 0), (2, 1), (2, 0)])
 
     def losses() -> Losses:
         clip = sampler.clip(batch_size)
@@ -112,16 +119,7 @@ def _propagation_stage(network: SegmentationNetwork, _rivals: Rivals, sampler: S
             key_high = network.high(lows[0])
             refined = network.refine(key_high, clip.images[0])
             wanted = network.refine(network.high(lows[-1]), clip.images[-1])
-        embeddings = [network.embed(low) for low in lows]
-        height, width = lows[0].shape[2:]
-        displacements = {} if flow is None else dict(zip(pairs, flow.displacements(
-            _padded(network, clip), pairs, height=height, width=width)))
-
-        def moved(source: int, target: int, high: torch.Tensor) -> torch.Tensor:
-            return network.adapt(lows[target], network.propagate(
-                embeddings[source], embeddings[target], high,
-                displacements.get((target, source))))
-
+        moved = move.of(clip, lows)
         direct = moved(0, 2, refined)
         chained = moved(1, 2, moved(0, 1, key_high))
         high = torch.cat((direct, chained))
@@ -129,6 +127,33 @@ def _propagation_stage(network: SegmentationNetwork, _rivals: Rivals, sampler: S
                               clip.labels.repeat(2, 1, 1), weights)
 
     return nn.ModuleList(network.propagation_parts()), losses
+
+
+class _Motion:
+    """Propagates in clips as the pipeline does.
+
+    :param pairs: (now, before), the frames between which features will be moved
+    """
+
+    def __init__(self, network: SegmentationNetwork, pairs: list[tuple[int, int]]) -> None:
+        self._network, self._pairs = network, pairs
+        self._flow = BatchFlow() if network.config.alignment == 'flow' else None
+
+    def of(self, clip: Clip, lows: list[torch.Tensor]
+           ) -> Callable[[int, int, torch.Tensor], torch.Tensor]:
+        """Return what moves F_h in a clip: (source, target, F_h of the source) → F_h."""
+        network = self._network
+        embeddings = [network.embed(low) for low in lows]
+        height, width = lows[0].shape[2:]
+        displacements = {} if self._flow is None else dict(zip(
+            self._pairs, self._flow.displacements(
+                _padded(network, clip), self._pairs, height=height, width=width)))
+
+        def moved(source: int, target: int, high: torch.Tensor) -> torch.Tensor:
+            return network.adapt(lows[target], network.propagate(
+                embeddings[source], embeddings[target], high,
+                displacements.get((target, source))))
+        return moved
 
 
 def _taught_losses(network: SegmentationNetwork, high: torch.Tensor, wanted: torch.Tensor,
@@ -146,6 +171,37 @@ def _taught_losses(network: SegmentationNetwork, high: torch.Tensor, wanted: tor
                 _upsampled(network, logits, labels), labels, weights),
             'labels': 2.0 * distillation(logits, teacher),
             'features': 1.0 * feature_distance(high, wanted)}
+
+
+def _detail_stage(network: SegmentationNetwork, _rivals: Rivals, sampler: Sampler,
+                  weights: torch.Tensor, batch_size: int) -> Stage:
+    """The detail head on labels, half of the batch with F_h of the frame, half with propagated.
+
+    All else is frozen. A network without a detail head gets one.
+    """
+    if network.detail_head is None:
+        network.add_detail_head(DETAIL_CHANNELS)
+    head = cast(nn.Module, network.detail_head).to(sampler.device)
+    move, count = _Motion(network, [(2, 0)]), max(1, batch_size // 2)
+
+    def losses() -> Losses:
+        images, labels = sampler.frames(count)
+        clip = sampler.clip(count)
+        with torch.no_grad():
+            low, detail = network.low_and_detail(
+                images.contiguous(memory_format=torch.channels_last))
+            high = network.high(low)
+            lows = _lows(network, clip)
+            moved = move.of(clip, lows)(0, 2, network.high(lows[0]))
+            own = network.low_and_detail(
+                clip.images[2].contiguous(memory_format=torch.channels_last))[1]
+            high, labels = torch.cat((high, moved)), torch.cat((labels, clip.labels))
+            logits = network.classify(high)
+        logits = network.add_detail(
+            logits, high, torch.cat(cast(list[torch.Tensor], [detail, own])))
+        return _label_losses(_upsampled(network, logits, labels), labels, weights)
+
+    return head, losses
 
 
 def _padded(network: SegmentationNetwork, clip: Clip) -> tuple[torch.Tensor, ...]:
@@ -171,6 +227,7 @@ def _deviation_stage(network: SegmentationNetwork, _rivals: Rivals, sampler: Sam
         clip = sampler.clip(batch_size)
         lows = _lows(network, clip)
         with torch.no_grad():
+            # of the classifier: where labels change is seen at an eighth, too
             masks = [network.upsample(network.classify(high), *clip.labels.shape[1:]).argmax(1)
                      for high in _refined_highs(network, clip, lows)]
         predicted = torch.cat([network.deviation_net.logit(low, lows[2]) for low in lows[:2]])

@@ -50,8 +50,10 @@ def starting_network(data: DataOptions, *, init: Optional[str], variant: Optiona
         _check_classes(source, label_set, init)
         network.config = source.config.with_labels(label_set)    # an older file has but its name
     else:
+        config = _config(variant, label_set)
         network = SegmentationNetwork(dataclasses.replace(
-            _config(variant, label_set), image_size=source.config.image_size))
+            config, image_size=source.config.image_size,    # a detail head is of its full network
+            detail_channels=0 if _differing(config, source) else source.config.detail_channels))
         if data.needs_teacher:
             _check_teacher(network, source, init)
         _take_over(network, source)
@@ -89,9 +91,13 @@ def _check_classes(network: SegmentationNetwork, label_set: LabelSet, init: str)
             'architecture with --variant to take over only the parts that fit')
 
 
+def _differing(config: ModelConfig, source: SegmentationNetwork) -> list[str]:
+    return [name for name in _OF_TEACHER
+            if getattr(config, name) != getattr(source.config, name)]
+
+
 def _check_teacher(network: SegmentationNetwork, source: SegmentationNetwork, init: str) -> None:
-    differing = [name for name in _OF_TEACHER
-                 if getattr(network.config, name) != getattr(source.config, name)]
+    differing = _differing(network.config, source)
     if differing:
         raise ModelFileError(
             f'{find_model(init)}: labels what has no labels, but the architecture that --variant '

@@ -29,6 +29,7 @@ class Teacher:
         network, device = self._network, self._network.device
         batch = to_tensor(Frame(image, 0), device=device)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == 'cuda'):
-            high = network.refine(network.high(network.low(batch)), batch)
-            logits = network.upsample(network.classify(high), *batch.shape[2:])
+            low, detail = network.low_and_detail(batch)
+            high = network.refine(network.high(low), batch)
+            logits = network.upsample(network.logits(high, detail), *batch.shape[2:])
         return logits[0].argmax(0).to(torch.uint8).cpu().numpy()

@@ -4,7 +4,7 @@
 
 By the network's own forward path and the node's label map, without flip averaging:
 
-- network, small, small_half: mIoU of every frame, computed in full;
+- network, detail, small, small_half: mIoU of every frame, computed in full;
 - propagation: mIoU of frames whose features are propagated from an earlier one;
 - recurrent: mIoU of the newest of three frames;
 - deviation: mean absolute error of the predicted deviation, against the fraction of pixels whose
@@ -61,7 +61,8 @@ class Validator:
     def _of_frames(self, network: SegmentationNetwork) -> Measured:
         sums = _Sums(network, self._names, self._weights)
         for images, labels in self._clips.frames():
-            sums.add(network.classify(network.high(network.low(images))), labels)
+            low, detail = network.low_and_detail(images)
+            sums.add(network.logits(network.high(low), detail), labels)
         return sums.measured(taught=self._clips.taught)
 
     def _of_clips(self, network: SegmentationNetwork, logits_of: Callable[[Clip], torch.Tensor],
@@ -142,12 +143,12 @@ def _propagated(network: SegmentationNetwork, flow: Optional[BatchFlow], clip: C
                 ) -> torch.Tensor:
     """Return the logits of the newest frame by the features of the oldest."""
     frames = (clip.images[0], clip.images[2])
-    key_low, low = map(network.low, frames)
+    (key_low, _), (low, detail) = map(network.low_and_detail, frames)
     displacement = None if flow is None else flow.displacements(
         tuple(map(network.pad, frames)), [(1, 0)], height=low.shape[2], width=low.shape[3])[0]
     moved = network.propagate(network.embed(key_low), network.embed(low), network.high(key_low),
                               displacement)
-    return network.classify(network.adapt(low, moved))
+    return network.logits(network.adapt(low, moved), detail)
 
 
 def _recurrent(network: SegmentationNetwork, rivals: Rivals, flow: BatchFlow, clip: Clip

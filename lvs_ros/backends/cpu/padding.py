@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Channels filled up to what the fast kernels take, eights: the same function."""
 
-from typing import cast
+from typing import Sequence, cast
 
 import torch
 from torch import nn
@@ -11,10 +11,12 @@ from lvs_ros.backends.cpu.library import LANES
 from lvs_ros.model.resnet import SplitResNet
 
 
-def pad_first_stage(backbone: SplitResNet) -> None:
+def pad_first_stage(backbone: SplitResNet, readers: Sequence[nn.Conv2d] = ()) -> None:
     """Add channels of zeros inside the stem and stage 1, in place; batch norm must be folded.
 
     What is added stays zero up to the first block of stage 2, whose weights for it are zero.
+
+    :param readers: what else reads stage 1
     """
     first, *others = (module for part in (backbone.stem, backbone.stage(1))
                       for module in part.modules() if isinstance(module, nn.Conv2d))
@@ -23,7 +25,7 @@ def pad_first_stage(backbone: SplitResNet) -> None:
         _pad(convolution, before=-convolution.in_channels % LANES,
              after=-convolution.out_channels % LANES)
     block = backbone.stage(2)[0]
-    for leaving in (block.conv1, cast(nn.Sequential, block.downsample)[0]):
+    for leaving in (block.conv1, cast(nn.Sequential, block.downsample)[0], *readers):
         convolution = cast(nn.Conv2d, leaving)
         _pad(convolution, before=-convolution.in_channels % LANES, after=0)
 

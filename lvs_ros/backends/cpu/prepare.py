@@ -24,6 +24,7 @@ from lvs_ros.backends.cpu.winograd import WinogradConvolution
 from lvs_ros.backends.folding import fold_batch_norm
 from lvs_ros.backends.swap import Swap
 from lvs_ros.model.adapt_net import AdaptNet
+from lvs_ros.model.detail_head import DetailHead
 from lvs_ros.model.deviation_net import LinearOfMean
 from lvs_ros.model.network import SegmentationNetwork
 from lvs_ros.model.normalisation import Normalisation
@@ -48,7 +49,9 @@ def prepare(network: SegmentationNetwork, dtype: torch.dtype) -> None:
         return
     network.eval().requires_grad_(False)
     fold_batch_norm(network)
-    pad_first_stage(network.backbone)
+    head = cast(Optional[DetailHead], network.detail_head)
+    pad_first_stage(network.backbone,
+                    () if head is None else [cast(nn.Conv2d, head.of_detail[0])])
     swap = _Swap(amx)
     stem = cast(nn.Sequential, network.backbone.stem)
     if NativeStem.suits(stem):

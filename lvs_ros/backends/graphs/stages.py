@@ -82,10 +82,10 @@ class GraphStages(NetworkStages):
         """S_l."""
         def function(image: torch.Tensor) -> Tensors:
             low = NetworkStages.low(self, image)
-            return low.low, low.embedding
+            return low.low, low.embedding, low.detail
 
-        low, embedding = self._call('low', _positions(image), function, (image,))
-        return LowFeatures(cast(torch.Tensor, low), embedding)
+        low, embedding, detail = self._call('low', _positions(image), function, (image,))
+        return LowFeatures(cast(torch.Tensor, low), embedding, detail)
 
     def deviation(self, key: LowFeatures, now: LowFeatures) -> torch.Tensor:
         """Predicted fraction of changed labels."""
@@ -103,26 +103,28 @@ class GraphStages(NetworkStages):
 
         def function(embedding: Optional[torch.Tensor], high: torch.Tensor,
                      displacement: Optional[torch.Tensor], low: torch.Tensor,
-                     own: Optional[torch.Tensor]) -> Tensors:
+                     own: Optional[torch.Tensor], detail: Optional[torch.Tensor]) -> Tensors:
             moved = self._propagation.move(Source(embedding, high, displacement),
                                            LowFeatures(low, own))
-            return NetworkStages._classify(self, moved, output, _no_lap)
+            return NetworkStages._classify(self, moved, detail, output, _no_lap)
 
         labels = self._call(
             ('propagate', *_kind(output)), now.low.shape[2:], function,
-            (source.embedding, source.high, source.displacement, now.low, now.embedding),
-            lasting=(0, 1), in_place=(3, 4))
+            (source.embedding, source.high, source.displacement, now.low, now.embedding,
+             now.detail), lasting=(0, 1), in_place=(3, 4, 5))
         lap('propagation')
         return LabelsOnDevice(*labels)  # type: ignore[arg-type]
 
-    def _classify(self, high: torch.Tensor, output: Output, lap: Lap) -> LabelsOnDevice:
+    def _classify(self, high: torch.Tensor, detail: Optional[torch.Tensor], output: Output,
+                  lap: Lap) -> LabelsOnDevice:
         if output.smooth is not None:
-            return super()._classify(high, output, lap)
+            return super()._classify(high, detail, output, lap)
 
-        def function(high: torch.Tensor) -> Tensors:
-            return NetworkStages._classify(self, high, output, _no_lap)
+        def function(high: torch.Tensor, detail: Optional[torch.Tensor]) -> Tensors:
+            return NetworkStages._classify(self, high, detail, output, _no_lap)
 
-        labels = self._call(('classify', *_kind(output)), high.shape[2:], function, (high,))
+        labels = self._call(('classify', *_kind(output)), high.shape[2:], function,
+                            (high, detail))
         lap('propagation')
         return LabelsOnDevice(*labels)  # type: ignore[arg-type]
 
