@@ -105,6 +105,14 @@ def test_less_of_an_error_is_better() -> None:
     assert best.step == 1 and best.since == 2 and best.weights['weight'] == 1
 
 
+def test_of_equal_measures_the_smaller_loss_is_better() -> None:
+    best = Best()
+    for step, loss in enumerate((2.0, 1.0, 1.5)):
+        best.offer(Measured('miou', {'miou': 0.0, 'cross_entropy': loss}), step,
+                   {'weight': torch.zeros(())})
+    assert best.step == 1
+
+
 def test_what_is_not_a_number_is_never_the_best(tmp_path: pathlib.Path) -> None:
     run = Run(tmp_path, [math.nan, 0.1, math.nan, math.nan, math.nan, math.nan, math.nan])
     fitted = run.fit()

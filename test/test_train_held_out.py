@@ -301,7 +301,7 @@ def test_the_deviation_is_measured_against_full_segmentations(
     # the middle frame is the oldest one here: the same pair twice
     truth = float((masks[0] != masks[1]).float().mean())
     assert first.value == pytest.approx(abs(predicted - truth), abs=1e-3)
-    assert first == second and first.falls and first.score == -first.value
+    assert first == second and first.falls and first.score[0] == -first.value
 
 
 def test_made_up_motion_is_the_same_every_time_and_leaves_no_trace(

@@ -107,7 +107,7 @@ def test_the_model_file_holds_the_best_step_and_says_so(
     notes = read_notes(path)
     found = list(read_validations(tmp_path / 'out' / 'network.jsonl'))
     assert [one.step for one in found] == [0, 1, 2]
-    best = max(found, key=lambda one: (one.measured.value, -one.step))
+    best = max(found, key=lambda one: one.measured.score)
     assert f'at step {best.step} of 2' in notes['stages'] and found[-1].best_step == best.step
     assert notes['seed'] == '7' and notes['torch'] == torch.__version__
     assert notes['lvs_ros'] == __version__ and 'road 2.00' in notes['class_weights']

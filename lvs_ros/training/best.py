@@ -41,11 +41,13 @@ class Measured:
         return ', '.join(words) + (f'; IoU of {", ".join(classes)}' if classes else '')
 
     @property
-    def score(self) -> float:
-        """More is better; what is not a number is worst."""
-        if not math.isfinite(self.value):
-            return -math.inf
-        return -self.value if self.falls else self.value
+    def score(self) -> tuple[float, float]:
+        """More is better; of equal measures, the smaller loss. What is not a number is worst."""
+        others = [value for name, value in self.values.items() if name != self.measure]
+        return tuple(
+            value if math.isfinite(value) else -math.inf
+            for value in (-self.value if self.falls else self.value, -sum(others))
+        )  # type: ignore[return-value]
 
 
 def in_words(name: str, value: float) -> str:
@@ -74,13 +76,16 @@ class Best:
     values: dict[str, float] = dataclasses.field(default_factory=dict)
     measure: str = ''
     step: int = 0
-    score: float = -math.inf
+    score: tuple[float, float] = (-math.inf, -math.inf)
     since: int = 0
     validated_step: int = -1
     validated_progress: float = 0.0
     validated_at_s: float = 0.0
     validation_s: float = 0.0
     weights: dict[str, torch.Tensor] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.score = (float(self.score[0]), float(self.score[1]))    # of JSON, it is a list
 
     def offer(self, measured: Measured, step: int, weights: Mapping[str, torch.Tensor]) -> bool:
         """Take weights that are better than those before; tell whether they were."""

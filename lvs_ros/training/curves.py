@@ -113,7 +113,8 @@ def _draw_held_out(axes: Axes, validations: Sequence[ValidationRecord]) -> None:
     at_best = [one.measured.value for one in validations if one.step == best]
     if at_best:
         axes.plot(best, 100 * at_best[-1], '*', color='gold', markeredgecolor='black',
-                  markersize=15, label=f'best: {100 * at_best[-1]:.1f} % at step {best}')
+                  markersize=15, clip_on=False, zorder=5,
+                  label=f'best: {100 * at_best[-1]:.1f} % at step {best}')
     axes.set_title(f'held out: {label}' + (', and IoU of each class' if measured.classes else ''),
                    loc='left', fontsize='medium')
     axes.set_ylabel('%')
