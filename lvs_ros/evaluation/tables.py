@@ -180,7 +180,7 @@ def offsets_table(evaluation: Evaluation) -> Table:
 def sweep_table(evaluation: Evaluation) -> Table:
     """Return a line a point."""
     assert evaluation.sweep is not None
-    return (['threshold, or interval', '', 'key frames, %', f'{measure(evaluation)}, %',
+    return (['schedule', 'threshold or interval', 'key frames, %', f'{measure(evaluation)}, %',
              f'minus {REFERENCE}', 'compute mean, ms', 'worst, ms'],
             [[name.replace('_', '-'), f'{point.setting:g}', percent(point.row.key_rate),
               _points(point.row.miou, point.row.miou_se), _difference(point.row),
