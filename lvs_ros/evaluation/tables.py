@@ -99,8 +99,8 @@ def notes(evaluation: Evaluation) -> list[str]:
         'The first frame of a drive, which has nothing before it, is computed in full by '
         'every row; it is scored, but is not among the times.']
     if evaluation.sweep is not None:
-        found.append('Sweep: the setting is the threshold, or the interval of the fixed schedule; the '
-                     'times are those of the steps (compute).')
+        found.append('Sweep: the setting is the threshold, or the interval of the fixed schedule; '
+                     'the times are those of the steps (compute).')
     period_ms = 1e3 / about['rate_hz'] if about['rate_hz'] else float('inf')
     late = [row.title for row in rows if row.compute_mean_ms > period_ms]
     if late:
