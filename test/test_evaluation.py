@@ -4,6 +4,7 @@
 
 import csv
 import dataclasses
+import itertools
 import json
 import pathlib
 import re
@@ -129,6 +130,8 @@ def test_the_whole_table(street: pathlib.Path, model: pathlib.Path, tmp_path: pa
         assert cv2.imread(str(path)) is not None
 
     assert any(line.startswith('perfect') for line in printed)
+    for name, setting in itertools.product(('adaptive', 'low-latency'), ('0.1', '0.9')):
+        assert any(line.split()[:2] == [name, setting] for line in printed)
     durations = found['streaming_miou_by_duration']
     assert durations.pop('full_s') == [0.2]
     assert {name: len(values) for name, values in durations.items()} == dict.fromkeys(

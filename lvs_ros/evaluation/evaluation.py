@@ -20,6 +20,7 @@ import torch
 from lvs_ros import __version__
 from lvs_ros.backends.prepare import choose_precision
 from lvs_ros.cpus import available_cpus
+from lvs_ros.evaluation.agreement import named_agreement
 from lvs_ros.evaluation.bootstrap import BLOCK_S, RESAMPLES
 from lvs_ros.evaluation.breakdown import DriveScore, WorstFrame, by_drive, worst_frames
 from lvs_ros.evaluation.clock import Clock
@@ -44,6 +45,11 @@ DURATION_ROWS = ('per_frame', 'small_per_frame', 'low_latency')
 
 TIMELINE_ROWS = ('low_latency', 'adaptive')
 """Rows that ask for the deviation, the first choice first."""
+
+
+_DEVIATION, _OFFSETS = 'deviation', 'offsets'
+_THRESHOLDS, _DURATIONS = 'sweep of the threshold', 'sweep of the duration'
+"""Parts of an evaluation beside its rows, as ``missing`` names them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,26 +159,7 @@ class Evaluation:
         if self.durations is not None:
             found['streaming_miou_by_duration'] = {
                 'full_s': self.plan.durations_s, **self.durations}
-        return found if self.is_labelled else _named_agreement(found)
-
-
-_AGREEMENT = {
-    'miou': 'agreement_miou', 'miou_se': 'agreement_miou_se', 'iou': 'agreement_iou',
-    'streaming_miou': 'streaming_agreement_miou',
-    'streaming_miou_se': 'streaming_agreement_miou_se', 'adaptive_miou': 'adaptive_agreement_miou',
-    'fixed_miou': 'fixed_agreement_miou', 'pixel_accuracy': 'agreement',
-    'streaming_miou_by_duration': 'streaming_agreement_miou_by_duration',
-    'perfect_labels_one_frame_old': 'per_frame_masks_one_frame_old'}
-_ROW_OF_LABELS = ('difference', 'difference_se', 'pixel_accuracy', 'agreement_miou')
-
-
-def _named_agreement(value: Any) -> Any:
-    """Rename what is no accuracy, in all of a JSON value."""
-    if isinstance(value, dict):
-        is_row = 'compute_mean_ms' in value    # it has an agreement of its own, by frames
-        return {_AGREEMENT.get(name, name): _named_agreement(entry)
-                for name, entry in value.items() if not (is_row and name in _ROW_OF_LABELS)}
-    return [_named_agreement(entry) for entry in value] if isinstance(value, list) else value
+        return found if self.is_labelled else named_agreement(found)
 
 
 OnPart = Callable[[Evaluation], object]
@@ -222,10 +209,6 @@ def evaluate(plan: Plan, dataset: Dataset, clock: Clock, *, progress: Optional[P
             keep('', durations=dict(durations))
         keep(_DURATIONS)
     return found
-
-
-_DEVIATION, _OFFSETS = 'deviation', 'offsets'
-_THRESHOLDS, _DURATIONS = 'sweep of the threshold', 'sweep of the duration'
 
 
 def _parts(plan: Plan) -> tuple[str, ...]:

@@ -98,6 +98,9 @@ def notes(evaluation: Evaluation) -> list[str]:
         _clock_note(evaluation), _streaming_note(evaluation), _error_note(evaluation),
         'The first frame of a drive, which has nothing before it, is computed in full by '
         'every row; it is scored, but is not among the times.']
+    if evaluation.sweep is not None:
+        found.append('Sweep: the setting is the threshold, or the interval of the fixed schedule; '
+                     'the times are those of the steps (compute).')
     period_ms = 1e3 / about['rate_hz'] if about['rate_hz'] else float('inf')
     late = [row.title for row in rows if row.compute_mean_ms > period_ms]
     if late:
@@ -180,8 +183,8 @@ def offsets_table(evaluation: Evaluation) -> Table:
 def sweep_table(evaluation: Evaluation) -> Table:
     """Return a line a point."""
     assert evaluation.sweep is not None
-    return (['threshold, or interval', '', 'key frames, %', f'{measure(evaluation)}, %',
-             f'minus {REFERENCE}', 'compute mean, ms', 'worst, ms'],
+    return (['schedule', 'setting', 'key frames, %', f'{measure(evaluation)}, %',
+             f'minus {REFERENCE}', 'mean, ms', 'worst, ms'],
             [[name.replace('_', '-'), f'{point.setting:g}', percent(point.row.key_rate),
               _points(point.row.miou, point.row.miou_se), _difference(point.row),
               f'{point.row.compute_mean_ms:.1f}', f'{point.row.compute_worst_ms:.1f}']
