@@ -48,10 +48,10 @@ def ended_with_launcher(environ: Mapping[str, str], *, patience_s: float = _PATI
     try:
         yield
     finally:
-        os.close(leave)
+        os.write(leave, b'.')
         thread.join()
-        os.close(is_left)
-        os.close(launcher)
+        for descriptor in (leave, is_left, launcher):
+            os.close(descriptor)
 
 
 def _open(text: str) -> int | None:
@@ -68,7 +68,7 @@ def _open(text: str) -> int | None:
 
 
 def _watch(launcher: int, is_left: int, patience_s: float) -> None:
-    """Wait for the launcher's death; return at once when the other end of ``is_left`` closes."""
+    """Wait for the launcher's death; return at once when ``is_left`` can be read."""
     poll = select.poll()
     poll.register(launcher, select.POLLIN)
     poll.register(is_left, select.POLLIN)

@@ -14,9 +14,10 @@ import yaml
 
 from lvs_ros.dds_profile import large_image_environment
 from lvs_ros.errors import ConfigurationError
+from lvs_ros.resources import config_dir
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
-PROFILE = REPOSITORY / 'config' / 'fastdds_large_images.xml'
+PROFILE = config_dir() / 'fastdds_large_images.xml'
 
 
 @pytest.fixture(autouse=True)

@@ -13,12 +13,12 @@ import sys
 import threading
 from typing import Iterator
 
-from listener import TIMEOUT_S
 import pytest
 
-from lvs_ros.launcher_watch import VARIABLE
+from lvs_ros.launcher_watch import VARIABLE, ended_with_launcher
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+TIMEOUT_S = 60.0
 _SET_CHILD_SUBREAPER = 36    # of <sys/prctl.h>
 
 WATCHING = """
@@ -27,7 +27,7 @@ from lvs_ros.launcher_watch import ended_with_launcher
 signal.signal(signal.SIGTERM, {on_sigterm})
 parent = os.getppid()
 try:
-    with ended_with_launcher(os.environ, patience_s=0.05):
+    with ended_with_launcher(os.environ, patience_s={patience_s}):
         print('ready', os.getpid(), flush=True)
         while os.getppid() == parent or {is_stubborn}:
             time.sleep(0.01)
@@ -84,9 +84,9 @@ def launcher_of(command: list[str], variables: str = 'launcher_environment()') -
 
 
 def watching(on_sigterm: str = 'signal.default_int_handler', is_stubborn: bool = False,
-             then_s: float = 60.0) -> list[str]:
+             then_s: float = 60.0, patience_s: float = 60.0) -> list[str]:
     return [sys.executable, '-c', WATCHING.format(on_sigterm=on_sigterm, is_stubborn=is_stubborn,
-                                                  then_s=then_s)]
+                                                  then_s=then_s, patience_s=patience_s)]
 
 
 def end_of(pid: int) -> int:
@@ -103,11 +103,17 @@ def test_a_process_is_told_to_stop_when_its_launcher_dies(number: int) -> None:
 
 
 def test_one_that_does_not_stop_is_killed() -> None:
-    command = launcher_of(watching('signal.SIG_IGN', is_stubborn=True))
+    command = launcher_of(watching('signal.SIG_IGN', is_stubborn=True, patience_s=0.05))
     with running(command, 'ready') as (launcher, lines):
         launcher.kill()
         launcher.wait(TIMEOUT_S)
         assert end_of(int(lines[-1].split()[1])) == -signal.SIGKILL
+
+
+def test_one_that_is_done_waits_for_nobody() -> None:
+    with ended_with_launcher({VARIABLE: str(os.getppid())}):
+        assert any(thread.name == 'launcher watch' for thread in threading.enumerate())
+    assert not any(thread.name == 'launcher watch' for thread in threading.enumerate())
 
 
 def test_one_that_was_started_otherwise_runs_on() -> None:

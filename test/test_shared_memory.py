@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Too little shared memory: what is chosen and said, and the real node where there is none."""
 
+import importlib.util
 import os
 import pathlib
 import shutil
@@ -103,6 +104,7 @@ def test_the_node_ends_with_the_reason_where_nothing_is_free(ros_domain: int) ->
     assert 'lvs_node: error: /dev/shm (shared memory) has nothing free' in ended.stdout
 
 
+@pytest.mark.skipif(importlib.util.find_spec('torch') is None, reason='PyTorch is not installed')
 def test_the_node_goes_on_where_the_segment_has_no_room(ros_domain: int) -> None:
     ended = with_memory('2m', 0, '-m', 'lvs_ros.node.executable', '--ros-args', '-p',
                         'warm_up_size:=[640, 480]', '-p', 'model:=missing')
