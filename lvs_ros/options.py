@@ -169,8 +169,8 @@ class PipelineOptions(_Options):
         unit='threads', minimum=0, maximum=1024, section='CPU')
     realtime_priority: int = _option(
         0, 'Real-time priority of the threads of a frame on a CPU, 1 to 99, where the system '
-        'allows it (see the README): they go before all programs that have none, for four fifths '
-        'of the time at most; 0 = none.', minimum=0, maximum=99)
+        'allows it (docs/troubleshooting.md): they go before all programs that have none, for '
+        'four fifths of the time at most; 0 = none.', minimum=0, maximum=99)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

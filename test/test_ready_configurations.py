@@ -17,8 +17,8 @@ CONFIG = REPOSITORY / 'config'
 
 
 def topics() -> set[str]:
-    """Return the full names of the topics in the README's table."""
-    lines = (REPOSITORY / 'README.md').read_text(encoding='utf-8').splitlines()
+    """Return the full names of the topics in the table in docs/topics.md."""
+    lines = (REPOSITORY / 'docs' / 'topics.md').read_text(encoding='utf-8').splitlines()
     names = [line.split('`')[1] for line in lines if line.startswith('| `~/')]
     return {name.replace('~', '/lvs', 1) for name in names}
 

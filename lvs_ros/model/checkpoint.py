@@ -188,7 +188,7 @@ def _read(path: pathlib.Path, file_format: str, what: str
             f'{file_format!r}); it is made by "lvs train"')
     if CHECKSUM not in metadata:
         warnings.warn(f'{path} has no checksum, so damage to it would not be noticed: it is from '
-                      'an older lvs_ros; see the README on how to add one')
+                      'an older lvs_ros; docs/models.md says how to add one')
     elif metadata[CHECKSUM] != checksum(metadata, state):
         raise ModelFileError(f'{path}: damaged, for its content does not fit its checksum; copy '
                              'it again or train a new one with "lvs train"')

@@ -8,6 +8,7 @@ import pathlib
 from typing import Any
 
 from lvs_ros.labels import load_label_set
+from lvs_ros.tools.recording_options import add_recording, add_recording_details
 from lvs_ros.training.data_options import DataOptions
 from lvs_ros.training.held_out import CHOICES, GAP_S
 
@@ -89,15 +90,8 @@ def _add_held_out(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_unlabelled(group: argparse._ArgumentGroup) -> None:
-    group.add_argument('--recording', dest='recordings', nargs='+', type=pathlib.Path,
-                       default=[], metavar='PATH',
-                       help='recordings (rosbag2 folder, .mcap, .db3, ROS 1 .bag), folders of '
-                            'images, or video files')
-    group.add_argument('--topic', metavar='NAME',
-                       help='image topic of the recordings (default: the only one)')
-    group.add_argument('--recording-rate', dest='recording_rate_hz', type=float, metavar='HZ',
-                       default=DataOptions.recording_rate_hz,
-                       help='images per second of folders of images (default: %(default)s)')
+    add_recording(group, '--recording', dest='recordings', nargs='+', default=[])
+    add_recording_details(group)
     group.add_argument('--frames-per-recording', type=int, metavar='N',
                        default=DataOptions.frames_per_recording,
                        help='choose so many frames of a longer recording, in runs spread over '

@@ -77,11 +77,11 @@ def load_data(options: DataOptions, device: torch.device, *, label_set: LabelSet
     holding.read_val(listed)
     real = (_drives(options, pools, holding, listed, label_set)
             + _recordings(options, pools, holding, opened))
-    told: list[str] = []
+    told = [f'{footage.name}: {footage.told}' for footage in opened if footage.told]
     if options.labelled and listed is not None:
-        told = [*listed.notes, listed.label_files.description,
-                *label_statistics([source.pool for source in real if not source.pool.taught],
-                                  label_set, assumed=options.labels is None)]
+        told += [*listed.notes, listed.label_files.description,
+                 *label_statistics([source.pool for source in real if not source.pool.taught],
+                                   label_set, assumed=options.labels is None)]
     street = _street(options, pools, holding, label_set, real, told)
     sources = real + street
     if real and street:

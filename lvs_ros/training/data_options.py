@@ -22,7 +22,7 @@ class DataOptions:
     :param hide_labels: treat these as if they were recordings
     :param recordings: recordings, folders of images, video files
     :param topic: image topic of the recordings; None = the only one
-    :param recording_rate_hz: images per second of folders of images
+    :param recording_rate_hz: images per second of folders of images; None = by times, or 15
     :param frames_per_recording: of a longer one, so many frames are chosen; 0 = all
     :param street_clips: clips of the synthetic street; None = as many as suit the other data
     :param street_frames: frames of each of them
@@ -43,7 +43,7 @@ class DataOptions:
     hide_labels: bool = False
     recordings: Sequence[pathlib.Path] = ()
     topic: Optional[str] = None
-    recording_rate_hz: float = 15.0
+    recording_rate_hz: Optional[float] = None
     frames_per_recording: int = 2000
     street_clips: Optional[int] = None
     street_frames: int = 12
@@ -77,7 +77,7 @@ class DataOptions:
         if (self.street_clips or 0) < 0 or not 0 <= self.street_share <= 1:
             raise ConfigurationError('--street-clips must not be negative, and --street-share '
                                      'must lie between 0 and 1')
-        if not self.recording_rate_hz > 0:
+        if self.recording_rate_hz is not None and not self.recording_rate_hz > 0:
             raise ConfigurationError(f'--recording-rate {self.recording_rate_hz}: expected a '
                                      'number above 0')
         if self.frames_per_recording < 0:
