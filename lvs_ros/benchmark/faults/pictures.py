@@ -37,9 +37,11 @@ def jpegs(image: np.ndarray) -> list[Picture]:
 
     :param image: (H, W, 3) uint8 BGR
     """
-    parameters = ((), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_RST_INTERVAL, 4),
-                  (cv2.IMWRITE_JPEG_OPTIMIZE, 1),
-                  (cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444))
+    parameters = [(), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_RST_INTERVAL, 4),
+                  (cv2.IMWRITE_JPEG_OPTIMIZE, 1)]
+    if hasattr(cv2, 'IMWRITE_JPEG_SAMPLING_FACTOR'):    # not in OpenCV 4.6, Ubuntu 24.04's
+        parameters.append((cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+                           cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444))
     return [*(_encoded('.jpg', image, one) for one in parameters),
             _encoded('.jpg', image[..., 0])]
 
