@@ -39,10 +39,11 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope='module')
-def one_core() -> Iterator[None]:
-    """Let the pipelines use one core, for the same reason."""
+def one_core(one_thread: None) -> Iterator[None]:
+    """Let the pipelines, too, use one core: another one for each of the processes that test."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(before)})
+    number = int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0').removeprefix('gw'))
+    os.sched_setaffinity(0, {sorted(before)[number % len(before)]})
     yield
     os.sched_setaffinity(0, before)
 
