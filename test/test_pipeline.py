@@ -425,7 +425,7 @@ class LateExecutor(SimulatedExecutor):
 
     LATE_S = 0.05
 
-    def run(self, work: Callable[[], Any]) -> Any:
+    def run(self, work: Callable[[], Any], *, goes_on: bool = False) -> Any:
         time.sleep(self.LATE_S)
         result = super().run(work)
         time.sleep(self.LATE_S)

@@ -56,10 +56,11 @@ class Rig:
         self.order.append(name)
         self.clock.sleep_until(self.clock.now() + takes_s)
 
-    def want_frame(self, name: str, takes_s: float = 0.0) -> None:
+    def want_frame(self, name: str, takes_s: float = 0.0, *, goes_on: bool = False) -> None:
         """Ask for a frame; returns when it waits."""
         self.threads.append(threading.Thread(
-            target=self.executor.run, args=(lambda: self.work(name, takes_s),), daemon=True))
+            target=self.executor.run, args=(lambda: self.work(name, takes_s),),
+            kwargs={'goes_on': goes_on}, daemon=True))
         self.threads[-1].start()
         assert self.priority.waits.acquire(timeout=30)
 
@@ -165,6 +166,21 @@ def test_between_two_frames_a_job_has_a_tenth_of_the_time(
     rig.submit(job)
     assert rig.join() == ['frame'] + ['piece'] * pieces_between + ['frame'] + ['piece'] * (
         5 - pieces_between)
+
+
+def test_what_belongs_to_a_frame_goes_before_the_tenth_and_adds_to_it(rig: Rig) -> None:
+    def job() -> None:
+        rig.want_frame('frame', takes_s=0.0999)
+        checkpoint()
+        rig.want_frame('forecast', takes_s=0.0999, goes_on=True)
+        checkpoint()
+        rig.want_frame('frame')
+        for _ in range(6):
+            rig.work('piece', takes_s=0.004)
+            checkpoint()
+
+    rig.submit(job)
+    assert rig.join() == ['frame', 'forecast'] + ['piece'] * 5 + ['frame', 'piece']
 
 
 def test_a_new_job_has_its_tenth_too(rig: Rig) -> None:

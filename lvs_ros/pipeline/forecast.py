@@ -86,13 +86,18 @@ class Forecaster:
         mask, confidence = result.mask, result.confidence
         rows, columns = (max(1, -(-side // _POSITION)) for side in mask.shape)
         displacement = self._flow.displacement(now, before, height=rows, width=columns)[0].numpy()
-        motion = np.ascontiguousarray(displacement.transpose(1, 2, 0))
         if confidence is not None:
             confidence = confidence * cv2.resize(
-                is_same(now, before, motion), mask.shape[::-1], interpolation=cv2.INTER_NEAREST)
+                is_same(now, before, _in_pairs(displacement)), mask.shape[::-1],
+                interpolation=cv2.INTER_NEAREST)
         if kernels() is not None:
             return _native_look_ahead(displacement, ahead, mask, confidence)
-        return look_ahead(motion, ahead, mask, confidence)
+        return look_ahead(_in_pairs(displacement), ahead, mask, confidence)
+
+
+def _in_pairs(displacement: np.ndarray) -> np.ndarray:
+    """(2, h, w) → (h, w, 2), as OpenCV has it."""
+    return np.ascontiguousarray(displacement.transpose(1, 2, 0))
 
 
 def _as_it_is(frame: Frame, result: StepResult, reason: str) -> Forecast:

@@ -211,7 +211,8 @@ class SegmentationPipeline:
         :param result: of the step
         """
         return self.executor.run(
-            lambda: self._forecaster.forecast(frame, result, self.options.forecast_s))
+            lambda: self._forecaster.forecast(frame, result, self.options.forecast_s),
+            goes_on=True)
 
     def _capture(self) -> None:
         with own_stream(self.device):

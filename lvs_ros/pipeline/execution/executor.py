@@ -24,8 +24,11 @@ class Executor(Protocol):
     frame_threads: int    # CPU threads of a frame
     full_threads: int     # the same, of one that is computed in full, with no job beside it
 
-    def run(self, work: Callable[[], T]) -> T:
-        """Compute for a frame, before everything else; returns, or raises, what that does."""
+    def run(self, work: Callable[[], T], *, goes_on: bool = False) -> T:
+        """Compute for a frame, before everything else; returns, or raises, what that does.
+
+        :param goes_on: it belongs to the frame before: no job has a share of the time in between
+        """
 
     def run_between(self, work: Callable[[], None]) -> None:
         """Do something that frames will profit from, which passes checkpoints: where frames are

@@ -40,7 +40,7 @@ class PartitionedExecutor(BackgroundExecutor):
             torch_threads=self.frame_threads, opencv_threads=self.frame_threads))
         self._thread.start()
 
-    def run(self, work: Callable[[], T]) -> T:
+    def run(self, work: Callable[[], T], *, goes_on: bool = False) -> T:
         """Compute for a frame in the calling thread."""
         team = team_threads(self.frame_threads) if self._priority else ()
         with self._priority.raised(team):

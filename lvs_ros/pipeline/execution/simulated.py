@@ -35,7 +35,7 @@ class SimulatedExecutor:
         self._waiting: Optional[Job] = None
         self._settings = ProcessSettings(opencv_threads=self.frame_threads)
 
-    def run(self, work: Callable[[], T]) -> T:
+    def run(self, work: Callable[[], T], *, goes_on: bool = False) -> T:
         """Compute for a frame, here and now."""
         with intra_op_threads(self.frame_threads):
             return work()

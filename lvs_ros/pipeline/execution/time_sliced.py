@@ -36,8 +36,8 @@ _HAND_OVER_S = 0.005
 class _Frame:
     """A frame that is wanted, and what becomes of it."""
 
-    def __init__(self, work: Callable[[], Any], is_raised: bool) -> None:
-        self.work, self.is_raised = work, is_raised
+    def __init__(self, work: Callable[[], Any], is_raised: bool, goes_on: bool) -> None:
+        self.work, self.is_raised, self.goes_on = work, is_raised, goes_on
         self.future: Future[Any] = Future()
 
     def compute(self) -> None:
@@ -89,11 +89,11 @@ class TimeSlicedExecutor(BackgroundExecutor):
             end_team()
         self._thread.start()
 
-    def run(self, work: Callable[[], T]) -> T:
+    def run(self, work: Callable[[], T], *, goes_on: bool = False) -> T:
         """Compute for a frame in the worker; returns, or raises, what that does."""
         # The calling thread first: the team would keep it from telling what it wants.
         with self._priority.raised([threading.get_native_id()]) as is_raised:
-            frame = _Frame(work, is_raised)
+            frame = _Frame(work, is_raised, goes_on)
             with self._changed:
                 self._frame = self._awaited = frame
                 if self._closed:
@@ -148,7 +148,7 @@ class TimeSlicedExecutor(BackgroundExecutor):
             if self._closed:
                 return False
             frame_first = self._frame is not None and (
-                self._waiting is None or self._owed_s <= 0)
+                self._waiting is None or self._frame_may_go())
         if frame_first:
             self._run_frame()
         elif self._between:
@@ -179,10 +179,15 @@ class TimeSlicedExecutor(BackgroundExecutor):
         self._wait_for_device()
         self._check()
         self._pay()
-        if self._frame is not None and self._owed_s <= 0 and not self._closed:
+        if self._frame_may_go() and not self._closed:
             with checkpoints(None):
                 self._run_frame()
             self._check()
+
+    def _frame_may_go(self) -> bool:
+        """Whether a frame waits, and S_h has had its share since the one before."""
+        frame = self._frame
+        return frame is not None and (self._owed_s <= 0 or frame.goes_on)
 
     def _pay(self) -> None:
         """Count the time since S_h last went on as its share."""
@@ -199,7 +204,9 @@ class TimeSlicedExecutor(BackgroundExecutor):
         if frame is not None:
             frame.compute()
         now_s = self._clock()
-        self._owed_s, self._since_s = _JOB_SHARE * (now_s - start_s), now_s
+        share_s = _JOB_SHARE * (now_s - start_s)
+        goes_on = frame is not None and frame.goes_on
+        self._owed_s, self._since_s = share_s + (self._owed_s if goes_on else 0.0), now_s
         with self._changed:
             self._computing = None
             self._raise_team()

@@ -4,10 +4,10 @@
 // Labels moved to where things will be (lvs_ros/pipeline/forecast.py).
 #include <cmath>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "between.h"
+#include "vectors.h"
 
 // motion: (2, rows, columns), where the content of each position was one frame before; mask and
 // confidence: (height, width), confidence null for none -> moved_mask, moved_confidence: each pixel
@@ -23,7 +23,8 @@ extern "C" void lvs_look_ahead(const float* motion, const uint8_t* mask, const u
     across.emplace_back((float(j) + 0.5f) / scale_x - 0.5f, columns);
   }
   // Where pixels of the rows of positions come from, in pixels.
-  const std::unique_ptr<float[]> sources(new float[2 * wide]);
+  thread_local std::vector<float> own;
+  float* const sources = lvs::room(own, 2 * wide);
 #pragma omp parallel num_threads(threads)
   {
     std::vector<float> line_x(columns), line_y(columns);
