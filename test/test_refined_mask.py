@@ -140,11 +140,15 @@ def test_the_node_publishes_it_with_the_stamp_of_the_image(
     rig.send(image_message(frame(0).image, stamp_ns=SECOND_NS))
     for number in (1, 2):
         mask, _ = rig.send(image_message(frame(number).image, stamp_ns=(1 + number) * SECOND_NS))
-        refined = rig.peer.wait_for('/lvs/mask_refined', 2 * number)[2 * number - 2:]
-        for message, flip_averaging in zip(refined, (False, True)):
-            assert message.header == mask.header
-            np.testing.assert_array_equal(
-                pixels(message), in_full(tiny_model, number, flip_averaging=flip_averaging))
+        expected = [in_full(tiny_model, number, flip_averaging=flip).tobytes()
+                    for flip in (False, True)]
+        assert rig.peer.wait_until(
+            '/lvs/mask_refined',
+            lambda one: one.header == mask.header and pixels(one).tobytes() == expected[1])
+        masks = [pixels(one).tobytes() for one in rig.peer.received['/lvs/mask_refined']
+                 if one.header == mask.header]
+        # The newest one counts (keep last 1): the first may have been replaced on its way.
+        assert masks in (expected, expected[1:])
 
 
 def test_without_the_option_there_is_no_such_topic(make_rig: Any) -> None:
