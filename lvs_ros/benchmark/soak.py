@@ -113,7 +113,7 @@ def _send_all(camera: Camera, node: Peer, frames: int, *, threshold: float,
               others: Sequence[Image]) -> list[MemorySample]:
     """Send so many images; return the memory of the node meanwhile.
 
-    :param threshold: the node's; half of it is set in turn with it
+    :param threshold: the node's; it and half of it are set alternately
     :param others: images of another size
     """
     process, images = node.process, camera.images

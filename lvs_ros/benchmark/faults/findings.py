@@ -82,7 +82,7 @@ class Run:
 
 
 def numbered(source: FaultSource, seed: int, number: int, stamp_ns: int) -> Fault:
-    """Make the message of a number: the kinds take turns."""
+    """Make the message of a number: one of each kind, over and over."""
     return source.fault(random.Random(f'{seed} {source.topic} {number}'),
                         source.kinds[number % len(source.kinds)], stamp_ns)
 
