@@ -27,6 +27,7 @@ COMMANDS = {
                          'model',
     'street': 'publish the synthetic street as a camera',
     'node': 'run the segmentation node',
+    'watch': 'see running nodes in the browser and set their threshold there',
     'health': 'ask a running node for its condition; exit code 1 where it is not well',
 }
 """Name of each subcommand (its module is the same with underscores) and its one-line help."""
