@@ -91,7 +91,8 @@ export class Chart {
       pen.fillText(String(Number(value.toFixed(3))), LEFT - 6, y);
     }
     pen.textBaseline = 'bottom';
-    for (let back = 0; back <= SPAN_S; back += 10) {
+    const step = width < 480 ? 20 : 10;
+    for (let back = 0; back <= SPAN_S; back += step) {
       const x = LEFT + (1 - back / SPAN_S) * (width - LEFT);
       pen.textAlign = back === 0 ? 'right' : back === SPAN_S ? 'left' : 'center';
       pen.fillText(back === 0 ? 'now' : `−${back} s`, x, height);
