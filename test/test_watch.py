@@ -91,11 +91,12 @@ def test_the_page_needs_nothing_from_elsewhere() -> None:
         status, headers, body = get(port)
         names = {line.split(b'"')[1].decode() for line in body.split(b'src=')[1:]}
         files = {name: get(port, f'/{name}') for name in names | {'style.css', 'chart.js'}}
-        refused = [get(port, path)[0] for path in ('/none.js', '/../server.py', '/%2e%2e/server.py',
-                                                   '/page/app.js', '//etc/passwd')]
+        refused = [get(port, path)[0] for path in (
+            '/none.js', '/../server.py', '/%2e%2e/server.py', '/page/app.js', '//etc/passwd')]
     assert status == 200 and headers['Content-Type'].startswith('text/html')
     assert names == {'app.js'} and all(file[0] == 200 for file in files.values())
     assert refused == [404] * 5
+    assert access.token is not None
     for _, told, content in [(status, headers, body), *files.values()]:
         policy = told['Content-Security-Policy']
         assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
@@ -134,8 +135,9 @@ def test_a_name_that_was_made_to_point_here_reads_nothing() -> None:
     assert source.shown == []
 
 
-@pytest.mark.parametrize('origin', [FOREIGN, 'null', '', 'http://127.0.0.1:1', 'http://localhost',
-                                    'https://127.0.0.1:{port}', 'http://127.0.0.1:{port}.evil.example'])
+@pytest.mark.parametrize('origin', [
+    FOREIGN, 'null', '', 'http://127.0.0.1:1', 'http://localhost', 'https://127.0.0.1:{port}',
+    'http://127.0.0.1:{port}.evil.example'])
 def test_a_foreign_page_opens_no_socket(origin: str) -> None:
     with server('/lvs') as (source, _, port):
         async def open_socket() -> None:
@@ -155,15 +157,18 @@ def test_a_program_without_an_origin_opens_no_socket() -> None:
 
 def test_only_the_token_changes_a_node() -> None:
     with server('/front/lvs', '/rear/lvs') as (source, access, port):
+        assert access.token is not None
+        token = access.token
+
         async def tune() -> None:
             page = await Page.open(port)
-            await page.send('hello', token=access.token)
+            await page.send('hello', token=token)
             await page.until(lambda: 'hello' in page.values)
             assert page.values['hello']['problem'] is None
             assert page.values['nodes'] == ['/front/lvs', '/rear/lvs']
             assert 'choose a node' in str(await page.set(0.1, access.token))
             await page.show('/rear/lvs')
-            for wrong in ('', None, 'x' * len(access.token), access.token[:-1], 7, 'ä'):
+            for wrong in ('', None, 'x' * len(token), token[:-1], 7, 'ä'):
                 assert 'token' in str(await page.set(0.1, wrong))
             assert source.thresholds == {}
             assert await page.set(0.25, access.token) is None
@@ -314,7 +319,7 @@ def test_the_address_has_the_token_where_no_request_carries_it() -> None:
     assert address('::1', 8650, access).startswith('http://[::1]:8650/#')
     assert address('0.0.0.0', 1, access).startswith(f'http://{socket.gethostname()}:1/#')
     assert access.token != Access('127.0.0.1').token
-    assert len(access.token) >= 32
+    assert access.token is not None and len(access.token) >= 32
 
 
 def test_a_silent_node_is_told_from_one_whose_diagnostics_are_rare() -> None:

@@ -1,6 +1,6 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The server of ``lvs watch`` in a thread, and a page that opens its web socket, without a browser."""
+"""The server of ``lvs watch`` in a thread, and a page without a browser."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,8 @@ class Page:
         self._number = 0
 
     @classmethod
-    async def open(cls, port: int, *, origin: str | None = None, host: str | None = None) -> 'Page':
+    async def open(cls, port: int, *, origin: str | None = None,
+                   host: str | None = None) -> 'Page':
         """Open the web socket as a page of an origin does.
 
         :param origin: None = that of the page itself.
@@ -49,7 +50,7 @@ class Page:
         """Show a node; None: be hidden."""
         await self.send('show', node=node, picture=picture)
 
-    async def set(self, threshold: Any, token: str | None) -> str | None:
+    async def set(self, threshold: Any, token: Any) -> str | None:
         """Set the threshold; return why it was refused, or None."""
         self._number += 1
         await self.send('set', threshold=threshold, token=token, number=self._number)

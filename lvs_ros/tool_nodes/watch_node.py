@@ -29,7 +29,7 @@ from lvs_ros.watch.life import Life
 from lvs_ros.watch.source import News
 
 _STATUS_TYPE = 'lvs_ros/msg/FrameStatus'
-_LOOK_S = 1.0    # at the graph, and for nodes that have gone silent
+_LOOK_S = 0.5    # at the graph, and for nodes that have gone silent
 _SPIN_S = 0.5
 _ANSWER_S = 3.0
 _PICTURE_S, _SHARES_S = 0.1, 0.5
@@ -64,7 +64,7 @@ class WatchNode(ToolNode):
     def end(self) -> None:
         """Let :meth:`run` return."""
         self._ended.set()
-        self._executor.wake()
+        self._executor.create_task(lambda: None)    # a wait that is merely woken goes on
 
     def show(self, nodes: Mapping[str, bool]) -> None:
         """Tell of these nodes from now on, and of no others.
@@ -98,8 +98,8 @@ class WatchNode(ToolNode):
         if nodes != self._nodes:
             self._nodes = nodes
             self._tell(News('', 'nodes', nodes))
-        for shown in self._shown.values():
-            shown.look()
+        for name, shown in self._shown.items():
+            shown.look(is_there=name in nodes)
 
     def _show(self, nodes: Mapping[str, bool]) -> None:
         for name in self._shown.keys() - nodes.keys():
@@ -172,12 +172,16 @@ class _ShownNode:
         self._node.destroy_client(self._getter)
         self._node.destroy_client(self._setter)
 
-    def look(self) -> None:
-        """Tell if it is silent; ask for its settings where they are not there."""
+    def look(self, *, is_there: bool) -> None:
+        """Tell if it is silent; ask for its settings where they are not known.
+
+        :param is_there: the graph has it.
+        """
         silence = self._life.silence(time.monotonic())
         if silence is not None:
-            self._has_settings = False    # it may have others when it is back
             self._tell('condition', values.condition_value(values.GONE, silence, {}))
+        if silence is not None or not is_there:
+            self._has_settings = False    # it may have others when it is back
         elif not self._has_settings and self._getter.service_is_ready():
             # again and again: of a node that was killed, the service stays in the graph
             self._getter.call_async(GetParameters.Request(names=_PARAMETERS)
@@ -211,8 +215,8 @@ class _ShownNode:
         self._tell_news(News(self._name, key, value))
 
     def _on_settings(self, future: Any) -> None:
-        found = {name: parameter_value_to_python(value)
-                 for name, value in zip(_PARAMETERS, future.result().values)}
+        found: dict[str, Any] = {name: parameter_value_to_python(value)
+                                 for name, value in zip(_PARAMETERS, future.result().values)}
         if len(found) < len(_PARAMETERS) or None in found.values():
             return    # a node of another version
         self._has_settings = True

@@ -22,21 +22,16 @@ class Life:
         self._last_s = now_s
         self.period_s = 1.0
         """From one diagnosis to the next, as far as it is known."""
-        self.is_silent = False
-        """Whether it was found silent, and has not been heard of since."""
 
-    def heard(self, now_s: float) -> bool:
-        """Note that something came; return whether it is the first after a silence."""
-        returned, self.is_silent = self.is_silent, False
+    def heard(self, now_s: float) -> None:
+        """Note that something came."""
         self._last_s = now_s
-        return returned
 
     def silence(self, now_s: float) -> str | None:
         """Return a text about its silence where that is too long, else None."""
         silent_s = now_s - self._last_s
         if silent_s <= max(_LEAST_S, _PERIODS * self.period_s):
             return None
-        self.is_silent = True
         return (f'nothing has come from it for {silent_s:.0f} s, where its diagnostics come '
                 f'every {self.period_s:g} s: it has ended, hangs, or cannot be reached. This page '
                 'goes on by itself when it is back')

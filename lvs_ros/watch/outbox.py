@@ -29,7 +29,7 @@ class Outbox:
             self._newest[key] = value
 
     def take(self) -> tuple[dict[str, Any], bytes | None]:
-        """Return, and forget, what is there: values by key (of frames: 'frames'), and a picture."""
+        """Return, and forget, what is there: values by key (frames: 'frames'), and a picture."""
         values, picture = self._newest, self._picture
         if self._frames:
             values['frames'] = list(self._frames)

@@ -5,7 +5,7 @@
 
 export const SPAN_S = 60;
 const LEFT = 42, BOTTOM = 24, TOP = 14, BAND = 6;  // CSS pixels around and below the plot
-const GAP_S = 2;  // no line over a pause
+const GAP_S = 3;  // no line over a pause
 const SCALES = [0.05, 0.1, 0.2, 0.5, 1];
 const ROOM = 1.3;  // above the highest of what is shown
 
