@@ -60,13 +60,16 @@ class Browser:
         def move(x: int, y: int, origin: Any) -> dict[str, Any]:
             return {'type': 'pointerMove', 'duration': 50, 'x': x, 'y': y, 'origin': origin}
 
-        element = self._send('/element', {'using': 'css selector', 'value': selector})
-        moves = [move(0, 0, {_ELEMENT: element[_ELEMENT]}), {'type': 'pointerDown', 'button': 0},
+            assert time.monotonic() < deadline_s, f'{script}: in vain; {self.messages()}'
                  move(0, -(up // 2), 'pointer'), move(0, -(up - up // 2), 'pointer'),
                  {'type': 'pointerUp', 'button': 0}]
         self._send('/actions', {'actions': [
             {'type': 'pointer', 'id': 'mouse', 'parameters': {'pointerType': 'mouse'},
              'actions': moves}]})
+
+    def type(self, selector: str, keys: str) -> None:
+        """Give an element the focus and type; the codes of keys are in the standard, 17.4.2."""
+        self._send(f'/element/{self._find(selector)}/value', {'text': keys})
 
     def command(self, name: str, **parameters: Any) -> Any:
         """Call a method of the Chrome DevTools Protocol."""
@@ -83,6 +86,10 @@ class Browser:
     def close(self) -> None:
         """End the browser."""
         self._send('', method='DELETE')
+
+    def _find(self, selector: str) -> str:
+        found = self._send('/element', {'using': 'css selector', 'value': selector})
+        return str(found[_ELEMENT])
 
     def _send(self, path: str, content: Any = None, method: str | None = None) -> Any:
         body = None if content is None else json.dumps(content).encode()

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The web socket of a page.
 
-To the page go JSON objects that hold what is new, and pictures, which are binary. The keys are those
-of :class:`~lvs_ros.watch.source.News`, but 'frames', a list; besides 'hello', 'answer', and 'now_s',
-the clock of the frames. The page acknowledges each message, and gets the next one only then: a slow
-connection gets fewer pictures, not later ones.
+To the page go JSON objects that hold what is new, and pictures, which are binary. The keys are
+those of :class:`~lvs_ros.watch.source.News`, but 'frames', a list; besides 'hello', 'answer', and
+'now_s', the clock of the frames. The page acknowledges each message, and gets the next one only
+then: a slow connection gets fewer pictures, not later ones.
 
 The page sends JSON objects, told apart by 'type':
 
