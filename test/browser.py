@@ -60,7 +60,8 @@ class Browser:
         def move(x: int, y: int, origin: Any) -> dict[str, Any]:
             return {'type': 'pointerMove', 'duration': 50, 'x': x, 'y': y, 'origin': origin}
 
-            assert time.monotonic() < deadline_s, f'{script}: in vain; {self.messages()}'
+        moves = [move(0, 0, {_ELEMENT: self._find(selector)}),
+                 {'type': 'pointerDown', 'button': 0},
                  move(0, -(up // 2), 'pointer'), move(0, -(up - up // 2), 'pointer'),
                  {'type': 'pointerUp', 'button': 0}]
         self._send('/actions', {'actions': [
