@@ -33,6 +33,7 @@ _LOOK_S = 0.5    # at the graph, and for nodes that have gone silent
 _SPIN_S = 0.5
 _ANSWER_S = 3.0
 _PICTURE_S, _SHARES_S = 0.1, 0.5
+_LEVELS = {bytes([level]): level.name for level in Level}
 _PARAMETERS = ('threshold', 'schedule', 'model', 'labels', 'diagnostics_period_s')
 
 
@@ -90,11 +91,10 @@ class WatchNode(ToolNode):
             self._executor.spin_once(timeout_sec=_SPIN_S)
 
     def _look(self) -> None:
-        nodes = sorted({f'{end.node_namespace.rstrip("/")}/{end.node_name}'
-                        for topic, types in self._node.get_topic_names_and_types()
+        nodes = sorted({node for topic, types in self._node.get_topic_names_and_types()
                         if _STATUS_TYPE in types
-                        for end in self._node.get_publishers_info_by_topic(topic)
-                        if topic.endswith('/status')})
+                        for node in map(_full_name, self._node.get_publishers_info_by_topic(topic))
+                        if topic == f'{node}/status'})    # else somebody plays a recording
         if nodes != self._nodes:
             self._nodes = nodes
             self._tell(News('', 'nodes', nodes))
@@ -128,6 +128,10 @@ class WatchNode(ToolNode):
             answer.set_result(f'{name} is not there')
         else:
             shown.set_threshold(threshold, answer)
+
+
+def _full_name(end: Any) -> str:
+    return f'{end.node_namespace.rstrip("/")}/{end.node_name}'
 
 
 def _call_in(loop: asyncio.AbstractEventLoop, tell: Callable[[News], None], news: News) -> None:
@@ -191,7 +195,7 @@ class _ShownNode:
         """Tell its condition."""
         self._life.heard(time.monotonic())
         self._tell('condition', values.condition_value(
-            Level(ord(status.level)).name, status.message,
+            _LEVELS.get(status.level, Level.ERROR.name), status.message,
             {pair.key: pair.value for pair in status.values}))
 
     def set_threshold(self, threshold: float,

@@ -59,6 +59,7 @@ class PageSocket(WebSocketHandler):
                    or ('too many pages are open' if len(self._pages) >= _MOST_PAGES else None))
         if problem:
             self.set_status(403)
+            self.set_header('Content-Type', 'text/plain; charset=utf-8')
             self.finish(problem + '\n')
 
     def check_origin(self, origin: str) -> bool:

@@ -53,6 +53,7 @@ class PageFile(RequestHandler):
         problem = self._access.host_problem(self.request.headers.get('Host'))
         if problem:
             self.set_status(403)
+            self.set_header('Content-Type', 'text/plain; charset=utf-8')
             self.finish(problem + '\n')
 
     def get(self, name: str) -> None:
