@@ -6,8 +6,8 @@
 export const SPAN_S = 60;
 const LEFT = 42, BOTTOM = 24, TOP = 14, BAND = 6;  // CSS pixels around and below the plot
 const GAP_S = 3;  // no line over a pause
-const SCALES = [0.05, 0.1, 0.2, 0.5, 1];
-const ROOM = 1.3;  // above the highest of what is shown
+const SCALES = [0.05, 0.1, 0.2, 0.3, 0.5, 1];
+const ROOM = 1.2;  // above the highest of what is shown
 
 export class Chart {
   constructor(canvas) {
@@ -84,7 +84,7 @@ export class Chart {
     pen.lineWidth = 1;
     pen.textBaseline = 'middle';
     pen.textAlign = 'right';
-    const parts = this.top === 0.5 || this.top === 0.05 ? 5 : 4;
+    const parts = this.top === 0.3 ? 3 : this.top === 0.5 || this.top === 0.05 ? 5 : 4;
     for (let part = 0; part <= parts; part += 1) {
       const value = this.top * part / parts, y = Math.round(this.y(value)) + 0.5;
       line(pen, LEFT, y, width, y);
@@ -127,16 +127,11 @@ export class Chart {
   }
 
   drawKeyFrames(pen, colour, x) {
-    pen.fillStyle = pen.strokeStyle = colour('key');
-    pen.lineWidth = 1;
+    pen.fillStyle = colour('key');
     for (const frame of this.frames) {
       if (!frame.key_frame) continue;
-      const y = this.y(frame.deviation ?? 0);  // one that is computed in full has no deviation
-      pen.globalAlpha = 0.35;
-      line(pen, x(frame.time_s), this.y(0), x(frame.time_s), y);
-      pen.globalAlpha = 1;
-      pen.beginPath();
-      pen.arc(x(frame.time_s), y, 3.2, 0, 2 * Math.PI);
+      pen.beginPath();  // one that is computed in full has no deviation
+      pen.arc(x(frame.time_s), this.y(frame.deviation ?? 0), 3, 0, 2 * Math.PI);
       pen.fill();
     }
   }

@@ -72,12 +72,17 @@ export class Threshold {
   grab(event) {
     if (!this.allowed || this.value === null) return;
     this.line.setPointerCapture(event.pointerId);
-    this.offset = event.clientY - this.chart.y(this.value);
+    this.offset = this.height(event) - this.chart.y(this.value);
     this.dragging = this.chart.held = true;
   }
 
   drag(event) {
-    if (this.dragging) this.choose(this.chart.deviation(event.clientY - this.offset));
+    if (this.dragging) this.choose(this.chart.deviation(this.height(event) - this.offset));
+  }
+
+  /** Where the pointer is in the chart, which a text above it may move meanwhile. */
+  height(event) {
+    return event.clientY - this.chart.canvas.getBoundingClientRect().top;
   }
 
   drop() {
