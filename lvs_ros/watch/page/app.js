@@ -26,7 +26,9 @@ showLegend([], '');
 function state(connected) {
   element('connection').textContent = connected ? 'connected' : 'no connection to lvs watch: trying again';
   element('connection').classList.toggle('lost', !connected);
-  if (!connected) document.body.classList.add('gone');
+  if (connected) return;
+  document.body.classList.add('gone');
+  threshold.cancel();
 }
 
 function update(news) {

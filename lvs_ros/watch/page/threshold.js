@@ -46,6 +46,13 @@ export class Threshold {
     this.place();
   }
 
+  /** The connection is lost, and with it the answer. */
+  cancel() {
+    if (this.asked) this.tell('');
+    this.asked = null;
+    if (!this.dragging) this.wanted = null;
+  }
+
   get value() {
     return this.wanted ?? this.actual;
   }
