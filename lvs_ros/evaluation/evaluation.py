@@ -7,7 +7,6 @@ after each part (``on_part``), so that an interruption costs no more than the pa
 """
 
 import dataclasses
-import datetime
 import hashlib
 import pathlib
 import platform
@@ -17,7 +16,6 @@ from typing import Any, Callable, Optional, Sequence
 import numpy as np
 import torch
 
-from lvs_ros import __version__
 from lvs_ros.backends.prepare import choose_precision
 from lvs_ros.cpus import available_cpus
 from lvs_ros.evaluation.agreement import named_agreement
@@ -36,6 +34,7 @@ from lvs_ros.evaluation.summary import RowSummary, Summariser
 from lvs_ros.evaluation.sweep import INTERVALS, Sweep, sweep_duration, sweep_threshold
 from lvs_ros.model.checkpoint import find_model, model_title
 from lvs_ros.options import PipelineOptions
+from lvs_ros.provenance import provenance
 
 OFFSET_ROWS = ('clockwork', 'deep_feature_flow', 'fixed')
 """Rows of the fixed schedule that propagate."""
@@ -284,9 +283,7 @@ def _about(plan: Plan, dataset: Dataset, reference: RowRun, summariser: Summaris
         'bootstrap': {'resamples': RESAMPLES, 'block_s': BLOCK_S,
                       'block_frames': summariser.block_frames, 'seed': plan.seed},
         'reference': REFERENCE,
-        'date': datetime.date.today().isoformat(),
-        'lvs_ros': __version__,
-        'torch': torch.__version__,
+        **provenance(),
     }
 
 

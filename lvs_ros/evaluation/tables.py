@@ -93,7 +93,8 @@ def notes(evaluation: Evaluation) -> list[str]:
     found += [
         f'{about["frames"]} frames{rate}, {labelled} labelled; {about["device"]} '
         f'({about["machine"]}, cores: {about["cores"]}), {about["precision"]}, '
-        f'{"with" if about["flip_averaging"] else "without"} flip averaging, {about["date"]}.',
+        f'{"with" if about["flip_averaging"] else "without"} flip averaging, {about["date"]}'
+        + (f' (commit {about["commit"]}).' if about['commit'] else '.'),
         *([] if evaluation.is_labelled else [_AGREEMENT_NOTE]),
         _clock_note(evaluation), _streaming_note(evaluation), _error_note(evaluation),
         'The first frame of a drive, which has nothing before it, is computed in full by '

@@ -25,7 +25,7 @@ COMMANDS = {
     'labels': 'check labelled images and their label set before a training',
     'import-checkpoint': 'turn weights of mmsegmentation, semseg, torchvision or timm into a '
                          'model',
-    'street': 'publish the synthetic street as a camera',
+    'street': 'publish the synthetic street as a camera, or write labelled drives of it',
     'node': 'run the segmentation node',
     'health': 'ask a running node for its condition; exit code 1 where it is not well',
 }
