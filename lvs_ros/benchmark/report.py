@@ -15,6 +15,7 @@ from lvs_ros.benchmark.durations import Durations
 from lvs_ros.benchmark.figure import plot_stages
 from lvs_ros.benchmark.rows import ALONE, CONTENDED, FULL, ROWS
 from lvs_ros.benchmark.stages import SHOWN_ROWS, STAGE_TITLES, stages_of
+from lvs_ros.cpus import available_cpus
 from lvs_ros.json_files import write_json
 from lvs_ros.provenance import provenance
 from lvs_ros.tables import WIDTH, Table, text_table
@@ -33,7 +34,8 @@ def write_report(folder: pathlib.Path, benchmark: Benchmark) -> None:
     """
     folder.mkdir()
     plot_stages(folder / named(PICTURE, benchmark), benchmark, title=about(benchmark))
-    told = {**dataclasses.asdict(benchmark), 'ratios': ratios(benchmark), **provenance()}
+    told = {**dataclasses.asdict(benchmark), 'ratios': ratios(benchmark),
+            'cores': available_cpus(), **provenance()}
     write_json(folder / JSON, told)
     (folder / named(TEXT, benchmark)).write_text(as_text(benchmark) + '\n', encoding='utf-8')
 

@@ -102,6 +102,10 @@ def notes(evaluation: Evaluation) -> list[str]:
     if evaluation.sweep is not None:
         found.append('Sweep: the setting is the threshold, or the interval of the fixed schedule; '
                      'the times are those of the steps (compute).')
+    if evaluation.refined is not None:
+        refined = evaluation.refined
+        found.append(f'low-latency with refined masks: mIoU {percent(refined.miou)} %; '
+                     f'{refined.refined} of {refined.frames} frames have one.')
     period_ms = 1e3 / about['rate_hz'] if about['rate_hz'] else float('inf')
     late = [row.title for row in rows if row.compute_mean_ms > period_ms]
     if late:
