@@ -252,9 +252,19 @@ def load(reader: Reader) -> Table:
                             ('frame with the default schedule, 15 Hz', 'at_rate'))]
 
 
+def amx(reader: Reader) -> Table:
+    """A processor that multiplies matrices in bfloat16 (a file of an earlier form)."""
+    told = reader.performance('amx')
+    titles = {'full_unmirrored_ms': 'full network', 'fast_alone_ms':
+              'frame alone, one after the other', 'fast_contended_ms':
+              'frame while S_h runs without a pause, 15 Hz', 'slow_alone_ms': 'S_h alone'}
+    return ['milliseconds', 'p50', 'p99', 'worst'], [
+        [title, *_percentiles(told[name])] for name, title in titles.items()]
+
+
 TABLES: dict[str, Callable[[Reader], Table]] = {made.__name__: made for made in (
     real_time, summary, durations, sizes, flip_averaging, streets, thresholds, stops, slow_cameras,
-    offsets, deviation, classes, frames, stages, paper, load)}
+    offsets, deviation, classes, frames, stages, paper, load, amx)}
 
 
 def filled(text: str, folder: pathlib.Path, root: pathlib.Path = ROOT) -> str:
@@ -273,8 +283,11 @@ def filled(text: str, folder: pathlib.Path, root: pathlib.Path = ROOT) -> str:
 
 
 def _source(path: pathlib.Path, told: dict[str, Any], folder: pathlib.Path) -> str:
-    about = [f'`{told["command"]}`'.replace(' --force', ''), told.get('machine'),
-             told.get('precision'), told['date'], f'commit {told["commit"]}',
+    command, commit = told.get('command'), told.get('commit')
+    cores = told.get('cores')
+    about = [command and f'`{command}`'.replace(' --force', ''),
+             told.get('machine', told.get('device')), cores and f'{cores} cores',
+             told.get('precision'), told['date'], commit and f'commit {commit}',
              f'[{path.name}]({os.path.relpath(path, folder)})']
     return f'- {", ".join(part for part in about if part)}'
 
