@@ -4,10 +4,15 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
+# The ROS distribution: kilted, in .venv, or jazzy, in .venv-jazzy
+ROS := $(or $(LVS_ROS),kilted)
+export LVS_ROS := $(ROS)
+
 .PHONY: help setup demo test gpu-check lint clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z-]*\):[a-z ]*## \(.*\)/  make \1\t\2/p' Makefile
+	@echo '  ... ROS=jazzy  the same with ROS 2 Jazzy in place of Kilted, in .venv-jazzy'
 
 setup:  ## make the environment in .venv (ROS 2, PyTorch, the compiled messages)
 	@scripts/setup.sh
@@ -22,8 +27,8 @@ gpu-check: setup  ## on a computer with a GPU: test it, and measure what it must
 	@. ./env.sh && python scripts/gpu_check.py $(ARGS)
 
 lint: setup  ## flake8 and mypy
-	@. ./env.sh && python -m flake8 lvs_ros launch test setup.py scripts/lvs scripts/lvs_node scripts/gpu_check.py && python -m mypy
+	@. ./env.sh && python -m flake8 lvs_ros launch test setup.py scripts/lvs scripts/lvs_node scripts/gpu_check.py scripts/count_tests.py && python -m mypy
 
 clean:  ## remove the environment, the build and what the demo wrote
-	rm -rf .venv .build demo_output .mypy_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-jazzy .build .build-jazzy demo_output .mypy_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
