@@ -64,15 +64,24 @@ def blocks_of(page: pathlib.Path) -> list[Block]:
 def commands_of(text: str) -> list[list[str]]:
     """Return the words of each command of a block, without comments and shell keywords."""
     commands: list[list[str]] = []
+    begun = ''    # a line within quotes
     for line in text.replace('\\\n', ' ').splitlines():
-        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+        lexer = shlex.shlex(begun + line, posix=True, punctuation_chars=True)
         lexer.whitespace_split = True
+        try:
+            line_words = list(lexer)
+        except ValueError:
+            begun += f'{line}\n'
+            continue
+        begun = ''
         commands.append([])
-        for word in lexer:
+        for word in line_words:
             if set(word) <= _OPERATORS:
                 commands.append([])
             elif commands[-1] or word not in _KEYWORDS:
                 commands[-1].append(word)
+    if begun:
+        raise ValueError(f'a quotation has no end: {begun}')
     return [words for words in commands if words]
 
 
