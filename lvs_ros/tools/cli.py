@@ -22,6 +22,7 @@ GROUPS = {
     },
     'Run it': {
         'node': 'run the segmentation node',
+        'watch': 'see running nodes in the browser and set their threshold there',
         'health': 'ask a running node for its condition; exit code 1 where it is not well',
     },
     'Replay and measure': {
