@@ -141,17 +141,13 @@ def thresholds(reader: Reader) -> Table:
 
 def stops(reader: Reader) -> Table:
     """The adaptive schedule against evenly spaced key frames on drives with a stop."""
-    lines = []
-    for title, name in (('no limit', 'stop'), ('`max_key_age_frames: 8`', 'stop_limit_8')):
-        drives = reader.results(name)['drives']
-        for part in ('whole drive', 'moving', 'standing'):
-            parts = [drive[part] for drive in drives]
-            keys = [[entry['key_frames'][kind] for entry in parts]
-                    for kind in ('adaptive', 'even')]
-            lines.append([f'{title}: {part}',
-                          *(f'{sum(values) / len(values):.1f}' for values in keys),
-                          *(_mean_difference([entry[measure] for entry in parts])
-                            for measure in ('miou', 'pixel_accuracy'))])
+    drives, lines = reader.results('stop')['drives'], []
+    for part in ('whole drive', 'moving', 'standing'):
+        parts = [drive[part] for drive in drives]
+        keys = [[entry['key_frames'][kind] for entry in parts] for kind in ('adaptive', 'even')]
+        lines.append([part, *(f'{sum(values) / len(values):.1f}' for values in keys),
+                      *(_mean_difference([entry[measure] for entry in parts])
+                        for measure in ('miou', 'pixel_accuracy'))])
     return ['', 'key frames of a drive: adaptive', 'evenly spaced', 'difference in mIoU',
             'in pixel accuracy'], lines
 
