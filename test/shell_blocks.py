@@ -75,6 +75,8 @@ def commands_of(text: str) -> list[list[str]]:
             continue
         begun = ''
         commands.append([])
+        while line_words and re.fullmatch(r'\w+=.*', line_words[0], re.DOTALL):
+            del line_words[0]    # a variable
         for word in line_words:
             if set(word) <= _OPERATORS:
                 commands.append([])
@@ -135,6 +137,7 @@ def _check_lvs(words: Sequence[str]) -> None:
         return
     parser, words = make_parser(words)
     _, unknown = _strict(parser).parse_known_args(words)
+    unknown = [word for word in unknown if not word.startswith('$')]    # several words
     if unknown:
         raise ValueError(f'there is no {" ".join(unknown)}')
 

@@ -91,6 +91,8 @@ def run(block: Block) -> None:
 @pytest.mark.parametrize('page', TO_RUN)
 def test_what_a_page_says_can_be_done(page: str, place: pathlib.Path, tmp_path: pathlib.Path,
                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    # drawing takes most of the time, and is tested elsewhere
+    monkeypatch.setattr('matplotlib.figure.Figure.savefig', lambda *_, **__: None)
     shutil.copytree(place, tmp_path / 'here')
     monkeypatch.chdir(tmp_path / 'here')
     for block in TO_RUN[page]:
