@@ -60,7 +60,15 @@ def _on_include_read(app: Any, path: pathlib.Path, name: str, content: list[str]
     content[0] = _with_addresses(content[0], pathlib.Path(app.srcdir, path).parent)
 
 
+def _on_page(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    # The theme lets no line of a table break.
+    context['metatags'] = context.get('metatags', '') + (
+        '<style>.wy-table-responsive :is(td, th, td code) '
+        '{ white-space: normal !important; overflow-wrap: anywhere; }</style>')
+
+
 def setup(app: Any) -> None:
     """Let Sphinx call what is above."""
     app.connect('source-read', _on_source_read)
     app.connect('include-read', _on_include_read)
+    app.connect('html-page-context', _on_page)

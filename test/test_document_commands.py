@@ -49,7 +49,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, one_core: None) -> pathlib.P
         shutil.copy(next((folder / 'bag').glob('*.mcap')), folder / name)
     with VideoWriter(folder / 'front.mp4', rate_hz=10.0) as video:
         for index, path in enumerate(sorted((folder / 'frames').iterdir())):
-            video.write(cv2.imread(str(path)), index * 100_000_000)
+            video.write(np.asarray(cv2.imread(str(path))), index * 100_000_000)
     backbone = MmResNet(4, MM50, True, v1c=True)
     network = MmSegmentor(backbone, MmPspHead(backbone.channels, 19, False), False)
     torch.save(randomise(network).state_dict(), folder / 'pspnet_r101-d8.pth')
