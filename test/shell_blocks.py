@@ -56,9 +56,17 @@ def blocks_of(page: pathlib.Path) -> list[Block]:
         reason = what if kind == 'not run' else 'measured' if page.name in MEASURED else ''
         more = {words[0]: words[1:] for words in map(shlex.split, what.split(';'))} \
             if kind == 'run with' else {}
+        lines = textwrap.dedent(found[3])
+        if found[2] == 'console':    # with what the commands answer
+            lines = ''.join(re.findall(r'^\$ (.*\n)', lines, re.MULTILINE))
         place = f'{page.name}:{before.count(chr(10)) + 1}'
-        blocks.append(Block(place, textwrap.dedent(found[3]), reason, more))
+        blocks.append(Block(place, lines, reason, more))
     return blocks
+
+
+def without_blocks(text: str) -> str:
+    """Return the text of a page without the blocks whose language is told."""
+    return re.sub(r'^ *```\w.*?^ *```$', '', text, flags=re.MULTILINE | re.DOTALL)
 
 
 def commands_of(text: str) -> list[list[str]]:
