@@ -4,10 +4,15 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
+# The ROS distribution: kilted, in .venv, or jazzy, in .venv-jazzy
+ROS := $(or $(LVS_ROS),kilted)
+export LVS_ROS := $(ROS)
+
 .PHONY: help setup demo test gpu-check lint docs links clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z-]*\):[a-z ./-]*## \(.*\)/  make \1\t\2/p' Makefile
+	@echo '  ... ROS=jazzy  the same with ROS 2 Jazzy in place of Kilted, in .venv-jazzy'
 
 setup:  ## make the environment in .venv (ROS 2, PyTorch, the compiled messages)
 	@scripts/setup.sh
@@ -21,8 +26,8 @@ test: setup  ## run the tests, two files at a time: most of them wait for proces
 gpu-check: setup  ## on a computer with a GPU: test it, and measure what it must reach
 	@. ./env.sh && python scripts/gpu_check.py $(ARGS)
 
-lint: setup  ## flake8 and mypy
-	@. ./env.sh && python -m flake8 lvs_ros launch test setup.py scripts docs/conf.py scripts/lvs scripts/lvs_node && python -m mypy
+lint: setup  ## flake8, mypy, and the figures in the documents
+	@. ./env.sh && python -m flake8 lvs_ros launch test setup.py scripts docs/conf.py scripts/lvs scripts/lvs_node && python -m mypy && python scripts/result_tables.py --check
 
 docs: .venv-docs/.packages  ## build the documents into .build/docs, as docs.ros.org shows them
 	@.venv-docs/bin/sphinx-build -q -E -a -W --keep-going -c docs . .build/docs
@@ -38,5 +43,5 @@ links: .venv-docs/.packages  ## try the links of the documents that lead out of 
 	@touch $@
 
 clean:  ## remove the environment, the build and what the demo wrote
-	rm -rf .venv .venv-docs .build demo_output .mypy_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-jazzy .venv-docs .build .build-jazzy demo_output .mypy_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Enter the environment that `make setup` made:  . ./env.sh   (bash or zsh, from any folder)
+# or the one of `make setup ROS=jazzy`:  LVS_ROS=jazzy . ./env.sh
 #
 # On a ROS machine with a colcon workspace, source the workspace's setup file instead of this.
 
@@ -14,17 +15,23 @@ else
 fi
 _lvs_root=$(CDPATH= cd -- "$(dirname -- "$_lvs_root")" > /dev/null && pwd -P)
 
-if [ ! -f "$_lvs_root/.venv/.ready" ]; then
-  echo "env.sh: the environment is not made yet. Make it with:  make -C $_lvs_root setup" >&2
-  unset _lvs_root
+_lvs_ros=${LVS_ROS:-kilted}
+case $_lvs_ros in
+  kilted) _lvs_suffix= ;;
+  *) _lvs_suffix=-$_lvs_ros ;;
+esac
+_lvs_venv=$_lvs_root/.venv$_lvs_suffix
+_lvs_install=$_lvs_root/.build$_lvs_suffix/install
+
+if [ ! -f "$_lvs_venv/.ready" ]; then
+  echo "env.sh: the environment is not made yet. Make it with:  make -C $_lvs_root setup ROS=$_lvs_ros" >&2
+  unset _lvs_root _lvs_ros _lvs_suffix _lvs_venv _lvs_install
   return 1 2> /dev/null || exit 1
 fi
 
-_lvs_venv=$_lvs_root/.venv
-_lvs_install=$_lvs_root/.build/install
 case ":${AMENT_PREFIX_PATH:-}:" in
   :: | *":$_lvs_install:"*) ;;
-  *) echo 'env.sh: leaving the ROS environment of this shell for the one in .venv' >&2 ;;
+  *) echo "env.sh: leaving the ROS environment of this shell for the one in .venv$_lvs_suffix" >&2 ;;
 esac
 
 . "$_lvs_venv/bin/activate"
@@ -35,7 +42,7 @@ export AMENT_PREFIX_PATH="$_lvs_install:$_lvs_venv"
 export CMAKE_PREFIX_PATH="$AMENT_PREFIX_PATH"
 export PYTHONPATH="$_lvs_root:$_lvs_install${_lvs_site#"$_lvs_venv"}"
 unset COLCON_PREFIX_PATH
-export ROS_VERSION=2 ROS_PYTHON_VERSION=3 ROS_DISTRO=kilted
+export ROS_VERSION=2 ROS_PYTHON_VERSION=3 ROS_DISTRO=$_lvs_ros
 export RMW_IMPLEMENTATION=rmw_fastrtps_cpp  # the only one that the wheels bring
 
 # The ROS wheels set the library path by starting each Python twice, in an order that changes
@@ -50,8 +57,15 @@ export LD_LIBRARY_PATH="$_lvs_install/lib:$_lvs_venv/lib:${_lvs_libs%:}${_LVS_OU
 export _ROS_WHEELS_BOOTSTRAP_COMPLETE=1
 
 # Large images need it in the process that publishes them: `lvs play`, the demo's camera, the node.
+# Fast DDS 3, which came with Kilted, has renamed the variable.
+_lvs_profile=$_lvs_root/config/fastdds_large_images.xml
+[ "${FASTDDS_DEFAULT_PROFILES_FILE:-}" != "$_lvs_profile" ] || unset FASTDDS_DEFAULT_PROFILES_FILE
+[ "${FASTRTPS_DEFAULT_PROFILES_FILE:-}" != "$_lvs_profile" ] || unset FASTRTPS_DEFAULT_PROFILES_FILE
 if [ -z "${FASTDDS_DEFAULT_PROFILES_FILE:-}${FASTRTPS_DEFAULT_PROFILES_FILE:-}${FASTDDS_BUILTIN_TRANSPORTS:-}" ]; then
-  export FASTDDS_DEFAULT_PROFILES_FILE="$_lvs_root/config/fastdds_large_images.xml"
+  case $_lvs_ros in
+    jazzy) export FASTRTPS_DEFAULT_PROFILES_FILE="$_lvs_profile" ;;
+    *) export FASTDDS_DEFAULT_PROFILES_FILE="$_lvs_profile" ;;
+  esac
 fi
 
 # The commands lvs and lvs_node
@@ -60,4 +74,4 @@ case ":$PATH:" in
   *) export PATH="$_lvs_install/lib/lvs_ros:$PATH" ;;
 esac
 
-unset _lvs_root _lvs_venv _lvs_install _lvs_site _lvs_libs
+unset _lvs_root _lvs_ros _lvs_suffix _lvs_venv _lvs_install _lvs_site _lvs_libs _lvs_profile

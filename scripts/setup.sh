@@ -3,30 +3,36 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Make the environment of env.sh: ROS 2 and everything else from PyPI in .venv, and lvs_ros
-# itself, with its messages, built by colcon in .build. `make setup` runs this.
+# itself, with its messages, built by colcon in .build. `make setup` runs this. With
+# LVS_ROS=jazzy (`make setup ROS=jazzy`) it is Jazzy, in .venv-jazzy and .build-jazzy.
 #
 # Each of the two steps ends by writing a stamp with a fingerprint of what it was made from. A
 # step whose stamp fits is skipped; an interrupted one has no stamp and is done again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-readonly VENV=.venv
-readonly BUILD=.build
+say() { printf 'setup: %s\n' "$*"; }
+fail() { printf 'setup: error: %s\n' "$*" >&2; exit 1; }
+
+readonly ROS=${LVS_ROS:-kilted}
+case $ROS in
+  kilted) readonly VENV=.venv BUILD=.build ENTER='. ./env.sh' ;;
+  jazzy) readonly VENV=.venv-jazzy BUILD=.build-jazzy ENTER='LVS_ROS=jazzy . ./env.sh' ;;
+  *) fail "ROS=$ROS cannot be installed from PyPI here; give ROS=kilted or ROS=jazzy" ;;
+esac
+readonly REQUIREMENTS=(requirements.txt "requirements-$ROS.txt")
 readonly PACKAGES_STAMP=$VENV/.packages
 readonly READY_STAMP=$VENV/.ready
 readonly UNFINISHED=$BUILD/unfinished  # there while colcon builds: what is left of it is no good
 
-say() { printf 'setup: %s\n' "$*"; }
-fail() { printf 'setup: error: %s\n' "$*" >&2; exit 1; }
-
-# A ROS installation that the shell has sourced must not mix with the one in .venv.
+# A ROS installation that the shell has sourced must not mix with the one that is made here.
 unset AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH PYTHONPATH PYTHONHOME
 unset LD_LIBRARY_PATH _ROS_WHEELS_BOOTSTRAP_COMPLETE VIRTUAL_ENV
 
 fingerprint() { cat "$@" | cksum | tr ' ' '-'; }
 
 # The checkout's path is part of it: a virtual environment cannot be moved.
-packages_fingerprint() { echo "$PWD $(fingerprint requirements.txt)"; }
+packages_fingerprint() { echo "$PWD $(fingerprint "${REQUIREMENTS[@]}")"; }
 
 build_fingerprint() {
   local linked
@@ -90,12 +96,12 @@ install_packages() {
   fi
   rm -f "$PACKAGES_STAMP"
   touch "$VENV/COLCON_IGNORE"
-  say 'installing ROS 2, PyTorch and the tools from PyPI: a few minutes the first time'
+  say "installing ROS 2 (${ROS^}), PyTorch and the tools from PyPI: a few minutes the first time"
   say "(to watch it: tail -f $BUILD/pip.out)"
-  if ! $VENV/bin/python -m pip install --disable-pip-version-check -r requirements.txt \
+  if ! $VENV/bin/python -m pip install --disable-pip-version-check "${REQUIREMENTS[@]/#/-r}" \
       > "$BUILD/pip.out" 2>&1; then
     grep -v '^WARNING' "$BUILD/pip.out" | tail -n 20 >&2
-    fail "pip could not install requirements.txt; the end of $BUILD/pip.out stands above." \
+    fail "pip could not install ${REQUIREMENTS[*]}; the end of $BUILD/pip.out stands above." \
       'Once that is mended, run the same command again'
   fi
   write_stamp "$PACKAGES_STAMP" "$(packages_fingerprint)"
@@ -136,4 +142,4 @@ if ! stamp_fits "$PACKAGES_STAMP" "$(packages_fingerprint)" \
   install_packages
 fi
 build_package
-say 'done. Enter the environment with:  . ./env.sh'
+say "done. Enter the environment with:  $ENTER"

@@ -18,10 +18,11 @@ from lvs_ros.tools.numbers import check_magnitudes
 GROUPS = {
     'Try it': {
         'demo': 'watch the node label a synthetic street for 20 seconds',
-        'street': 'publish the synthetic street as a camera',
+        'street': 'publish the synthetic street as a camera, or write labelled drives of it',
     },
     'Run it': {
         'node': 'run the segmentation node',
+        'watch': 'see running nodes in the browser and set their threshold there',
         'health': 'ask a running node for its condition; exit code 1 where it is not well',
     },
     'Replay and measure': {
