@@ -30,7 +30,7 @@ lint: setup  ## flake8, mypy, and the figures in the documents
 	@. ./env.sh && python -m flake8 lvs_ros launch test setup.py scripts docs/conf.py scripts/lvs scripts/lvs_node && python -m mypy && python scripts/result_tables.py --check
 
 docs: .venv-docs/.packages  ## build the documents into .build/docs, as docs.ros.org shows them
-	@.venv-docs/bin/sphinx-build -q -W --keep-going -c docs . .build/docs
+	@.venv-docs/bin/sphinx-build -q -E -a -W --keep-going -c docs . .build/docs
 	@echo 'docs: .build/docs/docs/index.html'
 
 links: .venv-docs/.packages  ## try the links of the documents that lead out of them; needs the network

@@ -22,7 +22,8 @@ html_show_sourcelink = False
 myst_heading_anchors = 4
 linkcheck_ignore = [r'https://lvs-ros\.example\.com']    # a placeholder
 
-if 'rosdoc2_settings' not in globals():
+_IS_ROSDOC2 = 'rosdoc2_settings' in globals()
+if not _IS_ROSDOC2:
     # The source folder is the repository, so that README and model cards are pages, too. rosdoc2
     # has a folder of its own, with a first page, docs/, and the documents of the root.
     root_doc = _INDEX
@@ -51,16 +52,20 @@ def _with_addresses(page: str, folder: pathlib.Path) -> str:
 
 
 def _on_source_read(app: Any, name: str, content: list[str]) -> None:
-    content[0] = _with_addresses(content[0], pathlib.Path(app.env.doc2path(name)).parent)
+    if _IS_ROSDOC2:
+        content[0] = _with_addresses(content[0], pathlib.Path(app.env.doc2path(name)).parent)
     if name == _INDEX:
         content[0] = _add_contents(content[0])
 
 
-def _on_include_read(app: Any, path: pathlib.Path, name: str, content: list[str]) -> None:
-    content[0] = _with_addresses(content[0], pathlib.Path(app.srcdir, path).parent)
+def _on_page(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    # The theme lets no line of a table break.
+    context['metatags'] = context.get('metatags', '') + (
+        '<style>.wy-table-responsive :is(td, th, td code) '
+        '{ white-space: normal !important; overflow-wrap: anywhere; }</style>')
 
 
 def setup(app: Any) -> None:
     """Let Sphinx call what is above."""
     app.connect('source-read', _on_source_read)
-    app.connect('include-read', _on_include_read)
+    app.connect('html-page-context', _on_page)

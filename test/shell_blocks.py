@@ -56,9 +56,17 @@ def blocks_of(page: pathlib.Path) -> list[Block]:
         reason = what if kind == 'not run' else 'measured' if page.name in MEASURED else ''
         more = {words[0]: words[1:] for words in map(shlex.split, what.split(';'))} \
             if kind == 'run with' else {}
+        lines = textwrap.dedent(found[3])
+        if found[2] == 'console':    # with what the commands answer
+            lines = ''.join(re.findall(r'^\$ (.*\n)', lines, re.MULTILINE))
         place = f'{page.name}:{before.count(chr(10)) + 1}'
-        blocks.append(Block(place, textwrap.dedent(found[3]), reason, more))
+        blocks.append(Block(place, lines, reason, more))
     return blocks
+
+
+def without_blocks(text: str) -> str:
+    """Return the text of a page without the blocks whose language is told."""
+    return re.sub(r'^ *```\w.*?^ *```$', '', text, flags=re.MULTILINE | re.DOTALL)
 
 
 def commands_of(text: str) -> list[list[str]]:
@@ -75,6 +83,8 @@ def commands_of(text: str) -> list[list[str]]:
             continue
         begun = ''
         commands.append([])
+        while line_words and re.fullmatch(r'\w+=.*', line_words[0], re.DOTALL):
+            del line_words[0]    # a variable
         for word in line_words:
             if set(word) <= _OPERATORS:
                 commands.append([])
@@ -135,6 +145,7 @@ def _check_lvs(words: Sequence[str]) -> None:
         return
     parser, words = make_parser(words)
     _, unknown = _strict(parser).parse_known_args(words)
+    unknown = [word for word in unknown if not word.startswith('$')]    # several words
     if unknown:
         raise ValueError(f'there is no {" ".join(unknown)}')
 

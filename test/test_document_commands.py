@@ -22,7 +22,7 @@ from foreign_networks import (CLASSIFIER50, MM50, MmPspHead, MmResNet, MmSegment
 from lvs_ros.recordings.video import VideoWriter
 from lvs_ros.tools.cli import main
 from shell_blocks import (MEASURED, PAGES, REPOSITORY, Block, blocks_of, commands_of, fault,
-                          inline_fault)
+                          inline_fault, without_blocks)
 
 pytestmark = pytest.mark.usefixtures('one_core')
 
@@ -49,7 +49,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, one_core: None) -> pathlib.P
         shutil.copy(next((folder / 'bag').glob('*.mcap')), folder / name)
     with VideoWriter(folder / 'front.mp4', rate_hz=10.0) as video:
         for index, path in enumerate(sorted((folder / 'frames').iterdir())):
-            video.write(cv2.imread(str(path)), index * 100_000_000)
+            video.write(np.asarray(cv2.imread(str(path))), index * 100_000_000)
     backbone = MmResNet(4, MM50, True, v1c=True)
     network = MmSegmentor(backbone, MmPspHead(backbone.channels, 19, False), False)
     torch.save(randomise(network).state_dict(), folder / 'pspnet_r101-d8.pth')
@@ -91,6 +91,8 @@ def run(block: Block) -> None:
 @pytest.mark.parametrize('page', TO_RUN)
 def test_what_a_page_says_can_be_done(page: str, place: pathlib.Path, tmp_path: pathlib.Path,
                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    # drawing takes most of the time, and is tested elsewhere
+    monkeypatch.setattr('matplotlib.figure.Figure.savefig', lambda *_, **__: None)
     shutil.copytree(place, tmp_path / 'here')
     monkeypatch.chdir(tmp_path / 'here')
     for block in TO_RUN[page]:
@@ -120,8 +122,8 @@ def test_commands_and_options_exist(block: Block) -> None:
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
 def test_options_in_running_text_exist(page: pathlib.Path) -> None:
-    text = re.sub(r'^ *```.*?^ *```$', '', page.read_text(encoding='utf-8'),
-                  flags=re.MULTILINE | re.DOTALL)
+    text = without_blocks(page.read_text(encoding='utf-8'))
+    assert '```' not in text, 'a block of code without a language'
     assert not re.search(r'^(    |\t)+(lvs|lvs_node|make|ros2|python) ', text, re.MULTILINE), \
         'an indented block of code: put it between ```sh and ```'
     codes = re.findall(r'`((?:lvs|make) [^`]+)`', re.sub(r'\s*\n\s*', ' ', text))
@@ -171,6 +173,8 @@ def test_marks(tmp_path: pathlib.Path) -> None:
     assert (plain.reason, plain.more) == ('', {})
     with pytest.raises(pytest.fail.Exception, match='page.md:13: ls is not run here'):
         run(plain)
+    page.write_text('```console\n$ lvs soak\n10000 frames\n```\n')
+    assert blocks_of(page)[0].text == 'lvs soak\n'
     measured = tmp_path / MEASURED[0]
     measured.write_text('```sh\nlvs evaluate --camvid camvid/val\n```\n')
     assert blocks_of(measured)[0].reason

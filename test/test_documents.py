@@ -11,6 +11,7 @@ import pytest
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 PAGES = [*REPOSITORY.glob('*.md'), *REPOSITORY.glob('docs/**/*.md'),
          *REPOSITORY.glob('config/**/*.md')]
+LONG = ('results.md', 'performance.md')
 _CODE = re.compile(r'^ *```.*?^ *```', flags=re.MULTILINE | re.DOTALL)
 
 
@@ -53,6 +54,22 @@ def test_a_wrong_link_is_found(link: str, is_broken: bool, tmp_path: pathlib.Pat
     page = tmp_path / 'page.md'
     page.write_text(f'# Here\n{link}\n```\n[not](a_link.md)\n```\n')
     assert bool(broken_links(page)) == is_broken
+
+
+DOCS = sorted(REPOSITORY.glob('docs/*.md'))
+
+
+def test_the_index_leads_to_every_page() -> None:
+    index = REPOSITORY / 'docs' / 'index.md'
+    linked = set(re.findall(r'\]\((\w+\.md)', index.read_text(encoding='utf-8')))
+    assert linked == {page.name for page in DOCS} - {'index.md'}
+
+
+@pytest.mark.parametrize('page', DOCS, ids=lambda page: page.name)
+def test_a_page_is_short(page: pathlib.Path) -> None:
+    """But for the tables, in which one looks things up."""
+    lines = page.read_text(encoding='utf-8').splitlines()
+    assert page.name in LONG or sum(not line.startswith('|') for line in lines) <= 120
 
 
 def test_the_readme_is_short() -> None:

@@ -22,8 +22,10 @@ from lvs_ros.node.watchdog import Watchdog
 USAGE = """usage: lvs_node [--ros-args ...]
 
 Publishes a label map for every camera image (topics ~/mask, ~/status, ...).
-  --ros-args --params-file lvs.yaml     parameters from a file; config/lvs.yaml documents them
-  --ros-args -p threshold:=0.2          one parameter
+
+  --ros-args --params-file lvs.yaml   parameters from a file; config/lvs.yaml
+                                      has all of them with their meaning
+  --ros-args -p threshold:=0.2        one parameter
   --ros-args -r image_raw:=/camera/image_raw
   --ros-args -r __node:=lvs_front -r __ns:=/front --log-level debug"""
 

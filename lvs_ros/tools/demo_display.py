@@ -36,7 +36,7 @@ def current_figures(log: RunLog) -> dict[str, str]:
         last = log.statuses[max(log.statuses)]
         deviation = '-' if math.isnan(last.deviation) else f'{last.deviation:.3f}'
         figures['deviation'] = f'{deviation} (threshold {last.threshold:g})'
-        figures['slow track'] = '-' if math.isnan(last.slow_track_ms) \
+        figures['S_h'] = '-' if math.isnan(last.slow_track_ms) \
             else f'{last.slow_track_ms:.0f} ms'
     return figures
 

@@ -65,22 +65,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                              'among them in any case')
     add_options(parser, 'model', 'threshold', 'fixed_interval', 'max_key_age_frames', *DEVICE)
     parser.add_argument('--rate', type=float, metavar='HZ',
-                        help="let the frames arrive at this rate (default: the drive's own)")
+                        help="images a second (default: the drive's own)")
     add_slow_delay(parser, default=None, otherwise='real time, S_h takes as long as it takes')
     parser.add_argument('--refined-mask', action='store_true',
-                        help='besides, low_latency with the masks that the option of this name '
-                             'publishes in place of the first ones; needs --slow-delay-s')
+                        help='one more row: low_latency with its refined masks, where they come '
+                             'in time; needs --slow-delay-s')
     parser.add_argument('--full-s', metavar='S', type=float,
-                        help='with --slow-delay-s, for the streaming mIoU: let the full network '
-                             'take so many seconds, and a propagated frame a quarter of it '
-                             '(default: 1.2 times what S_h takes)')
+                        help='with --slow-delay-s, for the streaming mIoU: seconds that the full '
+                             'network takes; a propagated frame takes a quarter of it (default: '
+                             '1.2 times what S_h takes)')
     parser.add_argument('--protocol', type=_protocol, choices=PROTOCOLS, default=PROTOCOLS[0],
-                        help='offsets: besides, the mIoU at each distance from the key frame, '
+                        help='offsets: also the mIoU at each distance from the key frame, '
                              'its average and its minimum, of the rows with a fixed schedule '
                              '(default: %(default)s)')
     parser.add_argument('--sweep', nargs='+', action='append', default=[],
                         metavar=('threshold|duration', 'VALUE'),
-                        help='threshold: besides, adaptive and low_latency at several thresholds, '
+                        help='threshold: also adaptive and low_latency at several thresholds, '
                              'and fixed at several intervals (default values: '
                              f'{_listed(THRESHOLDS)}). duration: streaming mIoU over what the '
                              'full network takes, in seconds, simulated (default values: '

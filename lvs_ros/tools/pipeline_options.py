@@ -35,8 +35,8 @@ def add_slow_delay(parser: argparse.ArgumentParser, *, default: float | None, ot
     """
     parser.add_argument(
         '--slow-delay-s', metavar='S', type=float, default=default,
-        help='let S_h take so many seconds in the time of the stamps, and the flipped image as '
-             f'long again: the same masks on every machine (default: {otherwise})')
+        help="simulate S_h: seconds of the stamps' time that it takes, and flip averaging as "
+             f'long again; the same masks on every machine (default: {otherwise})')
 
 
 def pipeline_options(args: argparse.Namespace) -> PipelineOptions:
