@@ -16,7 +16,7 @@ NODE: Mapping[str, str] = {
 
 TOOLS: Mapping[str, str] = {
     'PIL': 'pillow', 'av': 'av', 'matplotlib': 'matplotlib', 'psutil': 'psutil', 'rich': 'rich',
-    'rosbags': 'rosbags', 'tensorboard': 'tensorboard', 'tqdm': 'tqdm'}
+    'rosbags': 'rosbags', 'tensorboard': 'tensorboard', 'tornado': 'tornado', 'tqdm': 'tqdm'}
 """What the tools import besides."""
 
 

@@ -37,7 +37,7 @@ OF_ROS = {
 # In rosdep/python.yaml with a package of Ubuntu for every release from 22.04 on.
 OF_UBUNTU = {'python3-hypothesis', 'python3-matplotlib', 'python3-numpy', 'python3-opencv',
              'python3-pil', 'python3-psutil', 'python3-pytest', 'python3-pytest-timeout',
-             'python3-rich', 'python3-tqdm', 'python3-yaml'}
+             'python3-rich', 'python3-tornado', 'python3-tqdm', 'python3-yaml'}
 
 # Imported by name, and no dependency of the package.
 OPTIONAL = {'cv_bridge': 'rare encodings; comes with ROS', 'triton': 'comes with CUDA PyTorch'}

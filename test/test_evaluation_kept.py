@@ -170,6 +170,11 @@ def test_accuracy_by_drive_and_by_frame(street: pathlib.Path, options: PipelineO
         ('a', FRAMES, FRAMES), ('b', FRAMES, FRAMES)]
     assert [drive.miou['fixed'] for drive in drives] == pytest.approx(
         [naive_miou(pairs[:FRAMES]), naive_miou(pairs[FRAMES:])])
+    for number, first in enumerate((0, FRAMES)):
+        late = [(pairs[first + frame.index][0], pairs[first + frame.newest][1])
+                for frame in fixed.frames[first:first + FRAMES] if frame.newest is not None]
+        assert 0 < len(late) < FRAMES
+        assert drives[number].streaming_miou['fixed'] == pytest.approx(naive_miou(late))
 
     right = [float((truth == mask)[truth < 11].mean()) for truth, mask in pairs]
     worst = worst_frames(dataset, fixed, runner.reference, count=2)

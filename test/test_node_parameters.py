@@ -35,6 +35,12 @@ def make_rig(ros_domain: int, tiny_model: pathlib.Path) -> Iterator[Rigs]:
     yield from node_rig.rigs(tiny_model)
 
 
+@pytest.fixture(scope='module')
+def rig(tiny_model: pathlib.Path) -> Iterator[Rig]:
+    """Return a node for the tests that leave its parameters as they were."""
+    yield from node_rig.lone_rig(tiny_model, threshold=0.5)
+
+
 @pytest.fixture
 def context(ros_domain: int) -> Iterator[Context]:
     """Give a context for a node that only starts up."""
@@ -100,8 +106,7 @@ def test_the_file_is_accepted_as_it_is(context: Context) -> None:
     node.destroy_node()
 
 
-def test_every_parameter_is_described(make_rig: Rigs) -> None:
-    rig = make_rig(autostart=False)
+def test_every_parameter_is_described(rig: Rig) -> None:
     names = list(OPTIONS)
     described = rig.peer.call(DescribeParameters, '/lvs/describe_parameters',
                               DescribeParameters.Request(names=names)).descriptors
@@ -129,12 +134,12 @@ def test_a_new_threshold_takes_effect_on_the_next_frame(make_rig: Rigs) -> None:
 
 
 @pytest.mark.parametrize('value', [0, 1, 0.0, 1.0, 0.2])
-def test_whole_numbers_are_numbers(make_rig: Rigs, value: Any) -> None:
-    rig = make_rig(threshold=0.5)
+def test_whole_numbers_are_numbers(rig: Rig, value: Any) -> None:
     result = set_parameter(rig, 'threshold', value)
     assert result.successful, result.reason
     assert get_parameter(rig, 'threshold') == float(value)
     assert rig.send(image_message(picture()))[1].threshold == pytest.approx(value)
+    assert set_parameter(rig, 'threshold', 0.5).successful
 
 
 @pytest.mark.parametrize('name, value, reason', [
@@ -160,8 +165,7 @@ def test_whole_numbers_are_numbers(make_rig: Rigs, value: Any) -> None:
     ('nonsense', 1, 'undeclared'),
 ])
 def test_wrong_values_are_refused_with_the_reason(
-        make_rig: Rigs, name: str, value: Any, reason: str) -> None:
-    rig = make_rig(threshold=0.5)
+        rig: Rig, name: str, value: Any, reason: str) -> None:
     result = set_parameter(rig, name, value)
     assert not result.successful
     assert reason in result.reason
@@ -187,8 +191,7 @@ def test_the_other_dynamic_parameters(make_rig: Rigs) -> None:
     assert send(8).key_frame
 
 
-def test_several_at_once_are_all_set_or_none(make_rig: Rigs) -> None:
-    rig = make_rig(threshold=0.5)
+def test_several_at_once_are_all_set_or_none(rig: Rig) -> None:
     request = SetParametersAtomically.Request(parameters=[
         Parameter(name='threshold', value=value_of(0.3)),
         Parameter(name='schedule', value=value_of('fastest'))])

@@ -5,21 +5,19 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import math
 import re
 import pathlib
 import textwrap
 
-import torch
-
-from lvs_ros import __version__
 from lvs_ros.benchmark.benchmark import Benchmark
 from lvs_ros.benchmark.durations import Durations
 from lvs_ros.benchmark.figure import plot_stages
 from lvs_ros.benchmark.rows import ALONE, CONTENDED, FULL, ROWS
 from lvs_ros.benchmark.stages import SHOWN_ROWS, STAGE_TITLES, stages_of
+from lvs_ros.cpus import available_cpus
 from lvs_ros.json_files import write_json
+from lvs_ros.provenance import provenance
 from lvs_ros.tables import WIDTH, Table, text_table
 
 JSON, TEXT, PICTURE = 'benchmark.json', 'benchmark.txt', 'benchmark.png'
@@ -37,8 +35,7 @@ def write_report(folder: pathlib.Path, benchmark: Benchmark) -> None:
     folder.mkdir()
     plot_stages(folder / named(PICTURE, benchmark), benchmark, title=about(benchmark))
     told = {**dataclasses.asdict(benchmark), 'ratios': ratios(benchmark),
-            'date': datetime.date.today().isoformat(), 'lvs_ros': __version__,
-            'torch': torch.__version__}
+            'cores': available_cpus(), **provenance()}
     write_json(folder / JSON, told)
     (folder / named(TEXT, benchmark)).write_text(as_text(benchmark) + '\n', encoding='utf-8')
 

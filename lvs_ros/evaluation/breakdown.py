@@ -5,11 +5,10 @@
 import dataclasses
 from typing import Any, Iterator, Optional, Sequence
 
-import numpy as np
-
 from lvs_ros.evaluation.dataset import Dataset
 from lvs_ros.evaluation.metrics import miou, pixel_accuracy
 from lvs_ros.evaluation.run import FrameResult, RowRun
+from lvs_ros.evaluation.streaming import miou_or_none
 
 WORST = 10
 """How many of the worst frames are named."""
@@ -22,12 +21,14 @@ class DriveScore:
     :param frames: how many it has
     :param scored: how many of these were scored
     :param miou: of each row by name, 0..1; None = nothing was scored
+    :param streaming_miou: the same (:mod:`~lvs_ros.evaluation.streaming`)
     """
 
     drive: str
     frames: int
     scored: int
     miou: dict[str, Optional[float]]
+    streaming_miou: dict[str, Optional[float]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,10 +57,13 @@ def by_drive(dataset: Dataset, runs: Sequence[RowRun]) -> list[DriveScore]:
         scored = {run.name: [frame.confusion for frame in run.frames
                              if frame.drive == number and frame.confusion is not None]
                   for run in runs}
+        streaming = {run.name: [frame.streaming for frame in run.frames
+                                if frame.drive == number and frame.streaming is not None]
+                     for run in runs}
         found.append(DriveScore(
             drive.frames[0].sequence, len(drive.frames), max(map(len, scored.values()), default=0),
-            {name: float(miou(np.sum(counts, axis=0))) if counts else None
-             for name, counts in scored.items()}))
+            *({name: miou_or_none(counts) for name, counts in confusions.items()}
+              for confusions in (scored, streaming))))
     return found
 
 

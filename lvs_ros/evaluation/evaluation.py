@@ -7,7 +7,6 @@ after each part (``on_part``), so that an interruption costs no more than the pa
 """
 
 import dataclasses
-import datetime
 import hashlib
 import pathlib
 import platform
@@ -17,7 +16,6 @@ from typing import Any, Callable, Optional, Sequence
 import numpy as np
 import torch
 
-from lvs_ros import __version__
 from lvs_ros.backends.prepare import choose_precision
 from lvs_ros.cpus import available_cpus
 from lvs_ros.evaluation.agreement import named_agreement
@@ -29,6 +27,7 @@ from lvs_ros.evaluation.deviation import DeviationPair, deviation_pairs, spearma
 from lvs_ros.evaluation.offsets import (OffsetsSummary, frames_of_offsets, offset_targets,
                                         run_offsets)
 from lvs_ros.evaluation.progress import Progress
+from lvs_ros.evaluation.refined import RefinedSummary, run_refined
 from lvs_ros.evaluation.rows import ROWS, build_row
 from lvs_ros.evaluation.run import REFERENCE, RowRun, Runner, stated_durations
 from lvs_ros.evaluation.streaming import labels_one_frame_old, miou_or_none
@@ -36,6 +35,7 @@ from lvs_ros.evaluation.summary import RowSummary, Summariser
 from lvs_ros.evaluation.sweep import INTERVALS, Sweep, sweep_duration, sweep_threshold
 from lvs_ros.model.checkpoint import find_model, model_title
 from lvs_ros.options import PipelineOptions
+from lvs_ros.provenance import provenance
 
 OFFSET_ROWS = ('clockwork', 'deep_feature_flow', 'fixed')
 """Rows of the fixed schedule that propagate."""
@@ -47,7 +47,7 @@ TIMELINE_ROWS = ('low_latency', 'adaptive')
 """Rows that ask for the deviation, the first choice first."""
 
 
-_DEVIATION, _OFFSETS = 'deviation', 'offsets'
+_DEVIATION, _OFFSETS, _REFINED = 'deviation', 'offsets', 'refined masks'
 _THRESHOLDS, _DURATIONS = 'sweep of the threshold', 'sweep of the duration'
 """Parts of an evaluation beside its rows, as ``missing`` names them."""
 
@@ -64,6 +64,7 @@ class Plan:
     :param thresholds: of the sweep; None = no sweep
     :param durations_s: of the full network, for the curve over them; None = no curve
     :param seed: of the bootstrap
+    :param refined_mask: low_latency with refined masks too; needs ``slow_delay_s``
     """
 
     rows: tuple[str, ...]
@@ -74,6 +75,7 @@ class Plan:
     thresholds: Optional[tuple[float, ...]] = None
     durations_s: Optional[tuple[float, ...]] = None
     seed: int = 0
+    refined_mask: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, 'rows', tuple(
@@ -111,6 +113,7 @@ class Evaluation:
     offsets: Optional[Sequence[OffsetsSummary]] = None
     sweep: Optional[Sweep] = None
     durations: Optional[dict[str, list[float]]] = None
+    refined: Optional[RefinedSummary] = None
 
     @property
     def is_labelled(self) -> bool:
@@ -159,6 +162,8 @@ class Evaluation:
         if self.durations is not None:
             found['streaming_miou_by_duration'] = {
                 'full_s': self.plan.durations_s, **self.durations}
+        if self.refined is not None:
+            found['refined_mask'] = dataclasses.asdict(self.refined)
         return found if self.is_labelled else named_agreement(found)
 
 
@@ -208,6 +213,9 @@ def evaluate(plan: Plan, dataset: Dataset, clock: Clock, *, progress: Optional[P
         for durations in sweep_duration(runner, _duration_rows(plan), plan.durations_s):
             keep('', durations=dict(durations))
         keep(_DURATIONS)
+    if plan.refined_mask:
+        assert plan.slow_delay_s is not None
+        keep(_REFINED, refined=run_refined(plan.options, dataset, plan.slow_delay_s, progress))
     return found
 
 
@@ -215,7 +223,8 @@ def _parts(plan: Plan) -> tuple[str, ...]:
     """Name everything that is to be measured."""
     return (*plan.rows, _DEVIATION, *[_OFFSETS] * plan.offsets,
             *[_THRESHOLDS] * (plan.thresholds is not None),
-            *[_DURATIONS] * (plan.durations_s is not None))
+            *[_DURATIONS] * (plan.durations_s is not None),
+            *[_REFINED] * plan.refined_mask)
 
 
 def _duration_rows(plan: Plan) -> list[str]:
@@ -224,7 +233,7 @@ def _duration_rows(plan: Plan) -> list[str]:
 
 def frames_to_run(plan: Plan, dataset: Dataset) -> int:
     """Count the frames of all runs, for the progress."""
-    runs = len(plan.rows)
+    runs = len(plan.rows) + plan.refined_mask
     if plan.thresholds is not None:
         runs += 2 * len(plan.thresholds) + len(INTERVALS)
     runs += len(_duration_rows(plan)) * len(plan.durations_s or ())
@@ -284,9 +293,7 @@ def _about(plan: Plan, dataset: Dataset, reference: RowRun, summariser: Summaris
         'bootstrap': {'resamples': RESAMPLES, 'block_s': BLOCK_S,
                       'block_frames': summariser.block_frames, 'seed': plan.seed},
         'reference': REFERENCE,
-        'date': datetime.date.today().isoformat(),
-        'lvs_ros': __version__,
-        'torch': torch.__version__,
+        **provenance(),
     }
 
 

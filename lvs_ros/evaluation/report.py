@@ -61,9 +61,11 @@ def _write(folder: pathlib.Path, evaluation: Evaluation, pictures: Sequence[tupl
         FRAMES: _csv(frame_columns(dataset), (line for run in evaluation.runs
                                               for line in frame_lines(dataset, run))),
         DRIVES: _csv(['drive', 'frames', 'scored', *(
-            f'{measure(evaluation)} of {name}' for name in rows)], (
-            [drive.drive, drive.frames, drive.scored, *map(_fraction, (
-                drive.miou[name] for name in rows))] for drive in evaluation.drives)),
+            f'{kind}{measure(evaluation)} of {name}' for kind in ('', 'streaming ')
+            for name in rows)], (
+            [drive.drive, drive.frames, drive.scored, *(
+                _fraction(scores[name]) for scores in (drive.miou, drive.streaming_miou)
+                for name in rows)] for drive in evaluation.drives)),
         f'{evaluation.about["model"]}_{MARKDOWN}': markdown(evaluation, pictures)}
     for name, text in files.items():
         write_whole(folder / name, text.encode())

@@ -93,7 +93,8 @@ def notes(evaluation: Evaluation) -> list[str]:
     found += [
         f'{about["frames"]} frames{rate}, {labelled} labelled; {about["device"]} '
         f'({about["machine"]}, cores: {about["cores"]}), {about["precision"]}, '
-        f'{"with" if about["flip_averaging"] else "without"} flip averaging, {about["date"]}.',
+        f'{"with" if about["flip_averaging"] else "without"} flip averaging, {about["date"]}'
+        + (f' (commit {about["commit"]}).' if about['commit'] else '.'),
         *([] if evaluation.is_labelled else [_AGREEMENT_NOTE]),
         _clock_note(evaluation), _streaming_note(evaluation), _error_note(evaluation),
         'The first frame of a drive, which has nothing before it, is computed in full by '
@@ -101,6 +102,10 @@ def notes(evaluation: Evaluation) -> list[str]:
     if evaluation.sweep is not None:
         found.append('Sweep: the setting is the threshold, or the interval of the fixed schedule; '
                      'the times are those of the steps (compute).')
+    if evaluation.refined is not None:
+        refined = evaluation.refined
+        found.append(f'low-latency with refined masks: mIoU {percent(refined.miou)} %; '
+                     f'{refined.refined} of {refined.frames} frames have one.')
     period_ms = 1e3 / about['rate_hz'] if about['rate_hz'] else float('inf')
     late = [row.title for row in rows if row.compute_mean_ms > period_ms]
     if late:

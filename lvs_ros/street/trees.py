@@ -46,19 +46,20 @@ def _sprite(kind: int, variant: int) -> tuple[np.ndarray, ...]:
 
 def _branch(picture: np.ndarray, generator: np.random.Generator, base: tuple[float, float],
             angle: float, length: float, width: float, tips: list[tuple[float, float]]) -> None:
+    random = generator.random    # for one number, uniform() takes several times as long
     end = (base[0] + length * math.sin(angle), base[1] - length * math.cos(angle))
-    shade = int(generator.uniform(20, 80))
-    cv2.line(picture, tuple(int(part) for part in base), tuple(int(part) for part in end),
-             shade, max(1, int(width)))
+    shade = int(20 + 60 * random())
+    cv2.line(picture, (int(base[0]), int(base[1])), (int(end[0]), int(end[1])), shade,
+             max(1, int(width)))
     if length < 9.0:
         tips.append(end)
         return
     for _ in range(3 if length > 22 else 2):
         turn = generator.normal(0.0, 0.5)
-        start = generator.uniform(0.6, 1.0)
+        start = 0.6 + (1.0 - 0.6) * random()
         place = (base[0] + (end[0] - base[0]) * start, base[1] + (end[1] - base[1]) * start)
         _branch(picture, generator, place, 0.85 * angle + turn,
-                length * generator.uniform(0.62, 0.82), width * 0.62, tips)
+                length * (0.62 + (0.82 - 0.62) * random()), width * 0.62, tips)
 
 
 def _bare(generator: np.random.Generator) -> np.ndarray:
@@ -81,12 +82,13 @@ def _bare(generator: np.random.Generator) -> np.ndarray:
 def _clump(picture: np.ndarray, generator: np.random.Generator, centre: tuple[float, float],
            radius: float) -> None:
     """Add leaves around a point, lighter above than below."""
+    random = generator.random    # as above
     for _ in range(int(1.1 * radius)):
-        angle, reach = generator.uniform(0, 2 * math.pi), radius * math.sqrt(generator.random())
+        angle, reach = 2 * math.pi * random(), radius * math.sqrt(random())
         u, v = centre[0] + reach * math.cos(angle), centre[1] + 0.8 * reach * math.sin(angle)
         shade = 165 - 60 * (v - centre[1]) / radius + generator.normal(0, 22)
-        cv2.circle(picture, (int(u), int(v)), int(generator.uniform(2, 8)),
-                   int(np.clip(shade, 102, 250)), -1)
+        cv2.circle(picture, (int(u), int(v)), int(2 + 6 * random()),
+                   int(min(max(shade, 102), 250)), -1)
 
 
 def _leafy(generator: np.random.Generator) -> np.ndarray:

@@ -19,7 +19,6 @@ from lvs_ros.evaluation.dataset import Dataset, camvid, cityscapes, listed
 from lvs_ros.evaluation.evaluation import Evaluation, Plan, evaluate, frames_to_run
 from lvs_ros.evaluation.footage_dataset import MOST_FRAMES, of_footage
 from lvs_ros.evaluation.progress import Progress
-from lvs_ros.evaluation.refined import RefinedSummary, run_refined
 from lvs_ros.evaluation.report import JSON, Report
 from lvs_ros.evaluation.rows import ROWS
 from lvs_ros.evaluation.run import REFERENCE, stated_durations
@@ -111,17 +110,12 @@ def run(args: argparse.Namespace) -> int:
         dataset = _dataset(args)
         for text in dataset.told:
             print(textwrap.fill(text, WIDTH), file=sys.stderr)
-        progress = Progress(frames_to_run(plan, dataset)
-                            + args.refined_mask * dataset.frame_count)
+        progress = Progress(frames_to_run(plan, dataset))
         with contextlib.closing(progress):
             evaluation = _evaluated(plan, dataset, progress, report)
-            refined = run_refined(plan.options, dataset, args.slow_delay_s, progress) \
-                if args.refined_mask else None
         if report is not None:
             report.finish(evaluation)
     _print(evaluation)
-    if refined is not None:
-        _print_refined(refined)
     if report is not None:
         print(f'written to {report.path}')
     return 0
@@ -182,7 +176,8 @@ def _plan(args: argparse.Namespace) -> Plan:
                                      'than 0')
     return Plan(rows=_rows(args), options=options, offsets=args.protocol == 'offsets',
                 thresholds=thresholds, durations_s=durations_s, seed=args.seed,
-                slow_delay_s=args.slow_delay_s, full_s=args.full_s)
+                slow_delay_s=args.slow_delay_s, full_s=args.full_s,
+                refined_mask=args.refined_mask)
 
 
 def _rows(args: argparse.Namespace) -> tuple[str, ...]:
@@ -251,8 +246,3 @@ def _print(evaluation: Evaluation) -> None:
         value = evaluation.deviation_spearman
         print('Spearman of predicted and true deviation: '
               + ('not defined' if value is None else f'{value:.3f}'))
-
-
-def _print_refined(summary: RefinedSummary) -> None:
-    print(f'low-latency with refined masks: mIoU {100 * summary.miou:.1f} %; '
-          f'{summary.refined} of {summary.frames} frames have one')

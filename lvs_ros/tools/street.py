@@ -1,23 +1,30 @@
 # Copyright 2026 lvs_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""``lvs street``: publish the synthetic street as a camera."""
+"""``lvs street``: the synthetic street, published as a camera or written as labelled drives."""
 
 from __future__ import annotations
 
 import argparse
 import math
+import pathlib
 
 import cv2
+from tqdm import tqdm
 
 from lvs_ros.errors import ConfigurationError, ros_needed
+from lvs_ros.output_folder import output_folder
 from lvs_ros.shared_memory import prepare_shared_memory
 from lvs_ros.street import StreetScene
+from lvs_ros.street.drive_files import TIMES, write_drive
 from lvs_ros.tools.image_size import image_size
 from lvs_ros.tools.interruption import interrupted_once
 from lvs_ros.tools.numbers import check_positive
 
 ORIGIN_TEXT = 'the drive begins at stamp (ns): '
 """What the tool prints before the stamp from which an image can be drawn again."""
+
+WRITTEN_S = 5.0
+"""Length of a written drive."""
 
 
 def add_street_arguments(parser: argparse.ArgumentParser, *, seed: int) -> None:
@@ -37,7 +44,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``lvs street``."""
     add_street_arguments(parser, seed=0)
     parser.add_argument('--duration', metavar='S', type=float,
-                        help='stop after this many seconds (default: on Ctrl-C)')
+                        help='stop after this many seconds (default: on Ctrl-C; of each drive '
+                             f'with --out: {WRITTEN_S:g})')
+    files = parser.add_argument_group('labelled drives as files, in place of a camera')
+    files.add_argument('--out', metavar='DIR', type=pathlib.Path,
+                       help=f'folder to be written: images/, labels/ and {TIMES}, to be read with '
+                            '--camvid DIR by the other commands')
+    files.add_argument('--drives', metavar='N', type=int, default=1,
+                       help='with the seeds from --seed on (default: %(default)s)')
+    files.add_argument('--begin', metavar='S', type=float, default=0.0,
+                       help='time of the street at which each drive begins (default: '
+                            '%(default)s)')
+    files.add_argument('--force', action='store_true', help='replace earlier drives')
     parser.add_argument('--topic', metavar='T', default='image_raw',
                         help='topic to publish on (default: %(default)s)')
     parser.add_argument('--prepare', metavar='S', type=float, default=0.0,
@@ -54,6 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run ``lvs street``."""
     check_positive(args, 'duration')
+    if args.out is not None:
+        return _write(args)
+    if args.drives != 1 or args.begin:
+        raise ConfigurationError('--drives and --begin are of written drives: expected --out DIR, '
+                                 'too')
     if not (math.isfinite(args.prepare) and args.prepare >= 0):
         raise ConfigurationError(f'--prepare {args.prepare}: expected 0 or more')
     prepare_shared_memory('lvs street')
@@ -78,4 +101,23 @@ def run(args: argparse.Namespace) -> int:
         print(f'published {camera.published} images'
               + (f'; {camera.skipped} could not be drawn in time' if camera.skipped else ''),
               flush=True)
+    return 0
+
+
+def _write(args: argparse.Namespace) -> int:
+    check_positive(args, 'rate', 'drives')
+    duration_s = WRITTEN_S if args.duration is None else args.duration
+    width, height = args.size
+    frames = round(duration_s * args.rate)
+    if frames < 1:
+        raise ConfigurationError(f'--duration {duration_s:g} at --rate {args.rate:g}: not one '
+                                 'image; expected a longer duration')
+    with interrupted_once(), output_folder(args.out, marker=TIMES, force=args.force) as folder:
+        folder.mkdir()
+        with tqdm(total=args.drives * frames, unit='image', disable=None) as progress:
+            for seed in range(args.seed, args.seed + args.drives):
+                write_drive(folder, StreetScene(seed=seed, width=width, height=height),
+                            rate_hz=args.rate, duration_s=duration_s, begin_s=args.begin,
+                            on_frame=progress.update)
+    print(f'{args.drives} drives of {frames} labelled images written to {args.out}')
     return 0

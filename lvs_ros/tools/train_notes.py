@@ -3,14 +3,13 @@
 """What a model file says of its training."""
 
 import argparse
-import datetime
 import platform
 from typing import Optional, Sequence
 
 import torch
 
-from lvs_ros import __version__
 from lvs_ros.model import read_notes
+from lvs_ros.provenance import provenance
 from lvs_ros.tools.option_file import as_command
 from lvs_ros.training.best import Best
 from lvs_ros.training.class_weights import describe_weights
@@ -32,9 +31,8 @@ class Notes:
             'held_out': data.held_out.description if data.held_out else 'nothing',
             'steps': str(args.steps), 'seed': str(args.seed),
             'class_weights': describe_weights(weights, names),
-            'command': as_command(args, args.parser), 'lvs_ros': __version__,
-            'torch': torch.__version__, 'python': platform.python_version(),
-            'date': datetime.date.today().isoformat()}
+            **{name: value for name, value in provenance().items() if value is not None},
+            'command': as_command(args, args.parser), 'python': platform.python_version()}
         untrained = read_notes(args.init).get('starts_anew') if args.init else None
         if untrained and 'network' not in (args.stages or ['network']):
             self._notes['starts_anew'] = untrained    # an imported backbone is no teacher yet

@@ -1,0 +1,90 @@
+# Copyright 2026 lvs_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""``lvs watch`` and a node over DDS: what it subscribes to, and what a page can do."""
+
+import asyncio
+import pathlib
+
+import pytest
+
+pytest.importorskip('rclpy', reason='rclpy is not installed')
+pytest.importorskip('tornado', reason='tornado is not installed')
+
+from node_rig import SECOND, Rig, image_message, picture, wait_until  # noqa: E402
+from tornado.httpclient import HTTPClientError  # noqa: E402
+from watch_client import Page, served  # noqa: E402
+
+from lvs_ros.tool_nodes.watch_node import WatchNode  # noqa: E402
+from lvs_ros.watch.access import Access  # noqa: E402
+
+
+def subscribed_to(rig: Rig) -> set[str]:
+    """Return the topics of the node that the watcher subscribes to, or anything of it at all."""
+    assert 'lvs_watch' in rig.node.get_node_names()
+    topics = rig.node.get_subscriber_names_and_types_by_node('lvs_watch', '/')
+    return {topic for topic, _ in topics}
+
+
+def threshold_of(rig: Rig) -> float:
+    return float(rig.node.get_parameter('threshold').value)
+
+
+def test_a_page_watches_and_sets_a_node(ros_domain: int, tiny_model: pathlib.Path) -> None:
+    rig = Rig(tiny_model, threshold=0.5)
+    access = Access('127.0.0.1')
+
+    async def watch(port: int) -> None:
+        wait_until(lambda: 'lvs_watch' in rig.node.get_node_names())
+        page = await Page.open(port)
+        await page.until(lambda: page.values.get('nodes') == ['/lvs'])
+        assert subscribed_to(rig) == set(), 'a page is open, but shows no node'
+
+        await page.show('/lvs')
+        await page.until(lambda: 'settings' in page.values)
+        assert page.values['settings']['threshold'] == 0.5
+        assert [one['name'] for one in page.values['settings']['classes']][:2] == [
+            'sky', 'building']
+        rig.connect('/lvs/overlay')
+        _, status = rig.send(image_message(picture()))
+        _, second = rig.send(image_message(picture(1), stamp_ns=2 * SECOND))
+        await page.until(lambda: len(page.frames) == 2 and page.pictures
+                         and 'shares' in page.values and 'condition' in page.values)
+        assert status.key_frame and page.frames[0]['key_frame']
+        assert page.frames[1]['deviation'] == pytest.approx(second.deviation, abs=1e-6)
+        assert page.pictures[0].startswith(b'\xff\xd8')
+        assert sum(page.values['shares']) == pytest.approx(1, abs=0.01)
+        await page.until(lambda: page.values['condition']['received'] == 2)
+        assert page.values['condition']['drops'] == {
+            'lost or overtaken': 0, 'malformed': 0, 'failed': 0}
+        assert page.values['condition']['window_s'] == 10
+
+        assert await page.set(0.25, access.token) is None
+        assert threshold_of(rig) == 0.25
+        refusal = await page.set(2, access.token)
+        assert refusal is not None and 'threshold' in refusal and '2.0' in refusal
+        assert 'token' in str(await page.set(0.1, 'a guess'))
+        with pytest.raises(HTTPClientError, match='403'):
+            await Page.open(port, origin='http://evil.example')
+        assert threshold_of(rig) == 0.25
+
+        await page.show('/lvs', picture=False)
+        wait_until(lambda: subscribed_to(rig) == {'/lvs/status', '/diagnostics'})
+        await page.show(None)    # it is hidden
+        wait_until(lambda: subscribed_to(rig) == set())
+
+        await page.show('/lvs')
+        rig.close()
+        await page.until(lambda: page.values['nodes'] == [])
+        assert 'set parameters' in str(await page.set(0.3, access.token))
+        page.values.clear()
+        again = Rig(tiny_model, threshold=0.75)
+        await page.until(lambda: 'settings' in page.values)
+        assert page.values['settings']['threshold'] == 0.75
+        assert await page.set(0.3, access.token) is None
+        assert threshold_of(again) == 0.3
+        page.close()
+        wait_until(lambda: subscribed_to(again) == set())
+        again.close()
+
+    with WatchNode() as source, served(source, access) as port:
+        asyncio.run(watch(port))
