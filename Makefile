@@ -12,7 +12,7 @@ export LVS_ROS := $(ROS)
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z-]*\):[a-z ./-]*## \(.*\)/  make \1\t\2/p' Makefile
-	@echo '  ... ROS=jazzy  the same with ROS 2 Jazzy in place of Kilted, in .venv-jazzy'
+	@echo '  make ... ROS=jazzy	the same with ROS 2 Jazzy in place of Kilted, in .venv-jazzy'
 
 setup:  ## make the environment in .venv (ROS 2, PyTorch, the compiled messages)
 	@scripts/setup.sh

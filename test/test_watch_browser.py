@@ -49,7 +49,9 @@ def node(model: pathlib.Path, threshold: float) -> contextlib.AbstractContextMan
 
 @contextlib.contextmanager
 def foreign_site() -> Iterator[str]:
-    server = http.server.HTTPServer(('127.0.0.1', 0), http.server.BaseHTTPRequestHandler)
+    # With threads: a browser opens connections in advance, and one would wait for its request.
+    server = http.server.ThreadingHTTPServer(
+        ('127.0.0.1', 0), http.server.BaseHTTPRequestHandler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
