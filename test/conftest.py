@@ -5,8 +5,11 @@
 import os
 import pathlib
 import signal
+import sys
 from typing import Iterator
 
+import cv2
+import numpy as np
 import pytest
 import ros_domains
 
@@ -46,6 +49,26 @@ def one_core(one_thread: None) -> Iterator[None]:
     os.sched_setaffinity(0, {sorted(before)[number % len(before)]})
     yield
     os.sched_setaffinity(0, before)
+
+
+@pytest.fixture
+def no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a training draw no curves: to draw them takes most of the time of so small a one."""
+    monkeypatch.setattr('lvs_ros.training.loop.plot_curves', lambda _folder: None)
+
+
+@pytest.fixture
+def bare_training(no_curves: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a training write nothing for TensorBoard either, which takes seconds to import."""
+    monkeypatch.setitem(sys.modules, 'torch.utils.tensorboard', None)
+
+
+@pytest.fixture
+def one_pixel_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write one pixel for every figure: laying out and drawing a figure takes a second."""
+    pixel = cv2.imencode('.png', np.zeros((1, 1, 3), np.uint8))[1].tobytes()
+    monkeypatch.setattr('matplotlib.figure.Figure.savefig',
+                        lambda _figure, file, **_options: file.write(pixel))
 
 
 @pytest.fixture(scope='session')
