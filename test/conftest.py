@@ -66,10 +66,10 @@ def bare_training(no_curves: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope='module')
 def no_collections() -> Iterator[None]:
-    """Let an evaluation not look for garbage before each drive: a fifth of a second each time."""
+    """Let nobody look for garbage before each drive or row: a fifth of a second each time."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in ('run', 'playing'):
-            patch.setattr(f'lvs_ros.evaluation.{module}.uncollected', contextlib.nullcontext)
+        for module in ('evaluation.run', 'evaluation.playing', 'benchmark.benchmark'):
+            patch.setattr(f'lvs_ros.{module}.uncollected', contextlib.nullcontext)
         yield
 
 
