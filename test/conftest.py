@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import ros_domains
 
+from lvs_ros.dds_profile import PROFILE_VARIABLES, large_image_environment
 from lvs_ros.program_settings import prepare_process
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
@@ -22,6 +23,23 @@ REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 # that the tests start and interrupt shall be like those that a user starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 prepare_process()
+
+# Of ROS participants that start one after the other, the later one often waits three seconds until
+# the earlier one sees it. And with the profile for large images, which env.sh names and the
+# programs choose by themselves, each takes a third of a second to start; nearly all images of the
+# tests are small.
+for variable in PROFILE_VARIABLES:
+    os.environ.pop(variable, None)
+DISTRIBUTION = {'ROS_DISTRO': os.environ.get('ROS_DISTRO', '')}
+for variable in large_image_environment(DISTRIBUTION):
+    os.environ[variable] = str(REPOSITORY / 'test' / 'quick_discovery.xml')
+
+
+@pytest.fixture
+def large_image_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the processes that this test starts the profile for large images, as env.sh does."""
+    for name, value in large_image_environment(DISTRIBUTION).items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture
