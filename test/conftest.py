@@ -2,14 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures that several test files use."""
 
+import contextlib
 import os
 import pathlib
 import signal
+import sys
 from typing import Iterator
 
+import cv2
+import numpy as np
 import pytest
 import ros_domains
 
+from lvs_ros.dds_profile import PROFILE_VARIABLES, large_image_environment
 from lvs_ros.program_settings import prepare_process
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
@@ -18,6 +23,23 @@ REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 # that the tests start and interrupt shall be like those that a user starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 prepare_process()
+
+# Of ROS participants that start one after the other, the later one often waits three seconds until
+# the earlier one sees it. And with the profile for large images, which env.sh names and the
+# programs choose by themselves, each takes a third of a second to start; nearly all images of the
+# tests are small.
+for variable in PROFILE_VARIABLES:
+    os.environ.pop(variable, None)
+DISTRIBUTION = {'ROS_DISTRO': os.environ.get('ROS_DISTRO', '')}
+for variable in large_image_environment(DISTRIBUTION):
+    os.environ[variable] = str(REPOSITORY / 'test' / 'quick_discovery.xml')
+
+
+@pytest.fixture
+def large_image_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the processes that this test starts the profile for large images, as env.sh does."""
+    for name, value in large_image_environment(DISTRIBUTION).items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture
@@ -46,6 +68,35 @@ def one_core(one_thread: None) -> Iterator[None]:
     os.sched_setaffinity(0, {sorted(before)[number % len(before)]})
     yield
     os.sched_setaffinity(0, before)
+
+
+@pytest.fixture
+def no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a training draw no curves: to draw them takes most of the time of so small a one."""
+    monkeypatch.setattr('lvs_ros.training.loop.plot_curves', lambda _folder: None)
+
+
+@pytest.fixture
+def bare_training(no_curves: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a training write nothing for TensorBoard either, which takes seconds to import."""
+    monkeypatch.setitem(sys.modules, 'torch.utils.tensorboard', None)
+
+
+@pytest.fixture(scope='module')
+def no_collections() -> Iterator[None]:
+    """Let nobody look for garbage before each drive or row: a fifth of a second each time."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ('evaluation.run', 'evaluation.playing', 'benchmark.benchmark'):
+            patch.setattr(f'lvs_ros.{module}.uncollected', contextlib.nullcontext)
+        yield
+
+
+@pytest.fixture
+def one_pixel_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write one pixel for every figure: laying out and drawing a figure takes a second."""
+    pixel = cv2.imencode('.png', np.zeros((1, 1, 3), np.uint8))[1].tobytes()
+    monkeypatch.setattr('matplotlib.figure.Figure.savefig',
+                        lambda _figure, file, **_options: file.write(pixel))
 
 
 @pytest.fixture(scope='session')

@@ -29,7 +29,7 @@ class Run(NamedTuple):
 
 
 @pytest.fixture(scope='module')
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(tmp_path_factory: pytest.TempPathFactory, no_collections: None) -> Run:
     """Run the command on one core, where threads never wait for each other."""
     folder = tmp_path_factory.mktemp('benchmark') / 'out'
     cores = os.sched_getaffinity(0)

@@ -200,6 +200,7 @@ def children_of(demo: subprocess.Popen, domain_id: int, *, count: int) -> list[p
     raise AssertionError(f'the demo did not start {count} processes')
 
 
+@pytest.mark.usefixtures('large_image_profile')
 def test_demo(tmp_path: pathlib.Path, model: pathlib.Path, ros_domain: int) -> None:
     out = tmp_path / 'demo_output'
     done = subprocess.run(demo_command(out, model, ros_domain), capture_output=True, text=True,

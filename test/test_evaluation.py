@@ -37,7 +37,7 @@ from lvs_ros.pipeline.pipeline import SegmentationPipeline
 from lvs_ros.street import StreetScene
 from lvs_ros.tools.cli import main
 
-pytestmark = pytest.mark.usefixtures('one_core')
+pytestmark = pytest.mark.usefixtures('one_core', 'no_collections')
 
 FRAMES = 12
 SIZE = (96, 64)
@@ -73,6 +73,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 @pytest.fixture
 def options(model: pathlib.Path) -> PipelineOptions:
     return PipelineOptions(model=str(model), device='cpu', fixed_interval=3)
+
+
+@pytest.fixture(scope='module')
+def runner(street: pathlib.Path, model: pathlib.Path) -> Runner:
+    """Return a runner of all frames, whose per-frame network has run already."""
+    options = PipelineOptions(model=str(model), device='cpu', fixed_interval=3)
+    return Runner(camvid(street), options, SkippingClock(), 0.1)
 
 
 def evaluated(street: pathlib.Path, model: pathlib.Path, *words: str) -> int:
@@ -154,10 +161,9 @@ def test_simulated_time_gives_the_same_masks_again(street: pathlib.Path,
     np.testing.assert_array_equal(masks[0], masks[1])
 
 
-def test_a_row_is_scored_as_the_pipeline_labels(street: pathlib.Path,
+def test_a_row_is_scored_as_the_pipeline_labels(street: pathlib.Path, runner: Runner,
                                                 options: PipelineOptions) -> None:
     dataset = camvid(street)
-    runner = Runner(dataset, options, SkippingClock(), 0.1)
     fixed, reference = runner.run('fixed'), runner.reference
     equal = []
     with build_pipeline(dataclasses.replace(options, schedule='fixed')) as pipeline, \
@@ -231,22 +237,18 @@ def test_rows_that_look_ahead(street: pathlib.Path, options: PipelineOptions,
         scores(labels_of(dataset), forecasts, list(range(FRAMES - 1))))
 
 
-def test_unlabelled_frames_are_run_but_not_scored(street: pathlib.Path,
+def test_unlabelled_frames_are_run_but_not_scored(street: pathlib.Path, runner: Runner,
                                                   options: PipelineOptions) -> None:
-    labelled = camvid(street)
     frames = [frame if index % 4 == 3 else frame.without_labels()
-              for index, frame in enumerate(labelled.drives[0].frames)]
+              for index, frame in enumerate(camvid(street).drives[0].frames)]
     sparse = make_dataset('street', 'camvid', frames)
-    rows = {}
-    for dataset in (labelled, sparse):
-        runner = Runner(dataset, options, SkippingClock(), 0.1)
-        rows[dataset.name] = runner.run('fixed')
-        summary = Summariser(dataset, runner.reference).summarise(rows[dataset.name])
+    of_sparse = Runner(sparse, options, SkippingClock(), 0.1)
+    fixed = of_sparse.run('fixed')
+    summary = Summariser(sparse, of_sparse.reference).summarise(fixed)
     assert (summary.frames, summary.labelled_frames) == (FRAMES, 3)
-    assert [frame.packed_mask for frame in rows['street'].frames] == [
-        frame.packed_mask for frame in rows['camvid val'].frames]
-    assert [frame.index for frame in rows['street'].frames if frame.confusion is not None] == [
-        3, 7, 11]
+    assert [frame.packed_mask for frame in fixed.frames] == [
+        frame.packed_mask for frame in runner.run('fixed').frames]
+    assert [frame.index for frame in fixed.frames if frame.confusion is not None] == [3, 7, 11]
 
 
 def test_the_real_clock_runs_s_h_in_the_background(street: pathlib.Path,
@@ -261,11 +263,11 @@ def test_the_real_clock_runs_s_h_in_the_background(street: pathlib.Path,
     assert 'slow_delay_s' not in run.settings
 
 
-def test_offsets_are_distances_from_the_key_frame(street: pathlib.Path,
+def test_offsets_are_distances_from_the_key_frame(street: pathlib.Path, runner: Runner,
                                                   options: PipelineOptions) -> None:
     dataset = camvid(street, limit=5)
     found = run_offsets('clockwork', options, dataset)
-    per_frame = Runner(dataset, options, SkippingClock(), 0.1).reference
+    per_frame = runner.reference    # of each frame by itself
     labels = [frame.load()[1] for frame in dataset.drives[0].frames]
     assert found.frames == 3
     # Clockwork holds the key frame's features: its mask is the key frame's.
@@ -288,10 +290,9 @@ def test_offsets_need_the_frames_before(street: pathlib.Path, options: PipelineO
         run_offsets('clockwork', options, camvid(street, limit=2))
 
 
-def test_true_deviation_is_the_share_of_changed_labels(street: pathlib.Path,
+def test_true_deviation_is_the_share_of_changed_labels(street: pathlib.Path, runner: Runner,
                                                        options: PipelineOptions) -> None:
     dataset = camvid(street)
-    runner = Runner(dataset, options, SkippingClock(), 0.1)
     masks = [unpack(frame.packed_mask) for frame in runner.reference.frames]
     pairs = deviation_pairs(options, dataset, runner.reference, distances=(1, 5))
     assert [(pair.index, pair.distance) for pair in pairs] == [
@@ -384,6 +385,7 @@ def test_a_model_of_other_classes_is_refused(street: pathlib.Path, tmp_path: pat
         capsys.readouterr().err)
 
 
+@pytest.mark.usefixtures('one_pixel_figures')
 def test_rows_without_their_weights(street: pathlib.Path, tiny_model: pathlib.Path,
                                     tmp_path: pathlib.Path,
                                     capsys: pytest.CaptureFixture[str]) -> None:
@@ -413,6 +415,7 @@ def test_refined_masks_are_as_good_as_the_full_network(
     assert '--refined-mask needs --slow-delay-s' in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures('one_pixel_figures')
 def test_an_earlier_evaluation_is_replaced_only_when_told(
         street: pathlib.Path, tiny_model: pathlib.Path, tmp_path: pathlib.Path,
         capsys: pytest.CaptureFixture[str]) -> None:

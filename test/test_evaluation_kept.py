@@ -26,7 +26,7 @@ from lvs_ros.packed_mask import unpack
 from lvs_ros.street import StreetScene
 from lvs_ros.tools.cli import main
 
-pytestmark = pytest.mark.usefixtures('one_core')
+pytestmark = pytest.mark.usefixtures('one_core', 'no_collections', 'one_pixel_figures')
 
 FRAMES = 3
 ROWS = ('fixed', 'adaptive', 'low_latency')

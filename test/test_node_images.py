@@ -143,13 +143,6 @@ def test_malformed_and_failed_frames_have_a_reason_each(make_rig: Rigs) -> None:
     assert reasons['2 malformed images dropped'].startswith("image of unknown encoding 'rgb7'")
 
 
-def test_after_shutdown_it_is_not_ok(make_rig: Rigs) -> None:
-    rig = make_rig()
-    rig.in_node(rig.node.trigger_shutdown)
-    assert rig.peer.diagnostics(lambda status: 'shut down' in status.message
-                                ).level == DiagnosticStatus.STALE
-
-
 def test_a_message_for_which_there_is_no_memory_is_a_lost_frame(
         make_rig: Rigs, monkeypatch: pytest.MonkeyPatch) -> None:
     """rclpy takes a message outside of every callback: what is raised there ended the process."""

@@ -20,7 +20,7 @@ from lvs_ros.tools.cli import main
 from lvs_ros.training.label_statistics import describe_counts
 from lvs_ros.training.street_frames import street_class_ids, street_pool
 
-pytestmark = pytest.mark.usefixtures('one_thread')
+pytestmark = pytest.mark.usefixtures('one_thread', 'bare_training')
 
 SIZE = 64, 48
 YAML = """

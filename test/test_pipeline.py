@@ -31,6 +31,8 @@ from lvs_ros.pipeline.pipeline import KeyFrameError, SegmentationPipeline
 from lvs_ros.pipeline.propagation import SpatiallyVariantPropagation
 from lvs_ros.pipeline.threads import core_numbers
 
+pytestmark = pytest.mark.usefixtures('one_thread')
+
 FRAME_NS = 66_666_667
 EXECUTORS = [
     pytest.param(lambda: TimeSlicedExecutor(threads=1), id='time-sliced'),

@@ -23,6 +23,8 @@ from lvs_ros.benchmark.soak import SoakRun
 from lvs_ros.tools import soak
 from lvs_ros.tools.cli import main
 
+pytestmark = pytest.mark.usefixtures('one_pixel_figures')
+
 FRAMES = 10_000
 
 

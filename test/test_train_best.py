@@ -12,7 +12,6 @@ import pytest
 import torch
 from torch import nn
 
-from lvs_ros.training import loop
 from lvs_ros.training.best import Best, Measured
 from lvs_ros.training.curves import plot_curves
 from lvs_ros.training.loop import Fitted, LoopOptions, fit
@@ -21,13 +20,7 @@ from lvs_ros.training.selection import Validation
 from lvs_ros.training.stage_log import (Record, StageLog, ValidationRecord, read_records,
                                         read_validations)
 
-pytestmark = pytest.mark.usefixtures('one_thread', 'no_pictures')
-
-
-@pytest.fixture
-def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw no curves at every checkpoint: most of the time of so small a training."""
-    monkeypatch.setattr(loop, 'plot_curves', lambda _folder: None)
+pytestmark = pytest.mark.usefixtures('one_thread', 'no_curves')
 
 
 def measured(value: float, **classes: float) -> Measured:

@@ -4,7 +4,6 @@
 
 import argparse
 import pathlib
-import sys
 
 import cv2
 import numpy as np
@@ -17,21 +16,13 @@ from lvs_ros.errors import ConfigurationError
 from lvs_ros.model import load_network, read_notes
 from lvs_ros.tools.cli import main
 from lvs_ros.tools.train import add_arguments, with_files
-from lvs_ros.training import loop
 from lvs_ros.training.class_weights import chosen_weights
 from lvs_ros.training.stage_log import read_validations
 
-pytestmark = pytest.mark.usefixtures('one_thread', 'only_what_counts')
+pytestmark = pytest.mark.usefixtures('one_thread', 'bare_training')
 
 NAMES = ('road', 'car', 'person')
 WIDTH, HEIGHT = 64, 48
-
-
-@pytest.fixture
-def only_what_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave curves and the files for TensorBoard out: seconds a test."""
-    monkeypatch.setitem(sys.modules, 'torch.utils.tensorboard', None)
-    monkeypatch.setattr(loop, 'plot_curves', lambda _folder: None)
 
 
 # --- weights of the classes

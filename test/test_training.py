@@ -23,7 +23,7 @@ from lvs_ros.training.motion import Motion, random_motion
 from lvs_ros.training.sampling import Sampler, Source
 from test_camvid import write
 
-pytestmark = pytest.mark.usefixtures('one_thread')
+pytestmark = pytest.mark.usefixtures('one_thread', 'bare_training')
 
 CPU = torch.device('cpu')
 IDENTITY = torch.eye(2, 3)[None]

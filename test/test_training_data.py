@@ -33,7 +33,7 @@ from lvs_ros.training.teacher import Teacher
 from test_camvid import write
 from test_cityscapes import write_image, write_labels
 
-pytestmark = pytest.mark.usefixtures('one_thread')
+pytestmark = pytest.mark.usefixtures('one_thread', 'bare_training')
 
 CPU = torch.device('cpu')
 WIDTH, HEIGHT = 64, 48

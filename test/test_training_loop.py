@@ -32,7 +32,7 @@ from lvs_ros.training.random_state import RandomState
 from lvs_ros.training.selection import Validation
 from lvs_ros.training.stage_log import Record, StageLog, read_records
 
-pytestmark = pytest.mark.usefixtures('one_thread')
+pytestmark = pytest.mark.usefixtures('one_thread', 'no_curves')
 
 CPU = torch.device('cpu')
 Compute = Callable[[], dict[str, torch.Tensor]]

@@ -107,6 +107,7 @@ def segment(recording: pathlib.Path, count: int, *, speed: float = 1.0) -> Drive
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.usefixtures('large_image_profile')
 def test_the_node_segments_the_drive_at_its_own_rate(
         camvid_dir: pathlib.Path, ros_domain: int, tmp_path: pathlib.Path,
         record_property: Any) -> None:
