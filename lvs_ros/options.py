@@ -128,10 +128,11 @@ class PipelineOptions(_Options):
         'device is best at: float16 on a GPU, bfloat16 on a CPU with AMX, else float32.',
         choices=('auto', 'float32', 'float16', 'bfloat16'))
     schedule: str = _option(
-        'low_latency', 'When the accurate network runs: low_latency (when the predicted deviation '
-        'exceeds the threshold, in the background; no frame waits for it), adaptive (the same, in '
-        'the foreground: that frame comes late), fixed (on every fixed_interval-th frame, in the '
-        'foreground), every_frame (the most accurate and the slowest).', dynamic=True,
+        'low_latency', 'When the accurate network, S_h, runs: low_latency (when the predicted '
+        'deviation exceeds the threshold, in the background; no frame waits for it), adaptive '
+        '(the same, in the foreground: that frame comes late), fixed (on every fixed_interval-th '
+        'frame, in the foreground), every_frame (the most accurate and the slowest).',
+        dynamic=True,
         choices=('low_latency', 'adaptive', 'fixed', 'every_frame'),
         section='Accuracy against cost')
     threshold: float = _option(
@@ -165,8 +166,8 @@ class PipelineOptions(_Options):
     cpu_threads: int = _option(
         0, 'CPU threads of the networks; 0 = one for each CPU that affinity and cgroup limits '
         'allow. With up to 3, one thread at a time uses all of them, for a frame first, else for '
-        'the background network; with more, each has some of its own.',
-        unit='threads', minimum=0, maximum=1024, section='CPU')
+        'S_h; with more, each has some of its own.', unit='threads', minimum=0, maximum=1024,
+        section='CPU')
     realtime_priority: int = _option(
         0, 'Real-time priority of the threads of a frame on a CPU, 1 to 99, where the system '
         'allows it (docs/troubleshooting.md): they go before all programs that have none, for '
