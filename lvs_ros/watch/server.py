@@ -75,8 +75,9 @@ def listen(host: str, port: int) -> list[socket.socket]:
         return bind_sockets(port, host)
     except (OSError, UnicodeError) as error:    # the latter for what cannot be a name
         raise ConfigurationError(
-            f'cannot listen at {host}, port {port}: {getattr(error, "strerror", error)}; expected an address of this '
-            'computer and a port that no other program has: --host, --port') from error
+            f'cannot listen at {host}, port {port}: {getattr(error, "strerror", error)}; '
+            'expected an address of this computer and a port that no other program has: '
+            '--host, --port') from error
 
 
 async def serve(source: Source, access: Access, sockets: Sequence[socket.socket]) -> None:
