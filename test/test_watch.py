@@ -15,6 +15,7 @@ import pytest
 
 pytest.importorskip('tornado', reason='tornado is not installed')
 
+from safetensors.numpy import save_file  # noqa: E402
 from tornado.httpclient import HTTPClientError  # noqa: E402
 from watch_client import Page, served  # noqa: E402
 
@@ -386,5 +387,7 @@ def test_the_classes_are_those_of_the_model(tmp_path: Any) -> None:
     with pytest.raises(ModelFileError, match='run lvs watch on the computer of the node'):
         label_set_of(str(tmp_path / 'not_here.safetensors'), '')
     (tmp_path / 'damaged.safetensors').write_bytes(b'no model')
-    with pytest.raises(ModelFileError, match='damaged'):
-        label_set_of(str(tmp_path / 'damaged.safetensors'), '')
+    save_file({'x': np.zeros(1)}, tmp_path / 'damaged_too.safetensors', {'config': '[]'})
+    for name in ('damaged.safetensors', 'damaged_too.safetensors'):
+        with pytest.raises(ModelFileError, match=name):
+            label_set_of(str(tmp_path / name), '')

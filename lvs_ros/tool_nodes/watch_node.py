@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.clock import Clock, ClockType
@@ -142,6 +143,13 @@ def _full_name(end: Any) -> str:
     return f'{end.node_namespace.rstrip("/")}/{end.node_name}'
 
 
+def _image(cdr: bytes, order: str) -> np.ndarray:
+    frame = read_image(cdr).frame
+    if frame.order != order:
+        raise ImageError(f'channels {frame.order}: expected {order}')
+    return frame.image
+
+
 def _call_in(loop: asyncio.AbstractEventLoop, tell: Callable[[News], None], news: News) -> None:
     loop.call_soon_threadsafe(tell, news)
 
@@ -250,7 +258,7 @@ class _ShownNode:
         # On average it keeps the rate, whatever that of the camera is.
         self._picture_due_s = max(self._picture_due_s + _PICTURE_S, now_s)
         try:
-            self._tell('picture', picture.jpeg(read_image(cdr).frame.image))
+            self._tell('picture', picture.jpeg(_image(cdr, 'rgb')))
         except ImageError:
             pass    # of somebody else's on that topic
 
@@ -260,6 +268,6 @@ class _ShownNode:
             return
         self._shares_due_s = now_s + _SHARES_S
         try:
-            self._tell('shares', picture.shares(read_image(cdr).frame.image))
+            self._tell('shares', picture.shares(_image(cdr, 'mono')))
         except ImageError:
             pass

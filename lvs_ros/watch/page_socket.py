@@ -39,7 +39,7 @@ from lvs_ros.watch.source import Source
 _MOST_PAGES = 32
 _PERIOD_S = 0.1    # between two messages, so that a page draws no more often
 _HEARTBEAT_S = 1.0
-LOOKS_WITHIN_S = 10.0
+LOOKS_WITHIN_S = 30.0
 """Until then, a page has acknowledged a message, or nobody looks at it."""
 
 _MALFORMED, _ASLEEP = 1007, 1008    # RFC 6455, 7.4.1
