@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.clock import Clock, ClockType
@@ -34,7 +36,8 @@ _SPIN_S = 0.5
 _ANSWER_S = 3.0
 _PICTURE_S, _SHARES_S = 0.1, 0.5
 _LEVELS = {bytes([level]): level.name for level in Level}
-_PARAMETERS = ('threshold', 'schedule', 'model', 'labels', 'diagnostics_period_s')
+_PARAMETERS = {'threshold': float, 'schedule': str, 'model': str, 'labels': str,
+               'diagnostics_period_s': float}
 
 
 class WatchNode(ToolNode):
@@ -125,13 +128,26 @@ class WatchNode(ToolNode):
                        answer: concurrent.futures.Future[str | None]) -> None:
         shown = self._shown.get(name)
         if shown is None:
-            answer.set_result(f'{name} is not there')
+            _give(answer, f'{name} is not there')
         else:
             shown.set_threshold(threshold, answer)
 
 
+def _give(answer: concurrent.futures.Future[str | None], problem: str | None) -> None:
+    # There is one already, or nobody waits for it any more: its page was closed.
+    with contextlib.suppress(concurrent.futures.InvalidStateError):
+        answer.set_result(problem)
+
+
 def _full_name(end: Any) -> str:
     return f'{end.node_namespace.rstrip("/")}/{end.node_name}'
+
+
+def _image(cdr: bytes, order: str) -> np.ndarray:
+    frame = read_image(cdr).frame
+    if frame.order != order:
+        raise ImageError(f'channels {frame.order}: expected {order}')
+    return frame.image
 
 
 def _call_in(loop: asyncio.AbstractEventLoop, tell: Callable[[News], None], news: News) -> None:
@@ -188,7 +204,7 @@ class _ShownNode:
             self._has_settings = False    # it may have others when it is back
         elif not self._has_settings and self._getter.service_is_ready():
             # again and again: of a node that was killed, the service stays in the graph
-            self._getter.call_async(GetParameters.Request(names=_PARAMETERS)
+            self._getter.call_async(GetParameters.Request(names=list(_PARAMETERS))
                                     ).add_done_callback(self._on_settings)
 
     def on_diagnosis(self, status: Any) -> None:
@@ -202,14 +218,14 @@ class _ShownNode:
                       answer: concurrent.futures.Future[str | None]) -> None:
         """Set its threshold; the answer is why not, or None."""
         if not self._setter.service_is_ready():
-            answer.set_result(f'{self._name} offers no service to set parameters: it has ended, '
-                              'or cannot be reached')
+            _give(answer, f'{self._name} offers no service to set parameters: it has ended, or '
+                          'cannot be reached')
             return
 
         def on_done(future: Any) -> None:
-            result = future.result().results[0]
-            if not answer.done():    # or nobody waits for it any more
-                answer.set_result(None if result.successful else result.reason)
+            problems = [None if result.successful else result.reason
+                        for result in future.result().results]
+            _give(answer, problems[0] if problems else f'{self._name} gave no result')
 
         parameter = Parameter('threshold', value=threshold).to_parameter_msg()
         self._setter.call_async(
@@ -221,8 +237,8 @@ class _ShownNode:
     def _on_settings(self, future: Any) -> None:
         found: dict[str, Any] = {name: parameter_value_to_python(value)
                                  for name, value in zip(_PARAMETERS, future.result().values)}
-        if len(found) < len(_PARAMETERS) or None in found.values():
-            return    # a node of another version
+        if {name: type(value) for name, value in found.items()} != _PARAMETERS:
+            return    # a node of another version, or of another kind
         self._has_settings = True
         self._life.period_s = found['diagnostics_period_s']
         try:
@@ -242,7 +258,7 @@ class _ShownNode:
         # On average it keeps the rate, whatever that of the camera is.
         self._picture_due_s = max(self._picture_due_s + _PICTURE_S, now_s)
         try:
-            self._tell('picture', picture.jpeg(read_image(cdr).frame.image))
+            self._tell('picture', picture.jpeg(_image(cdr, 'rgb')))
         except ImageError:
             pass    # of somebody else's on that topic
 
@@ -252,6 +268,6 @@ class _ShownNode:
             return
         self._shares_due_s = now_s + _SHARES_S
         try:
-            self._tell('shares', picture.shares(read_image(cdr).frame.image))
+            self._tell('shares', picture.shares(_image(cdr, 'mono')))
         except ImageError:
             pass

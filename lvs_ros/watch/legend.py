@@ -33,7 +33,7 @@ def label_set_of(model: str, labels: str) -> LabelSet:
         name, count = config['label_set'], config['classes']
     except OSError as error:
         raise ModelFileError(f'the model {model} is not on this computer: {_REMEDY}') from error
-    except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (safetensors.SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f'{path} is no model of lvs_ros ({error!s:.200}): {_REMEDY}'
                              ) from error
     return labels_of_model(stored, name, count, load_label_set(labels) if labels else None)

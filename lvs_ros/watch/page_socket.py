@@ -5,7 +5,8 @@
 To the page go JSON objects that hold what is new, and pictures, which are binary. The keys are
 those of :class:`~lvs_ros.watch.source.News`, but 'frames', a list; besides 'hello', 'answer', and
 'now_s', the clock of the frames. The page acknowledges each message, and gets the next one only
-then: a slow connection gets fewer pictures, not later ones.
+then: a slow connection gets fewer pictures, not later ones. A page that acknowledges nothing is
+closed, so that no node works for it: a browser that has stopped a page still answers pings for it.
 
 The page sends JSON objects, told apart by 'type':
 
@@ -24,6 +25,7 @@ import contextlib
 import json
 import math
 import time
+from collections.abc import Awaitable
 from typing import Any
 
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
@@ -37,7 +39,10 @@ from lvs_ros.watch.source import Source
 _MOST_PAGES = 32
 _PERIOD_S = 0.1    # between two messages, so that a page draws no more often
 _HEARTBEAT_S = 1.0
-_MALFORMED = 1007    # RFC 6455, 7.4.1
+LOOKS_WITHIN_S = 30.0
+"""Until then, a page has acknowledged a message, or nobody looks at it."""
+
+_MALFORMED, _ASLEEP = 1007, 1008    # RFC 6455, 7.4.1
 
 
 class PageSocket(WebSocketHandler):
@@ -90,7 +95,7 @@ class PageSocket(WebSocketHandler):
         try:
             asked = json.loads(message)
             kinds[asked['type']](asked)
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             self.close(_MALFORMED, 'not a message of this page')
 
     def _on_hello(self, asked: dict[str, Any]) -> None:
@@ -145,5 +150,13 @@ class PageSocket(WebSocketHandler):
 
     async def _write(self, message: str | bytes) -> None:
         self._acknowledged.clear()
-        await self.write_message(message, binary=isinstance(message, bytes))
+        sent = self.write_message(message, binary=isinstance(message, bytes))
+        try:
+            await asyncio.wait_for(self._until_acknowledged(sent), LOOKS_WITHIN_S)
+        except asyncio.TimeoutError:
+            self.close(_ASLEEP, 'the page acknowledges nothing')
+            raise WebSocketClosedError from None
+
+    async def _until_acknowledged(self, sent: Awaitable[None]) -> None:
+        await sent
         await self._acknowledged.wait()

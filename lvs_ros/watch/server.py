@@ -73,10 +73,11 @@ def listen(host: str, port: int) -> list[socket.socket]:
     """
     try:
         return bind_sockets(port, host)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:    # the latter for what cannot be a name
         raise ConfigurationError(
-            f'cannot listen at {host}, port {port}: {error.strerror}; expected an address of this '
-            'computer and a port that no other program has: --host, --port') from error
+            f'cannot listen at {host}, port {port}: {getattr(error, "strerror", error)}; '
+            'expected an address of this computer and a port that no other program has: '
+            '--host, --port') from error
 
 
 async def serve(source: Source, access: Access, sockets: Sequence[socket.socket]) -> None:
