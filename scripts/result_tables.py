@@ -269,22 +269,25 @@ def filled(text: str, folder: pathlib.Path, root: pathlib.Path = ROOT) -> str:
     :param folder: of the page
     :raises KeyError: for a table that there is not
     """
+    named: set[pathlib.Path] = set()    # their commands stand further up in the page
+
     def block(match: re.Match[str]) -> str:
         reader = Reader(root)
         table = markdown_table(TABLES[match[2]](reader))
-        sources = '\n'.join(_source(path, told, folder) for path, told in reader.read.items())
+        sources = '\n'.join(_source(path, {} if path in named else told, folder)
+                            for path, told in reader.read.items())
+        named.update(reader.read)
         return f'{match[1]}{table}\n\n{sources}\n{match[3]}'
 
     return _BLOCK.sub(block, text)
 
 
 def _source(path: pathlib.Path, told: dict[str, Any], folder: pathlib.Path) -> str:
-    command, commit = told.get('command'), told.get('commit')
-    cores = told.get('cores')
-    about = [command and f'`{command}`'.replace(' --force', ''),
-             told.get('machine', told.get('device')), cores and f'{cores} cores',
-             told.get('precision'), told['date'], commit and f'commit {commit}',
-             f'[{path.name}]({os.path.relpath(path, folder)})']
+    command, cores, commit = (told.get(name) for name in ('command', 'cores', 'commit'))
+    about = [f'[{path.name}]({os.path.relpath(path, folder)})',
+             command and f'`{command}`'.replace(' --force', ''),
+             told.get('machine', told.get('device')), cores and f'cores: {cores}',
+             told.get('precision'), told.get('date'), commit and f'commit {commit}']
     return f'- {", ".join(part for part in about if part)}'
 
 
