@@ -246,6 +246,14 @@ def test_a_model_with_classes_of_its_own(make_rig: Rigs, tiny_model: pathlib.Pat
     assert not change_state(other, Transition.TRANSITION_CONFIGURE)
 
 
+def test_a_transition_that_there_is_not_is_refused(make_rig: Rigs) -> None:
+    rig = make_rig()
+    assert not change_state(rig, Transition.TRANSITION_CONFIGURE)    # it is active
+    rig.send(image_message(picture(), stamp_ns=SECOND))
+    rig.peer.wait_for('/lvs/mask', 1)
+    assert change_state(rig, Transition.TRANSITION_DEACTIVATE)
+
+
 class Gate:
     """Makes a pipeline whose steps wait until they are let through."""
 

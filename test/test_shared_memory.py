@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from lvs_ros.dds_profile import large_image_environment
+from lvs_ros.dds_profile import PROFILE_VARIABLES, large_image_environment
 from lvs_ros.shared_memory import choose_transport, free_bytes, image_warning
 
 MB = 1_000_000
@@ -94,7 +94,7 @@ def with_memory(size: str, filled: int, *words: str) -> 'subprocess.CompletedPro
               f'head -c {filled} /dev/zero > /dev/shm/filled && exec "$@"')
     return subprocess.run(
         ['unshare', '-m', 'sh', '-c', script, 'sh', sys.executable, *words],
-        env={**os.environ, 'FASTDDS_DEFAULT_PROFILES_FILE': PROFILE}, timeout=TIMEOUT_S,
+        env={**os.environ, **dict.fromkeys(PROFILE_VARIABLES, PROFILE)}, timeout=TIMEOUT_S,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

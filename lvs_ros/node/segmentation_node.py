@@ -15,7 +15,7 @@ from typing import Any, Callable, Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
@@ -31,6 +31,7 @@ from lvs_ros.node.listeners import Pause
 from lvs_ros.node.outputs import Outputs, status_message
 from lvs_ros.node.parameters import NodeParameters
 from lvs_ros.node.periodic_thread import PeriodicThread
+from lvs_ros.node.refusing_lifecycle_node import RefusingLifecycleNode
 from lvs_ros.node.serialized_images import (ReceivedImage, SerializedHeader,
                                             read_compressed_image, read_image)
 from lvs_ros.node.stamp_age import stamp_age
@@ -50,7 +51,7 @@ _CHECK_S = 1.0    # longest period of the checks for a call that does not return
 PipelineFactory = Callable[[PipelineOptions], SegmentationPipeline]
 
 
-class SegmentationNode(LifecycleNode):
+class SegmentationNode(RefusingLifecycleNode):
     """Segment a stream of images.
 
     All callbacks run one after another in the executor's thread: a frame is processed in its
