@@ -16,8 +16,8 @@ class RefusingLifecycleNode(LifecycleNode):
     def _LifecycleNodeMixin__change_state(self, transition_id: int) -> TransitionCallbackReturn:
         # The name is that of rclpy's private method, which its services call.
         try:
-            answer: TransitionCallbackReturn = \
-                super()._LifecycleNodeMixin__change_state(transition_id)
+            answer: TransitionCallbackReturn = (
+                super()._LifecycleNodeMixin__change_state(transition_id))  # type: ignore[misc]
         except RCLError as error:
             self.get_logger().error(f'transition {transition_id} is refused: {error}')
             return TransitionCallbackReturn.ERROR
