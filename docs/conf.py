@@ -62,7 +62,7 @@ def _on_page(app: Any, page: str, template: str, context: dict[str, Any], doctre
     # The theme lets no line of a table break.
     context['metatags'] = context.get('metatags', '') + (
         '<style>.wy-table-responsive :is(td, th, td code) '
-        '{ white-space: normal !important; overflow-wrap: anywhere; }</style>')
+        '{ white-space: normal !important; overflow-wrap: break-word; }</style>')
 
 
 def setup(app: Any) -> None:
