@@ -19,7 +19,9 @@ _MOST_S = 10.0
 
 def provenance() -> dict[str, Optional[str]]:
     """Return command, commit, date and versions."""
-    return {'command': shlex.join([pathlib.Path(sys.argv[0]).name, *sys.argv[1:]]),
+    spec = getattr(sys.modules['__main__'], '__spec__', None)    # of python -m MODULE
+    program = [pathlib.Path(sys.argv[0]).name] if spec is None else ['python', '-m', spec.name]
+    return {'command': shlex.join([*program, *sys.argv[1:]]),
             'commit': commit(), 'date': datetime.date.today().isoformat(),
             'lvs_ros': __version__, 'torch': torch.__version__}
 

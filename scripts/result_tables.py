@@ -296,7 +296,8 @@ def _percent(value: Optional[float], digits: int = 1) -> str:
 
 
 def _points(row: dict[str, Any], measure: str) -> str:
-    return f'{_percent(row[measure])} ±{_percent(row[measure + "_se"])}'
+    error = row[measure + '_se']    # None: too few frames to tell
+    return _percent(row[measure]) + ('' if error is None else f' ±{_percent(error)}')
 
 
 def _difference(row: dict[str, Any]) -> str:
