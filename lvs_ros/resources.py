@@ -9,7 +9,7 @@ which keep these files in three different places.
 import os
 import pathlib
 import sys
-from typing import Iterator
+from typing import Iterator, Union
 
 from lvs_ros.errors import ConfigurationError
 
@@ -27,6 +27,13 @@ def config_dir() -> pathlib.Path:
     raise ConfigurationError(
         'the configuration files of lvs_ros were not found; looked in ' + ', '.join(tried)
         + '. Source the setup file of the workspace it is installed in, or install it again.')
+
+
+def model_path(name_or_path: Union[str, os.PathLike]) -> pathlib.Path:
+    """Return where the file of a model is, if there is one: a name in ``models/``, or a path."""
+    path = pathlib.Path(name_or_path)
+    return path if path.suffix == '.safetensors' else \
+        config_dir() / 'models' / f'{name_or_path}.safetensors'
 
 
 def _candidates() -> Iterator[pathlib.Path]:

@@ -3,7 +3,7 @@
 """Tables of figures, for a terminal and in Markdown."""
 
 import io
-from typing import Sequence
+from typing import Optional, Sequence
 
 from rich.box import Box
 from rich.console import Console
@@ -44,3 +44,25 @@ def markdown_table(table: Table) -> str:
     return '\n'.join(
         '| ' + ' | '.join(cell.strip().replace('|', r'\|') for cell in cells) + ' |'
         for cells in [head, rule, *lines])
+
+
+def percent(value: Optional[float], digits: int = 1) -> str:
+    """Return a fraction in percent, a dash for None."""
+    return '–' if value is None else f'{100 * value:.{digits}f}'
+
+
+def with_error(value: Optional[float], error: Optional[float]) -> str:
+    """Return a fraction in percent with its standard error; a dash for None.
+
+    :param error: None = not known
+    """
+    return percent(value) + _error(value, error)
+
+
+def signed(value: Optional[float], error: Optional[float]) -> str:
+    """Return a difference of fractions in points with its sign, and its standard error."""
+    return '–' if value is None else f'{100 * value:+.1f}' + _error(value, error)
+
+
+def _error(value: Optional[float], error: Optional[float]) -> str:
+    return '' if value is None or error is None else f' ±{100 * error:.1f}'

@@ -19,17 +19,15 @@ import os
 import pathlib
 import re
 import sys
-from typing import Any, Callable, Optional, Sequence
+from typing import Any, Callable, Sequence
 
-from lvs_ros.tables import Table, markdown_table
+from lvs_ros.tables import Table, markdown_table, percent, signed, with_error
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGES = ('README.md', 'docs/results.md', 'docs/performance.md', 'docs/threshold.md',
          'config/models/lite_camvid.md')
 
 PERFECT = 'perfect labels, one frame old'
-Files = dict[str, Any]
-"""The contents of the files that a table was made from, by their names without ending."""
 
 _BLOCK = re.compile(r'(<!-- table: (\w+) -->\n).*?(<!-- /table -->)', re.DOTALL)
 
@@ -56,13 +54,13 @@ class Reader:
         return told
 
 
-def real_time(reader: Reader, names: Optional[Sequence[str]] = None) -> Table:
+def real_time(reader: Reader) -> Table:
     """All rows of the run in real time."""
     told = reader.results('real_time')
     full_ms = told['rows']['per_frame']['compute_mean_ms']
     lines = [[row['title'], _points(row, 'miou'), _points(row, 'streaming_miou'),
-              _difference(row), _percent(row['key_rate'], 0), _milliseconds(row),
-              f'{row["compute_worst_ms"] / full_ms:.2f}', _percent(row['overtaken'], 0)]
+              _difference(row), percent(row['key_rate'], 0), _milliseconds(row),
+              f'{row["compute_worst_ms"] / full_ms:.2f}', percent(row['overtaken'], 0)]
              for row in told['rows'].values()]
     head = ['row', 'mIoU, %', 'streaming mIoU, %', 'minus per-frame', 'key frames, %',
             'a frame, ms: mean / p99 / worst', "worst / per-frame's mean", 'lost, %']
@@ -72,8 +70,8 @@ def real_time(reader: Reader, names: Optional[Sequence[str]] = None) -> Table:
 def summary(reader: Reader) -> Table:
     """The rows that matter most."""
     told = reader.results('real_time')
-    lines = [[row['title'], _percent(row['miou']), _percent(row['streaming_miou']),
-              _milliseconds(row), _percent(row['overtaken'], 0)]
+    lines = [[row['title'], percent(row['miou']), percent(row['streaming_miou']),
+              _milliseconds(row), percent(row['overtaken'], 0)]
              for name, row in told['rows'].items()
              if name in ('per_frame', 'fixed', 'low_latency', 'low_latency_forecast')]
     head = ['', 'mIoU, %', 'streaming mIoU, %', 'a frame, ms: mean / p99 / worst',
@@ -87,7 +85,7 @@ def durations(reader: Reader) -> Table:
     curves = dict(told['streaming_miou_by_duration'])
     head = ['full network', *(f'{1e3 * value:g} ms' for value in curves.pop('full_s'))]
     titles = {name: row['title'] for name, row in told['rows'].items()}
-    return head, [[titles[name], *map(_percent, values)] for name, values in curves.items()]
+    return head, [[titles[name], *map(percent, values)] for name, values in curves.items()]
 
 
 def sizes(reader: Reader) -> Table:
@@ -122,7 +120,7 @@ def streets(reader: Reader) -> Table:
         gains = [drive['streaming_miou']['low_latency_forecast']
                  - drive['streaming_miou']['low_latency'] for drive in told['drives']]
         rows = told['rows']
-        lines.append([title, _percent(told['perfect_labels_one_frame_old']),
+        lines.append([title, percent(told['perfect_labels_one_frame_old']),
                       _points(rows['low_latency'], 'streaming_miou'),
                       _points(rows['low_latency_forecast'], 'streaming_miou'),
                       f'{100 * min(gains):+.1f}', f'{100 * max(gains):+.1f}'])
@@ -134,8 +132,8 @@ def thresholds(reader: Reader) -> Table:
     """The adaptive schedule against the fixed one at the same rate of key frames."""
     return ['threshold', 'key frames, %', 'adaptive: mIoU, %', 'fixed at that rate: mIoU, %',
             'difference'], [
-        [f'{entry["threshold"]:g}', _percent(entry['key_rate']), _percent(entry['adaptive_miou']),
-         _percent(entry['fixed_miou']), _signed(entry['difference'], entry['difference_se'])]
+        [f'{entry["threshold"]:g}', percent(entry['key_rate']), percent(entry['adaptive_miou']),
+         percent(entry['fixed_miou']), signed(entry['difference'], entry['difference_se'])]
         for entry in reader.results('simulated')['sweep']['equal_key_rate']]
 
 
@@ -159,9 +157,9 @@ def slow_cameras(reader: Reader) -> Table:
         told = reader.results(f'every_{every}')
         rows, refined = told['rows'], told['refined_mask']
         full = rows['per_frame']['miou']
-        lines.append([f'{15 / every:.2g}', _percent(full), _points(rows['low_latency'], 'miou'),
+        lines.append([f'{15 / every:.2g}', percent(full), _points(rows['low_latency'], 'miou'),
                       f'{100 * (rows["low_latency"]["miou"] - full):+.1f}',
-                      _percent(refined['miou']), f'{100 * (refined["miou"] - full):+.1f}',
+                      percent(refined['miou']), f'{100 * (refined["miou"] - full):+.1f}',
                       f'{refined["refined"]} of {refined["frames"]}'])
     return ['images a second', 'per-frame: mIoU, %', 'low-latency', 'minus per-frame',
             'with refined masks', 'minus per-frame', 'images with one'], lines
@@ -172,15 +170,15 @@ def offsets(reader: Reader) -> Table:
     entries = reader.results('simulated')['offsets']
     return ['frames from the key frame', *map(str, range(len(entries[0]['miou']))), 'average',
             'minimum'], [
-        [entry['title'], *map(_percent, entry['miou']), _percent(entry['average']),
-         _percent(entry['minimum'])] for entry in entries]
+        [entry['title'], *map(percent, entry['miou']), percent(entry['average']),
+         percent(entry['minimum'])] for entry in entries]
 
 
 def deviation(reader: Reader) -> Table:
     """Predicted against true deviation."""
     return ['frames apart', 'pairs', 'Spearman', 'true, %', 'predicted, %'], [
         [str(entry['distance_frames']), str(entry['pairs']), f'{entry["spearman"]:.2f}',
-         _percent(entry['true_mean']), _percent(entry['predicted_mean'])]
+         percent(entry['true_mean']), percent(entry['predicted_mean'])]
         for entry in reader.results('simulated')['deviation']]
 
 
@@ -188,7 +186,7 @@ def classes(reader: Reader) -> Table:
     """IoU by class."""
     rows = reader.results('real_time')['rows'].values()
     return ['IoU, %', *(row['title'] for row in rows)], [
-        [name, *(_percent(row['iou'][name]) for row in rows)]
+        [name, *(percent(row['iou'][name]) for row in rows)]
         for name in next(iter(rows))['iou']]
 
 
@@ -291,21 +289,12 @@ def _source(path: pathlib.Path, told: dict[str, Any], folder: pathlib.Path) -> s
     return f'- {", ".join(part for part in about if part)}'
 
 
-def _percent(value: Optional[float], digits: int = 1) -> str:
-    return '–' if value is None else f'{100 * value:.{digits}f}'
-
-
 def _points(row: dict[str, Any], measure: str) -> str:
-    error = row[measure + '_se']    # None: too few frames to tell
-    return _percent(row[measure]) + ('' if error is None else f' ±{_percent(error)}')
+    return with_error(row[measure], row[f'{measure}_se'])
 
 
 def _difference(row: dict[str, Any]) -> str:
-    return '' if row['name'] == 'per_frame' else _signed(row['difference'], row['difference_se'])
-
-
-def _signed(value: Optional[float], error: Optional[float]) -> str:
-    return '–' if value is None else f'{100 * value:+.1f} ±{_percent(error)}'
+    return '' if row['name'] == 'per_frame' else signed(row['difference'], row['difference_se'])
 
 
 def _milliseconds(row: dict[str, Any]) -> str:
@@ -317,7 +306,7 @@ def _percentiles(values: dict[str, float]) -> list[str]:
 
 
 def _perfect(told: dict[str, Any], head: Sequence[str]) -> list[str]:
-    return [PERFECT, '100.0', _percent(told['perfect_labels_one_frame_old']),
+    return [PERFECT, '100.0', percent(told['perfect_labels_one_frame_old']),
             *[''] * (len(head) - 3)]
 
 

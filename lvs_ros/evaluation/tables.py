@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tables of an evaluation, for a terminal and in Markdown."""
 
-from typing import Any, Optional, Sequence
+from typing import Any, Sequence
 
 from lvs_ros.evaluation.evaluation import Evaluation, deviation_by_distance, summary_of_pairs
 from lvs_ros.evaluation.rows import ROWS
 from lvs_ros.evaluation.run import REFERENCE
 from lvs_ros.evaluation.streaming import FAST_SHARE
 from lvs_ros.evaluation.summary import RowSummary
-from lvs_ros.tables import Table, markdown_table, text_table
+from lvs_ros.tables import Table, markdown_table, percent, signed, text_table, with_error
 
 
 PERFECT = 'perfect labels, one frame old'
@@ -122,15 +122,15 @@ def row_tables(evaluation: Evaluation) -> tuple[Table, Table]:
     if evaluation.is_labelled:
         head = ['row', 'mIoU, %', 'streaming mIoU, %', f'minus {REFERENCE}',
                 f'equals {REFERENCE}, %', 'key frames']
-        quality = [[row.title, _points(row.miou, row.miou_se),
-                    _streaming(row.streaming_miou, row.streaming_miou_se), _difference(row),
+        quality = [[row.title, with_error(row.miou, row.miou_se),
+                    with_error(row.streaming_miou, row.streaming_miou_se), _difference(row),
                     percent(row.agreement), f'{row.key_rate:.0%}'] for row in rows]
         last = [PERFECT, '100.0', perfect, *[''] * 3]
     else:
         head = ['row', 'agreement: pixels, %', 'agreement: IoU, %',
                 'streaming agreement: IoU, %', 'key frames']
-        quality = [[row.title, percent(row.agreement), _points(row.miou, row.miou_se),
-                    _streaming(row.streaming_miou, row.streaming_miou_se), f'{row.key_rate:.0%}']
+        quality = [[row.title, percent(row.agreement), with_error(row.miou, row.miou_se),
+                    with_error(row.streaming_miou, row.streaming_miou_se), f'{row.key_rate:.0%}']
                    for row in rows]
         last = [PER_FRAME_OLD, '100.0', '100.0', perfect, '']
     if evaluation.perfect_miou is not None:
@@ -191,7 +191,7 @@ def sweep_table(evaluation: Evaluation) -> Table:
     return (['schedule', 'setting', 'key frames, %', f'{measure(evaluation)}, %',
              f'minus {REFERENCE}', 'mean, ms', 'worst, ms'],
             [[name.replace('_', '-'), f'{point.setting:g}', percent(point.row.key_rate),
-              _points(point.row.miou, point.row.miou_se), _difference(point.row),
+              with_error(point.row.miou, point.row.miou_se), _difference(point.row),
               f'{point.row.compute_mean_ms:.1f}', f'{point.row.compute_worst_ms:.1f}']
              for name, points in evaluation.sweep.curves.items() for point in points])
 
@@ -204,7 +204,7 @@ def equal_rate_table(evaluation: Evaluation) -> Table:
              'difference'],
             [[f'{entry.threshold:g}', percent(entry.key_rate),
               percent(entry.adaptive_miou), percent(entry.fixed_miou),
-              _signed(entry.difference, entry.difference_se)]
+              signed(entry.difference, entry.difference_se)]
              for entry in evaluation.sweep.equal_rate])
 
 
@@ -228,11 +228,6 @@ def deviation_table(evaluation: Evaluation) -> Table:
             [*(line(str(entry['distance_frames']), entry)
                for entry in deviation_by_distance(pairs)),
              line('all', summary_of_pairs(pairs))])
-
-
-def percent(value: Optional[float]) -> str:
-    """Return a fraction in percent, a dash for None."""
-    return '–' if value is None else f'{100 * value:.1f}'
 
 
 def _clock_note(evaluation: Evaluation) -> str:
@@ -280,18 +275,4 @@ def _drives_note(evaluation: Evaluation) -> str:
 
 
 def _difference(row: RowSummary) -> str:
-    return '' if row.name == REFERENCE else _signed(row.difference, row.difference_se)
-
-
-def _streaming(value: Optional[float], error: Optional[float]) -> str:
-    return '–' if value is None else _points(value, error)
-
-
-def _points(value: float, error: Optional[float]) -> str:
-    return percent(value) + ('' if error is None else f' ±{100 * error:.1f}')
-
-
-def _signed(value: Optional[float], error: Optional[float]) -> str:
-    if value is None:
-        return '–'
-    return f'{100 * value:+.1f}' + ('' if error is None else f' ±{100 * error:.1f}')
+    return '' if row.name == REFERENCE else signed(row.difference, row.difference_se)

@@ -24,7 +24,7 @@ from lvs_ros.model.config import ModelConfig
 from lvs_ros.model.digest import CHECKSUM, checksum, weights_digest
 from lvs_ros.model.network import SegmentationNetwork
 from lvs_ros.model.rivals import RIVALS, Rivals
-from lvs_ros.resources import config_dir
+from lvs_ros.resources import config_dir, model_path
 from lvs_ros.staging import write_whole
 
 FORMAT = 'lvs_ros 1'
@@ -79,9 +79,7 @@ def find_model(name_or_path: Union[str, os.PathLike]) -> pathlib.Path:
 
     :raises ModelFileError: when there is none.
     """
-    path = pathlib.Path(name_or_path)
-    if path.suffix != '.safetensors':
-        path = config_dir() / 'models' / f'{name_or_path}.safetensors'
+    path = model_path(name_or_path)
     if not path.is_file():
         known = sorted(p.stem for p in (config_dir() / 'models').glob('*.safetensors')
                        if not p.stem.endswith(RIVALS_SUFFIX))

@@ -136,7 +136,7 @@ class _Decoder:
             return done + self._given_up(message, f'it is damaged ({error.args[-1]})')
 
     def finish(self) -> list[RecordedMessage]:
-        """Return the pictures that are still to come, and what became of the others."""
+        """Return the pictures that are still to come, and the result of the others."""
         try:
             done = self._taken(self._context.decode(None))
         except av.FFmpegError:

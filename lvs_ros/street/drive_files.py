@@ -10,9 +10,8 @@ from collections.abc import Callable
 
 import cv2
 
+from lvs_ros.datasets.frame_times import SIDECAR
 from lvs_ros.street.scene import StreetScene
-
-TIMES = 'times.csv'
 
 
 def write_drive(folder: pathlib.Path, scene: StreetScene, *, rate_hz: float, duration_s: float,
@@ -27,7 +26,7 @@ def write_drive(folder: pathlib.Path, scene: StreetScene, *, rate_hz: float, dur
     """
     for name in ('images', 'labels'):
         (folder / name).mkdir(exist_ok=True)
-    times, is_new = folder / TIMES, not (folder / TIMES).exists()
+    times, is_new = folder / SIDECAR, not (folder / SIDECAR).exists()
     drive = f'street{scene.seed}'
     with open(times, 'a', newline='', encoding='utf-8') as file:
         writer = csv.writer(file, lineterminator='\n')

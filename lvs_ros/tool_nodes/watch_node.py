@@ -134,7 +134,7 @@ class WatchNode(ToolNode):
 
 
 def _give(answer: concurrent.futures.Future[str | None], problem: str | None) -> None:
-    # There is one already, or nobody waits for it any more: its page was closed.
+    # There is one already, or the request was cancelled: its page was closed.
     with contextlib.suppress(concurrent.futures.InvalidStateError):
         answer.set_result(problem)
 

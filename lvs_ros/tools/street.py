@@ -11,11 +11,12 @@ import pathlib
 import cv2
 from tqdm import tqdm
 
+from lvs_ros.datasets.frame_times import SIDECAR
 from lvs_ros.errors import ConfigurationError, ros_needed
 from lvs_ros.output_folder import output_folder
 from lvs_ros.shared_memory import prepare_shared_memory
 from lvs_ros.street import StreetScene
-from lvs_ros.street.drive_files import TIMES, write_drive
+from lvs_ros.street.drive_files import write_drive
 from lvs_ros.tools.image_size import image_size
 from lvs_ros.tools.interruption import interrupted_once
 from lvs_ros.tools.numbers import check_positive
@@ -48,8 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                              f'with --out: {WRITTEN_S:g})')
     files = parser.add_argument_group('labelled drives as files, in place of a camera')
     files.add_argument('--out', metavar='DIR', type=pathlib.Path,
-                       help=f'folder to be written: images/, labels/ and {TIMES}, to be read with '
-                            '--camvid DIR by the other commands')
+                       help=f'folder to be written: images/, labels/ and {SIDECAR}, to be read '
+                            'with --camvid DIR by the other commands')
     files.add_argument('--drives', metavar='N', type=int, default=1,
                        help='with the seeds from --seed on (default: %(default)s)')
     files.add_argument('--begin', metavar='S', type=float, default=0.0,
@@ -112,7 +113,7 @@ def _write(args: argparse.Namespace) -> int:
     if frames < 1:
         raise ConfigurationError(f'--duration {duration_s:g} at --rate {args.rate:g}: not one '
                                  'image; expected a longer duration')
-    with interrupted_once(), output_folder(args.out, marker=TIMES, force=args.force) as folder:
+    with interrupted_once(), output_folder(args.out, marker=SIDECAR, force=args.force) as folder:
         folder.mkdir()
         with tqdm(total=args.drives * frames, unit='image', disable=None) as progress:
             for seed in range(args.seed, args.seed + args.drives):

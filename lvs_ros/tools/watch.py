@@ -15,7 +15,7 @@ from lvs_ros import exit_codes
 from lvs_ros.errors import ConfigurationError, ros_needed
 from lvs_ros.shared_memory import prepare_shared_memory
 from lvs_ros.tools.interruption import interrupted_once
-from lvs_ros.watch.access import Access
+from lvs_ros.watch.access import ANY_ADDRESS, Access
 from lvs_ros.watch.server import listen, serve
 from lvs_ros.watch.source import Source
 
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
 def address(host: str, port: int, access: Access) -> str:
     """Return what to type into a browser, with the token where there is one."""
-    name = socket.gethostname() if host in ('', '0.0.0.0', '::') else host
+    name = socket.gethostname() if host in ANY_ADDRESS else host
     token = '' if access.token is None else f'#token={access.token}'
     return f'http://{f"[{name}]" if ":" in name else name}:{port}/{token}'
 

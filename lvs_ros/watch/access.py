@@ -18,7 +18,9 @@ import secrets
 import socket
 from urllib.parse import urlsplit
 
-_ANY_ADDRESS = ('', '0.0.0.0', '::')
+ANY_ADDRESS = ('', '0.0.0.0', '::')
+"""What stands for all addresses of this computer."""
+
 _LOOPBACK = frozenset({'localhost', '127.0.0.1', '::1'})
 _WITHOUT_TOKEN = ('without the token this page only shows: open the address that lvs watch has '
                   'printed, with all that stands behind the #')
@@ -33,7 +35,7 @@ class Access:
     """
 
     def __init__(self, host: str, *, read_only: bool = False) -> None:
-        self._any_address = host in _ANY_ADDRESS
+        self._any_address = host in ANY_ADDRESS
         self._names = _names(host)
         self.token = None if read_only else secrets.token_urlsafe(24)
 
@@ -70,7 +72,7 @@ def _names(host: str) -> frozenset[str]:
         return _LOOPBACK
     computer = socket.gethostname().lower()
     names = {host.lower(), computer, f'{computer}.local'}
-    return frozenset(names | _LOOPBACK if host in _ANY_ADDRESS else names) - {''}
+    return frozenset(names | _LOOPBACK if host in ANY_ADDRESS else names) - {''}
 
 
 def _is_number(name: str) -> bool:

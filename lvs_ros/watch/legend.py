@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 import json
-import pathlib
 
 import safetensors
 
 from lvs_ros.errors import ModelFileError
 from lvs_ros.labels import LabelSet, labels_of_model, load_label_set, read_label_set
-from lvs_ros.resources import config_dir
+from lvs_ros.resources import model_path
 
 _REMEDY = 'run lvs watch on the computer of the node, where its model is'
 
@@ -23,9 +22,7 @@ def label_set_of(model: str, labels: str) -> LabelSet:
     :param labels: its parameter of that name: another set, or ''.
     :raises LvsError: the files are not on this computer, or not what they should be.
     """
-    path = pathlib.Path(model)
-    if path.suffix != '.safetensors':
-        path = config_dir() / 'models' / f'{model}.safetensors'
+    path = model_path(model)
     try:
         with safetensors.safe_open(path, framework='np') as file:
             config = json.loads((file.metadata() or {})['config'])

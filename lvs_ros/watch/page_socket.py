@@ -28,6 +28,7 @@ import time
 from collections.abc import Awaitable
 from typing import Any
 
+from tornado.web import RequestHandler
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from lvs_ros import __version__
@@ -43,6 +44,13 @@ LOOKS_WITHIN_S = 30.0
 """Until then, a page has acknowledged a message, or nobody looks at it."""
 
 _MALFORMED, _ASLEEP = 1007, 1008    # RFC 6455, 7.4.1
+
+
+def refuse(handler: RequestHandler, problem: str) -> None:
+    """Answer a request with 403, and why."""
+    handler.set_status(403)
+    handler.set_header('Content-Type', 'text/plain; charset=utf-8')
+    handler.finish(problem + '\n')
 
 
 class PageSocket(WebSocketHandler):
@@ -63,9 +71,7 @@ class PageSocket(WebSocketHandler):
         problem = (self._access.host_problem(host) or self._access.origin_problem(origin, host)
                    or ('too many pages are open' if len(self._pages) >= _MOST_PAGES else None))
         if problem:
-            self.set_status(403)
-            self.set_header('Content-Type', 'text/plain; charset=utf-8')
-            self.finish(problem + '\n')
+            refuse(self, problem)
 
     def check_origin(self, origin: str) -> bool:
         """Leave it to `prepare`, which is asked where there is no origin, too."""

@@ -14,7 +14,7 @@ from tornado.web import Application, HTTPError, RequestHandler
 
 from lvs_ros.errors import ConfigurationError
 from lvs_ros.watch.access import Access
-from lvs_ros.watch.page_socket import PageSocket
+from lvs_ros.watch.page_socket import PageSocket, refuse
 from lvs_ros.watch.pages import Pages
 from lvs_ros.watch.source import Source
 
@@ -52,9 +52,7 @@ class PageFile(RequestHandler):
         """Refuse a page that has another name point here."""
         problem = self._access.host_problem(self.request.headers.get('Host'))
         if problem:
-            self.set_status(403)
-            self.set_header('Content-Type', 'text/plain; charset=utf-8')
-            self.finish(problem + '\n')
+            refuse(self, problem)
 
     def get(self, name: str) -> None:
         """Answer with a file of the folder, and with no other one."""

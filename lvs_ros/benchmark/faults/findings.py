@@ -88,7 +88,7 @@ def numbered(source: FaultSource, seed: int, number: int, stamp_ns: int) -> Faul
 
 
 def complaint(fault: Fault, size: tuple[int, int] | None) -> str | None:
-    """Tell what is wrong with what became of a message.
+    """Tell what is wrong with the result of a message.
 
     :param size: (width, height) of what came of it; None = it was refused
     """

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Faulty messages through real nodes, each followed by an image that must get its mask.
 
-The image behind a message tells, by its status, what became of the message before it, so that
+The image behind a message tells, by its status, how the message before it was handled, so that
 none is lost without being noticed. In between, the node is reset before it: then its mask
 must always be the same.
 """
