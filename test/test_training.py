@@ -327,6 +327,21 @@ def test_comparison_weights_leave_the_notes_of_the_model(
     assert rivals_path(path).is_file()
 
 
+def test_comparison_weights_that_are_there_go_on(
+        tmp_path: pathlib.Path, tiny_model: pathlib.Path) -> None:
+    def weights(*more: str) -> dict[str, torch.Tensor]:
+        assert train_command(tmp_path, '--init', str(tiny_model), '--stages', 'small', *more) == 0
+        path = tmp_path / 'out' / 'model.safetensors'
+        return load_rivals(rivals_path(path), load_network(path)).small.state_dict()
+
+    small_data(tmp_path)
+    before = weights('--learning-rate', '0.1')
+    (tmp_path / 'out' / 'small.checkpoint.safetensors').unlink()
+    after = weights('--steps', '0')
+    assert all(torch.equal(value, before[name]) for name, value in after.items()
+               if value.ndim)    # but for counters of batches
+
+
 def test_parts_can_start_anew(tmp_path: pathlib.Path, tiny_model: pathlib.Path) -> None:
     small_data(tmp_path)
     assert train_command(tmp_path, '--init', str(tiny_model), '--stages', 'deviation',

@@ -77,10 +77,10 @@ def look(images: torch.Tensor, labels: torch.Tensor, grid: torch.Tensor
     """
     grey = 114.0
     seen = functional.grid_sample(images - grey, grid, mode='bilinear', align_corners=False) + grey
-    # nearest reads 0 outside the frame: shift the ids so that 0 means unlabelled
-    shifted = ((labels.long() + 1) % (UNLABELLED + 1)).float()[:, None]
-    ids = functional.grid_sample(shifted, grid, mode='nearest', align_corners=False)[:, 0].long()
-    return seen, (ids - 1) % (UNLABELLED + 1)
+    # nearest reads 0 outside the frame: shift the ids, of 8 bits, so that 0 means unlabelled
+    shifted = (labels + 1).float()[:, None]
+    ids = functional.grid_sample(shifted, grid, mode='nearest', align_corners=False)[:, 0]
+    return seen, (ids.to(torch.uint8) - 1).long()
 
 
 def paste(images: torch.Tensor, labels: torch.Tensor, classes: torch.Tensor, *,

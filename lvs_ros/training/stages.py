@@ -242,7 +242,8 @@ def _small_stage(name: str, network: SegmentationNetwork, rivals: Rivals, sample
                  weights: torch.Tensor, batch_size: int) -> Stage:
     """For comparison: a small network on labelled frames, as stage 1 trains the large one."""
     small = rivals.small_network(name)
-    small.begin_from(network)
+    if name not in rivals.trained:    # else it goes on
+        small.begin_from(network)
     small.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def losses() -> Losses:
