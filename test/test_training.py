@@ -332,7 +332,8 @@ def test_comparison_weights_that_are_there_go_on(
     def weights(*more: str) -> dict[str, torch.Tensor]:
         assert train_command(tmp_path, '--init', str(tiny_model), '--stages', 'small', *more) == 0
         path = tmp_path / 'out' / 'model.safetensors'
-        return load_rivals(rivals_path(path), load_network(path)).small.state_dict()
+        rivals = load_rivals(rivals_path(path), load_network(path))
+        return rivals.small_network('small').state_dict()
 
     small_data(tmp_path)
     before = weights('--learning-rate', '0.1')
