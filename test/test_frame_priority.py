@@ -96,7 +96,8 @@ def test_where_it_is_refused_there_is_a_warning_and_frames_go_on(
 
 @needs_permission
 def test_frames_go_on_where_it_is_refused_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    executor = TimeSlicedExecutor(threads=1, priority=FramePriority(7))
+    # A clock that stands still: a first frame that takes long uses up no share.
+    executor = TimeSlicedExecutor(threads=1, priority=FramePriority(7, clock=HandClock().now))
     assert are_lowered_soon(executor.run(lambda: [threading.get_native_id()]))
     Refused(monkeypatch)
     with pytest.warns(UserWarning, match='priority 7 .*not permitted'):
@@ -182,7 +183,7 @@ def test_frame_after_frame_others_have_a_fifth_of_the_time_and_never_wait_for_a_
 @pytest.fixture
 def executor(monkeypatch: pytest.MonkeyPatch) -> Iterator[TimeSlicedExecutor]:
     monkeypatch.setattr(frame_priority, '_BURST_S', 1000.0)
-    made = TimeSlicedExecutor(threads=2, priority=FramePriority(1))
+    made = TimeSlicedExecutor(threads=2, priority=FramePriority(1, clock=HandClock().now))
     yield made
     made.close()
 
