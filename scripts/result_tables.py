@@ -73,8 +73,8 @@ def summary(reader: Reader) -> Table:
     lines = [[row['title'], percent(row['miou']), percent(row['streaming_miou']),
               _milliseconds(row), percent(row['overtaken'], 0)]
              for name, row in told['rows'].items()
-             if name in ('per_frame', 'small_per_frame', 'fixed', 'low_latency',
-                         'low_latency_forecast')]
+             if name in ('per_frame', 'fixed', 'low_latency', 'low_latency_forecast',
+                         'small_per_frame_forecast')]
     head = ['', 'mIoU, %', 'streaming mIoU, %', 'a frame, ms: mean / p99 / worst',
             'frames lost, %']
     return head, [*lines, _perfect(told, head)]

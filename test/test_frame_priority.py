@@ -181,8 +181,7 @@ def test_frame_after_frame_others_have_a_fifth_of_the_time_and_never_wait_for_a_
 
 
 @pytest.fixture
-def executor(monkeypatch: pytest.MonkeyPatch) -> Iterator[TimeSlicedExecutor]:
-    monkeypatch.setattr(frame_priority, '_BURST_S', 1000.0)
+def executor() -> Iterator[TimeSlicedExecutor]:
     made = TimeSlicedExecutor(threads=2, priority=FramePriority(1, clock=HandClock().now))
     yield made
     made.close()

@@ -73,12 +73,13 @@ def look(images: torch.Tensor, labels: torch.Tensor, grid: torch.Tensor
          ) -> tuple[torch.Tensor, torch.Tensor]:
     """Read frames through sampling grids.
 
+    :param labels: (B, H, W), of any integers
     :return: images (B, 3, H, W), grey outside; labels (B, H, W) int64, unlabelled outside
     """
     grey = 114.0
     seen = functional.grid_sample(images - grey, grid, mode='bilinear', align_corners=False) + grey
-    # nearest reads 0 outside the frame: shift the ids, of 8 bits, so that 0 means unlabelled
-    shifted = (labels + 1).float()[:, None]
+    # nearest reads 0 outside the frame: shift the ids, in 8 bits, so that 0 means unlabelled
+    shifted = (labels.to(torch.uint8) + 1).float()[:, None]
     ids = functional.grid_sample(shifted, grid, mode='nearest', align_corners=False)[:, 0]
     return seen, (ids.to(torch.uint8) - 1).long()
 
